@@ -1,0 +1,12 @@
+// TypeScript emits only code: binary tables and pages that the server reads at run time are copied beside it.
+import { cp, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+
+const source = new URL('../server/src/', import.meta.url).pathname;
+const target = new URL('../server/dist/', import.meta.url).pathname;
+for (const entry of await readdir(source, { recursive: true, withFileTypes: true })) {
+  if (entry.isDirectory() && entry.name === 'assets') {
+    const folder = join(entry.parentPath, entry.name);
+    await cp(folder, folder.replace(source, target), { recursive: true });
+  }
+}

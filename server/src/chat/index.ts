@@ -1,0 +1,9 @@
+export type {
+  AnswerEvent,
+  Answerer,
+  AnswerRequest,
+  Searcher,
+  SearchHit,
+  SearchRequest,
+  SearchResult,
+} from './ports.ts';

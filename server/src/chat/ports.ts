@@ -1,0 +1,80 @@
+import type { ChatMessage, FinishReason, TokenUsage } from '../llm/index.ts';
+import type { Bot, Citation, FoundChunk, MetadataFilter } from '../store/index.ts';
+
+export interface SearchRequest {
+  readonly query: string;
+  /** 1..50; the bot's setting, else 10. */
+  readonly maxNumResults?: number;
+  readonly filter?: MetadataFilter;
+  /** Hits below this fused score (0..1) are left out. */
+  readonly scoreThreshold?: number;
+  readonly hybrid?: { readonly embeddingWeight: number; readonly textWeight: number };
+  /** The turns before the query, oldest first: entities of theirs are carried into a follow-up question. */
+  readonly messages?: readonly ChatMessage[];
+}
+
+export interface SearchHit {
+  readonly chunk: FoundChunk;
+  /** Fused score: convex sum of the min-max scaled sides, 0..1. */
+  readonly score: number;
+  /** Raw scores: cosine and BM25; null where a side had nothing for this chunk. */
+  readonly scores: { readonly dense: number | null; readonly lexical: number | null };
+}
+
+export interface SearchResult {
+  /** The query as searched, after entities were carried over. */
+  readonly query: string;
+  /** Best first. */
+  readonly hits: readonly SearchHit[];
+  /** True when the dense side could not be asked and words alone answered. */
+  readonly lexicalOnly: boolean;
+}
+
+/** Finds passages of one bot by words and meaning. */
+export interface Searcher {
+  search(bot: Bot, request: SearchRequest, signal?: AbortSignal): Promise<SearchResult>;
+}
+
+export interface AnswerRequest {
+  readonly bot: Bot;
+  /** The client's messages, oldest first; the last one is the question. */
+  readonly messages: readonly ChatMessage[];
+  /** An id to continue, true to begin one, absent for none. */
+  readonly conversation?: string | true;
+  readonly endUser?: string;
+  readonly keyId?: string;
+  readonly temperature?: number;
+  readonly maxOutputTokens?: number;
+  readonly stop?: readonly string[];
+}
+
+/**
+ * An answer as it comes: one `start` (nothing is committed before it: whatever fails earlier rejects), then text, then
+ * one `end`. A failure after `start` rejects from the iterator with an AppError; there is never a quiet end.
+ */
+export type AnswerEvent =
+  | {
+      readonly type: 'start';
+      readonly messageId: string;
+      readonly conversationId: string | null;
+      /** The model that answers, `provider/model`. */
+      readonly servedBy: string;
+      readonly attempts: number;
+    }
+  | { readonly type: 'text-delta'; readonly text: string }
+  | {
+      readonly type: 'end';
+      readonly finishReason: FinishReason;
+      readonly usage: TokenUsage;
+      /** Verified: every quote is an exact part of the stored document at its offsets. */
+      readonly citations: readonly Citation[];
+      /** True when the answer rests on passages; false when it was declined or nothing fitted. */
+      readonly grounded: boolean;
+      readonly degraded: readonly string[];
+    };
+
+/** Question to cited answer. */
+export interface Answerer {
+  /** The iterator must be read to its end or returned; returning or aborting cancels the model call at once. */
+  answer(request: AnswerRequest, signal: AbortSignal): AsyncIterable<AnswerEvent>;
+}

@@ -1,0 +1,8 @@
+export type {
+  Embedder,
+  EmbedderProfile,
+  EmbeddingGenerator,
+  EmbeddingPurpose,
+  EmbeddingResult,
+  WordVectorCache,
+} from './ports.ts';

@@ -1,0 +1,55 @@
+/** What the rest of the house must know of an embedder, as data. */
+export interface EmbedderProfile {
+  /** `provider/model`, stored with every vector. */
+  readonly id: string;
+  readonly dimensions: number;
+  /** Changes when the same id would give other vectors (a new table, another window shape). */
+  readonly version: string;
+  /** Most texts in one call; callers split, the adapter refuses. */
+  readonly maxTextsPerCall: number;
+  /** Most calls at once. */
+  readonly maxConcurrentCalls: number;
+  /** Weight of the dense side in the fused score, measured for this embedder. */
+  readonly fusionWeight: number;
+  /** How a chunk is cut for embedding: words a window and the step from one window to the next; null: whole. */
+  readonly window: { readonly words: number; readonly step: number } | null;
+  /** True when it runs in this process: no key, no network, no price. */
+  readonly local: boolean;
+}
+
+export type EmbeddingPurpose = 'query' | 'document';
+
+export interface EmbeddingResult {
+  /** One a text, in order, each normalised to length 1 (all zero for a text that holds nothing to embed). */
+  readonly vectors: readonly Float32Array[];
+  readonly inputTokens: number;
+}
+
+/** Text to vectors. The `do` prefix keeps callers from using it past the generator, which splits, caches and checks. */
+export interface Embedder {
+  readonly profile: EmbedderProfile;
+  doEmbed(
+    texts: readonly string[],
+    options: { readonly purpose: EmbeddingPurpose; readonly dimensions?: number; readonly signal?: AbortSignal },
+  ): Promise<EmbeddingResult>;
+  start(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** The face that the rest of the house uses: any number of texts, cached, batched, checked. */
+export interface EmbeddingGenerator {
+  readonly profile: EmbedderProfile;
+  /** `${id}@${version}:${dimensions}`: names the vector space. */
+  readonly generation: string;
+  /** Rejects with `embedding_failed` (retryable or not, as the cause says) or `embedding_dimension_mismatch`. */
+  embed(
+    texts: readonly string[],
+    options: { readonly purpose: EmbeddingPurpose; readonly dimensions?: number; readonly signal?: AbortSignal },
+  ): Promise<EmbeddingResult>;
+}
+
+/** Vectors of single words that a model had to be asked for; kept for good. */
+export interface WordVectorCache {
+  getMany(model: string, words: readonly string[]): Promise<ReadonlyMap<string, Float32Array>>;
+  putMany(model: string, vectors: ReadonlyMap<string, Float32Array>): Promise<void>;
+}

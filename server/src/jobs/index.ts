@@ -1,0 +1,1 @@
+export type { JobEvents, JobHandler, JobTransport, StageContext, StageResult } from './ports.ts';

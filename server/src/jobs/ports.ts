@@ -1,0 +1,43 @@
+import type { Job, JobLease } from '../store/index.ts';
+
+/** Says "job N is ready" to whoever runs jobs. May lose or repeat announcements: the row in the store is the job. */
+export interface JobTransport {
+  announce(jobId: string): Promise<void>;
+  /** Calls back for each announcement, also the repeated ones. */
+  subscribe(onReady: (jobId: string) => void): () => void;
+  start(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** What a stage is given. Everything it writes goes through `store.fencedTransaction(lease, ...)`. */
+export interface StageContext {
+  readonly job: Job;
+  readonly lease: JobLease;
+  /** Aborts when the lease is lost, the job is cancelled or past its deadline, or the process stops. */
+  readonly signal: AbortSignal;
+  /** Reports progress; rate-limited by the runner, never throws. */
+  progress(done: number, total: number): void;
+}
+
+export type StageResult =
+  | { readonly type: 'next-stage'; readonly stage: string; readonly priority: number }
+  | { readonly type: 'succeeded' };
+
+/**
+ * The stages of one kind of job. Each must be idempotent: after a crash it runs again from its start. A stage that
+ * throws an AppError with `retryable` is tried again with back-off until the attempts are used up.
+ */
+export interface JobHandler {
+  readonly kind: string;
+  readonly firstStage: string;
+  readonly stages: Readonly<Record<string, (context: StageContext) => Promise<StageResult>>>;
+  /** Called once when the job has ended as failed or cancelled, to settle what it worked on. Must be idempotent. */
+  onFailed(job: Job, error: { readonly code: string; readonly message: string }): Promise<void>;
+}
+
+/** News of a job for those who watch it (SSE, CLI). */
+export interface JobEvents {
+  publish(job: Job): void;
+  /** Yields the job now and after each change, and ends after a final state. */
+  watch(tenantId: string, jobId: string, signal: AbortSignal): AsyncIterable<Job>;
+}

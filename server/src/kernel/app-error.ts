@@ -1,0 +1,113 @@
+/**
+ * Every cause of failure that a client can meet, each with a stable code. `http` maps each to a status (exhaustive by
+ * type) and docs/errors.md explains each (held to this list by a test).
+ */
+export const ERROR_CODES = [
+  'invalid_request',
+  'invalid_json',
+  'missing_api_key',
+  'invalid_api_key',
+  'api_key_expired',
+  'insufficient_scope',
+  'origin_not_allowed',
+  'route_not_found',
+  'method_not_allowed',
+  'tenant_not_found',
+  'bot_not_found',
+  'source_not_found',
+  'document_not_found',
+  'job_not_found',
+  'conversation_not_found',
+  'message_not_found',
+  'api_key_not_found',
+  'model_not_found',
+  'slug_taken',
+  'idempotency_key_reused',
+  'idempotency_in_progress',
+  'job_not_cancellable',
+  'job_not_retryable',
+  'source_busy',
+  'payload_too_large',
+  'unsupported_media_type',
+  'unsupported_file_type',
+  'source_type_unavailable',
+  'empty_content',
+  'binary_content',
+  'invalid_encoding',
+  'content_too_large',
+  'parse_failed',
+  'parse_timeout',
+  'parse_out_of_memory',
+  'context_length_exceeded',
+  'rate_limit_exceeded',
+  'embedding_failed',
+  'embedding_dimension_mismatch',
+  'provider_unreachable',
+  'provider_timeout',
+  'provider_rate_limited',
+  'provider_quota_exhausted',
+  'provider_authentication_failed',
+  'provider_rejected_request',
+  'provider_invalid_response',
+  'provider_error',
+  'stream_interrupted',
+  'job_deadline_exceeded',
+  'job_cancelled',
+  'job_lease_lost',
+  'job_attempts_exhausted',
+  'request_aborted',
+  'timeout',
+  'server_starting',
+  'server_draining',
+  'database_unavailable',
+  'storage_full',
+  'data_folder_locked',
+  'configuration_invalid',
+  'internal_error',
+] as const;
+
+export type ErrorCode = (typeof ERROR_CODES)[number];
+
+export interface AppErrorOptions {
+  /** The request field at fault, in the wire's spelling (`messages[0].content`). */
+  readonly param?: string;
+  /** Whether the same call may succeed later without a change. */
+  readonly retryable?: boolean;
+  /** How long to wait before trying again, in milliseconds. */
+  readonly retryAfterMs?: number;
+  /** What failed underneath. Stays in logs; never reaches a client. */
+  readonly cause?: unknown;
+}
+
+/**
+ * The one error of the house. `message` says what happened and what to do next, and is safe to show to a client: it
+ * holds no secret and no content of other requests.
+ */
+export class AppError extends Error {
+  override readonly name = 'AppError';
+  readonly code: ErrorCode;
+  readonly param: string | undefined;
+  readonly retryable: boolean;
+  readonly retryAfterMs: number | undefined;
+
+  constructor(code: ErrorCode, message: string, options: AppErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.param = options.param;
+    this.retryable = options.retryable ?? false;
+    this.retryAfterMs = options.retryAfterMs;
+  }
+}
+
+/** The error itself when it is ours, else an `internal_error` that keeps it as the cause. */
+export function toAppError(error: unknown): AppError {
+  if (error instanceof AppError) return error;
+  return new AppError(
+    'internal_error',
+    'Something went wrong on our side. Try again; if it persists, look in the log.',
+    {
+      cause: error,
+      retryable: true,
+    },
+  );
+}

@@ -1,0 +1,30 @@
+import { randomBytes } from 'node:crypto';
+
+/** The prefix of each kind of id; the prefix alone tells what an id names. */
+export type IdPrefix = 'tnt' | 'bot' | 'src' | 'doc' | 'chk' | 'job' | 'conv' | 'msg' | 'key' | 'gen' | 'usr' | 'req';
+
+const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz';
+
+/** Makes a new id. Ids of one kind sort by the time they were made (48-bit milliseconds, then 80 random bits, base32). */
+export type IdMaker = (prefix: IdPrefix) => string;
+
+/** An id maker over the given time source (milliseconds since 1970). */
+export function createIdMaker(now: () => number): IdMaker {
+  return (prefix) => `${prefix}_${encodeTime(now())}${encodeRandom()}`;
+}
+
+function encodeTime(milliseconds: number): string {
+  let rest = milliseconds;
+  let text = '';
+  for (let position = 0; position < 10; position += 1) {
+    text = ALPHABET.charAt(rest % 32) + text;
+    rest = Math.floor(rest / 32);
+  }
+  return text;
+}
+
+function encodeRandom(): string {
+  let text = '';
+  for (const byte of randomBytes(16)) text += ALPHABET.charAt(byte % 32);
+  return text;
+}

@@ -1,0 +1,15 @@
+import { AppError } from '../kernel/index.ts';
+import { serveWorkerCalls } from './worker-call.ts';
+
+/** The worker that the tests of the pool drive. */
+serveWorkerCalls(async (request: { readonly act: string }) => {
+  if (request.act === 'refuse') throw new AppError('empty_content', 'nothing there', { retryable: true });
+  if (request.act === 'throw') throw new Error('secret detail');
+  if (request.act === 'die') process.exit(3);
+  if (request.act === 'hang') await new Promise(() => {});
+  if (request.act === 'heap') {
+    const hoard: number[][] = [];
+    for (;;) hoard.push(new Array(100_000).fill(1));
+  }
+  return request.act;
+});

@@ -1,0 +1,63 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { AppError } from '../kernel/index.ts';
+import { createWorkerPool, type WorkerPool, workerModule } from './worker-pool.ts';
+
+describe('worker pool', () => {
+  const pools: WorkerPool<{ act: string }, string>[] = [];
+  const makePool = (callTimeoutMs = 10_000): WorkerPool<{ act: string }, string> => {
+    const pool = createWorkerPool<{ act: string }, string>({
+      module: workerModule(import.meta.url, './echo-worker'),
+      size: 2,
+      callTimeoutMs,
+      resourceLimits: { maxOldGenerationSizeMb: 48 },
+      onCrash: (cause) => new AppError('parse_out_of_memory', 'crashed', { cause }),
+    });
+    pools.push(pool);
+    return pool;
+  };
+  afterEach(async () => {
+    await Promise.all(pools.splice(0).map((pool) => pool.stop()));
+  });
+
+  it('answers calls and never starts more workers than its size', async () => {
+    const pool = makePool();
+    const answers = await Promise.all(['a', 'b', 'c', 'd'].map((act) => pool.call({ act })));
+    expect(answers).toEqual(['a', 'b', 'c', 'd']);
+    expect(pool.size()).toBeLessThanOrEqual(2);
+  });
+
+  it('keeps the code of our errors and hides the text of others', async () => {
+    const pool = makePool();
+    await expect(pool.call({ act: 'refuse' })).rejects.toMatchObject({ code: 'empty_content', retryable: true });
+    const error: AppError = await pool.call({ act: 'throw' }).catch((reason) => reason);
+    expect(error.code).toBe('internal_error');
+    expect(error.message).not.toContain('secret');
+  });
+
+  it.each(['die', 'heap'])('replaces a worker that ends in mid-call (%s)', async (act) => {
+    const pool = makePool();
+    await expect(pool.call({ act })).rejects.toMatchObject({ code: 'parse_out_of_memory' });
+    await expect(pool.call({ act: 'again' })).resolves.toBe('again');
+  });
+
+  it('ends a worker that hangs past the time limit', async () => {
+    const pool = makePool(300);
+    await expect(pool.call({ act: 'hang' })).rejects.toMatchObject({ code: 'timeout' });
+    await expect(makePool().call({ act: 'again' })).resolves.toBe('again');
+  });
+
+  it('drops waiting and running calls whose signal aborts', async () => {
+    const pool = makePool();
+    const controller = new AbortController();
+    const calls = ['hang', 'hang', 'waits'].map((act) => pool.call({ act }, controller.signal));
+    controller.abort(new Error('left'));
+    for (const call of calls) await expect(call).rejects.toThrow('left');
+    await expect(pool.call({ act: 'again' })).resolves.toBe('again');
+  });
+
+  it('refuses calls once stopped', async () => {
+    const pool = makePool();
+    await pool.stop();
+    await expect(pool.call({ act: 'a' })).rejects.toMatchObject({ code: 'server_draining' });
+  });
+});

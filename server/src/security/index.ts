@@ -1,0 +1,1 @@
+export type { ApiKeys, NewApiKey, Principal } from './ports.ts';

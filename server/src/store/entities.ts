@@ -1,0 +1,286 @@
+import type { JsonObject } from '../kernel/index.ts';
+
+/** All times in the store are milliseconds since 1970; the wire turns them into unix seconds. */
+export interface Tenant {
+  readonly id: string;
+  readonly name: string;
+  readonly createdAt: number;
+  readonly updatedAt: number;
+}
+
+export interface BotSettings {
+  readonly instructions: string | null;
+  /** `provider/model`, or null for the server's default. */
+  readonly model: string | null;
+  readonly temperature: number | null;
+  readonly maxOutputTokens: number | null;
+  readonly refusalMessage: string | null;
+  readonly retrieval: RetrievalSettings;
+  readonly privacy: { readonly pii: 'off' | 'mask' | 'vault' };
+  readonly metadata: JsonObject;
+}
+
+export interface RetrievalSettings {
+  readonly maxNumResults?: number;
+  readonly maxContextTokens?: number;
+  readonly scoreThreshold?: number;
+  /** Weights of the two sides in the fused score; null or absent: the embedder's own. */
+  readonly hybrid?: { readonly embeddingWeight: number; readonly textWeight: number };
+}
+
+export interface Bot extends BotSettings {
+  readonly id: string;
+  readonly tenantId: string;
+  readonly name: string;
+  readonly slug: string;
+  readonly createdAt: number;
+  readonly updatedAt: number;
+}
+
+export type SourceType = 'text' | 'qa' | 'file' | 'url' | 'sitemap' | 'crawl';
+export type SourceStatus = 'queued' | 'processing' | 'ready' | 'partial' | 'failed';
+export type TrainingStage = 'loading' | 'embedding';
+
+export interface Failure {
+  readonly code: string;
+  readonly message: string;
+}
+
+/** One file, text or list of questions that a source is made from; its bytes are in the blob store. */
+export interface SourceInput {
+  readonly name: string;
+  readonly mediaType: string;
+  /** SHA-256 of the bytes, hex: the blob's key. */
+  readonly blobHash: string;
+  readonly bytes: number;
+}
+
+export interface SourceCounts {
+  readonly documents: number;
+  readonly chunks: number;
+  readonly tokens: number;
+  /** Chunks whose vectors were taken over from an earlier version. */
+  readonly reused: number;
+}
+
+export interface Source {
+  readonly id: string;
+  readonly tenantId: string;
+  readonly botId: string;
+  readonly type: SourceType;
+  readonly title: string;
+  readonly url: string | null;
+  readonly status: SourceStatus;
+  readonly stage: TrainingStage | null;
+  readonly progress: { readonly done: number; readonly total: number };
+  readonly counts: SourceCounts;
+  readonly lastError: Failure | null;
+  readonly jobId: string | null;
+  readonly externalKey: string | null;
+  readonly metadata: JsonObject;
+  readonly inputs: readonly SourceInput[];
+  /** SHA-256 over the inputs: equal hashes need no work. */
+  readonly contentHash: string;
+  readonly createdAt: number;
+  readonly updatedAt: number;
+}
+
+/**
+ * `building`: being trained, unseen. `searchable`: found by words and, as far as they are there, by vectors.
+ * `refused`: could not be used; `lastError` says why. Removed documents leave no row.
+ */
+export type DocumentState = 'building' | 'searchable' | 'refused';
+
+export interface Document {
+  readonly id: string;
+  readonly tenantId: string;
+  readonly botId: string;
+  readonly sourceId: string;
+  readonly title: string;
+  readonly url: string | null;
+  /** The name of the input it came from. */
+  readonly inputName: string;
+  readonly state: DocumentState;
+  readonly lastError: Failure | null;
+  /** SHA-256 of `text`, hex. */
+  readonly contentHash: string;
+  /** The cleaned text that all offsets point into (UTF-16 code units, end exclusive). Empty when refused. */
+  readonly text: string;
+  readonly tokens: number;
+  readonly createdAt: number;
+}
+
+export interface Chunk {
+  readonly id: string;
+  readonly tenantId: string;
+  readonly botId: string;
+  readonly sourceId: string;
+  readonly documentId: string;
+  /** 0, 1, 2 ... within the document. */
+  readonly position: number;
+  /** `text === document.text.slice(start, end)`, always. */
+  readonly start: number;
+  readonly end: number;
+  readonly text: string;
+  readonly headingPath: readonly string[];
+  readonly page: number | null;
+  readonly tokens: number;
+  /** SHA-256 of what is embedded (title, heading path, text), hex: equal hashes share vectors. */
+  readonly hash: string;
+}
+
+/** A document with its chunks, as training hands it to the store. */
+export interface NewDocument {
+  readonly document: Omit<Document, 'tenantId' | 'botId' | 'sourceId' | 'createdAt'>;
+  readonly chunks: readonly NewChunk[];
+}
+
+export type NewChunk = Omit<Chunk, 'tenantId' | 'botId' | 'sourceId' | 'documentId'>;
+
+/** The vectors of one chunk: one a window, each of the generation's dimensions, normalised to length 1. */
+export interface ChunkVectors {
+  readonly chunkId: string;
+  readonly windows: readonly Float32Array[];
+}
+
+export type JobState = 'queued' | 'running' | 'succeeded' | 'failed' | 'cancelled';
+
+export interface Job {
+  readonly id: string;
+  readonly tenantId: string;
+  readonly botId: string | null;
+  readonly sourceId: string | null;
+  readonly kind: string;
+  readonly state: JobState;
+  readonly stage: string;
+  /** Lower runs first; set by each stage, so that early stages of one job pass late stages of another. */
+  readonly priority: number;
+  readonly progress: { readonly done: number; readonly total: number };
+  readonly attempts: number;
+  readonly maxAttempts: number;
+  readonly lease: { readonly owner: string; readonly expiresAt: number } | null;
+  /** Grows with every lease; a write with an older token is refused. */
+  readonly fencingToken: number;
+  readonly lastError: Failure | null;
+  readonly cancelRequested: boolean;
+  /** Not before this time (back-off). */
+  readonly runAt: number;
+  /** After this time the job ends as `failed`. */
+  readonly deadlineAt: number;
+  readonly payload: JsonObject;
+  readonly createdAt: number;
+  readonly updatedAt: number;
+  readonly finishedAt: number | null;
+}
+
+export interface Conversation {
+  readonly id: string;
+  readonly tenantId: string;
+  readonly botId: string;
+  readonly endUser: string | null;
+  readonly title: string | null;
+  /** Rolling summary of the messages up to and with `summarizedThrough`. */
+  readonly summary: string | null;
+  readonly summarizedThrough: string | null;
+  readonly metadata: JsonObject;
+  readonly createdAt: number;
+  readonly updatedAt: number;
+}
+
+export interface Citation {
+  /** The number in the text's `[n]` marker. */
+  readonly index: number;
+  readonly sourceId: string;
+  readonly documentId: string;
+  readonly chunkId: string;
+  readonly externalKey: string | null;
+  readonly title: string;
+  readonly url: string | null;
+  readonly page: number | null;
+  /** `quote === document.text.slice(start, end)`. */
+  readonly start: number;
+  readonly end: number;
+  readonly quote: string;
+  readonly score: number;
+}
+
+export interface Message {
+  readonly id: string;
+  readonly tenantId: string;
+  readonly botId: string;
+  readonly conversationId: string;
+  readonly role: 'user' | 'assistant';
+  readonly content: string;
+  /** `incomplete`: cut by an error or by the client leaving. */
+  readonly status: 'complete' | 'incomplete';
+  readonly citations: readonly Citation[];
+  readonly grounded: boolean | null;
+  readonly servedBy: string | null;
+  readonly createdAt: number;
+}
+
+export const API_KEY_SCOPES = [
+  'chat',
+  'search',
+  'sources:read',
+  'sources:write',
+  'bots:read',
+  'bots:write',
+  'keys',
+  'usage:read',
+  'privacy',
+  'metrics',
+  'admin',
+] as const;
+
+export type ApiKeyScope = (typeof API_KEY_SCOPES)[number];
+
+export interface ApiKey {
+  readonly id: string;
+  readonly tenantId: string;
+  readonly name: string;
+  /** HMAC-SHA-256 of the secret under the server's pepper, hex. The secret itself is stored nowhere. */
+  readonly secretHash: string;
+  /** First and last characters of the secret, to recognise it by. */
+  readonly hint: string;
+  readonly scopes: readonly ApiKeyScope[];
+  /** Bot ids this key is bound to; null: all of the tenant. */
+  readonly bots: readonly string[] | null;
+  readonly origins: readonly string[] | null;
+  readonly limits: {
+    readonly requestsPerMinute?: number;
+    readonly tokensPerMinute?: number;
+    readonly concurrent?: number;
+  };
+  readonly expiresAt: number | null;
+  readonly revokedAt: number | null;
+  readonly lastUsedAt: number | null;
+  readonly createdAt: number;
+}
+
+/** One row for every model call, also failed and cancelled ones. */
+export interface UsageRow {
+  readonly id: string;
+  readonly tenantId: string;
+  readonly botId: string | null;
+  readonly keyId: string | null;
+  readonly endUser: string | null;
+  readonly conversationId: string | null;
+  readonly kind: 'chat' | 'embedding';
+  readonly model: string;
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+  readonly outcome: 'ok' | 'failed' | 'cancelled';
+  readonly durationMs: number;
+  readonly createdAt: number;
+}
+
+export interface IdempotencyRecord {
+  readonly key: string;
+  /** Hash of method, path and body: the same key with another request is an error. */
+  readonly fingerprint: string;
+  readonly state: 'running' | 'done';
+  readonly status: number | null;
+  readonly body: string | null;
+  readonly createdAt: number;
+}

@@ -1,0 +1,310 @@
+import type { Readable } from 'node:stream';
+import type { JsonObject } from '../kernel/index.ts';
+import type {
+  ApiKey,
+  Bot,
+  BotSettings,
+  Chunk,
+  ChunkVectors,
+  Conversation,
+  Document,
+  DocumentState,
+  Failure,
+  IdempotencyRecord,
+  Job,
+  Message,
+  NewDocument,
+  Source,
+  SourceCounts,
+  SourceStatus,
+  Tenant,
+  TrainingStage,
+  UsageRow,
+} from './entities.ts';
+
+/** A page of a list in creation order. `after`/`before` are ids (exclusive); `before` wins the items nearest to it. */
+export interface PageRequest {
+  readonly limit: number;
+  readonly order: 'asc' | 'desc';
+  readonly after?: string;
+  readonly before?: string;
+}
+
+export interface Page<Item> {
+  readonly items: readonly Item[];
+  readonly hasMore: boolean;
+}
+
+/**
+ * The durable truth. Everything a tenant owns is reached through `forTenant`, whose handle adds the tenant to every
+ * query: no caller can forget it. All methods reject with AppError `database_unavailable` when the database is away.
+ */
+export interface Store {
+  forTenant(tenantId: string): TenantStore;
+  readonly tenants: TenantRepository;
+  /** What the process itself needs across tenants. */
+  readonly system: SystemStore;
+  /** Cheap check that the database answers. */
+  ping(signal?: AbortSignal): Promise<void>;
+  /** Opens the database and applies migrations. */
+  start(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export interface TenantStore extends TenantRepositories {
+  readonly tenantId: string;
+  /** All or nothing, serialised with other writers. Reads inside see the writes before them. */
+  transaction<Result>(work: (repositories: TenantRepositories) => Promise<Result>): Promise<Result>;
+  /**
+   * A transaction that takes effect only while the job's lease is still held: rejects with `job_lease_lost` and
+   * changes nothing when another worker took the job, or it was cancelled or finished meanwhile.
+   */
+  fencedTransaction<Result>(
+    lease: JobLease,
+    work: (repositories: TenantRepositories) => Promise<Result>,
+  ): Promise<Result>;
+}
+
+export interface JobLease {
+  readonly jobId: string;
+  readonly fencingToken: number;
+}
+
+export interface TenantRepositories {
+  readonly bots: BotRepository;
+  readonly sources: SourceRepository;
+  readonly documents: DocumentRepository;
+  readonly chunks: ChunkRepository;
+  readonly jobs: JobRepository;
+  readonly conversations: ConversationRepository;
+  readonly messages: MessageRepository;
+  readonly apiKeys: ApiKeyRepository;
+  readonly usage: UsageRepository;
+  readonly idempotency: IdempotencyRepository;
+}
+
+export interface TenantRepository {
+  create(tenant: Tenant): Promise<void>;
+  get(id: string): Promise<Tenant | null>;
+  list(page: PageRequest): Promise<Page<Tenant>>;
+  update(id: string, changes: { readonly name: string; readonly updatedAt: number }): Promise<Tenant | null>;
+  /** Deletes the tenant and everything it owns. */
+  delete(id: string): Promise<boolean>;
+}
+
+export interface BotRepository {
+  /** Rejects with `slug_taken` when the tenant already has that slug. */
+  create(bot: Omit<Bot, 'tenantId'>): Promise<void>;
+  /** By id or slug. */
+  get(idOrSlug: string): Promise<Bot | null>;
+  list(page: PageRequest): Promise<Page<Bot>>;
+  update(
+    id: string,
+    changes: Partial<BotSettings> & { readonly name?: string; readonly slug?: string; readonly updatedAt: number },
+  ): Promise<Bot | null>;
+  /** Deletes the bot with its sources, documents, chunks, vectors, jobs, conversations and messages. */
+  delete(id: string): Promise<boolean>;
+}
+
+export interface SourceRepository {
+  create(source: Omit<Source, 'tenantId'>): Promise<void>;
+  get(botId: string, id: string): Promise<Source | null>;
+  getByExternalKey(botId: string, externalKey: string): Promise<Source | null>;
+  list(botId: string, page: PageRequest): Promise<Page<Source>>;
+  update(
+    id: string,
+    changes: {
+      readonly type?: Source['type'];
+      readonly title?: string;
+      readonly status?: SourceStatus;
+      readonly stage?: TrainingStage | null;
+      readonly progress?: Source['progress'];
+      readonly counts?: SourceCounts;
+      readonly lastError?: Failure | null;
+      readonly jobId?: string | null;
+      readonly metadata?: JsonObject;
+      readonly inputs?: Source['inputs'];
+      readonly contentHash?: string;
+      readonly updatedAt: number;
+    },
+  ): Promise<void>;
+  /** Deletes the source with its documents, chunks and vectors, and cancels its jobs. Returns the removed document ids. */
+  delete(botId: string, id: string): Promise<readonly string[] | null>;
+  /** Ids of sources whose metadata (with the built-in keys `type`, `title`, `url`, `external_key`) match the filter. */
+  findIds(botId: string, filter: MetadataFilter): Promise<readonly string[]>;
+  /** Ids of sources that have searchable chunks without vectors in this generation. */
+  findWithoutVectors(generation: string, limit: number): Promise<readonly Source[]>;
+}
+
+/** OpenAI's filter shape. */
+export type MetadataFilter =
+  | {
+      readonly type: 'eq' | 'ne' | 'gt' | 'gte' | 'lt' | 'lte';
+      readonly key: string;
+      readonly value: string | number | boolean;
+    }
+  | { readonly type: 'in' | 'nin'; readonly key: string; readonly value: readonly (string | number)[] }
+  | { readonly type: 'and' | 'or'; readonly filters: readonly MetadataFilter[] };
+
+export interface DocumentRepository {
+  /** Adds a document and its chunks, and puts the chunks into the lexical index. Idempotent by document id. */
+  add(botId: string, sourceId: string, document: NewDocument): Promise<void>;
+  get(id: string): Promise<Document | null>;
+  getMany(ids: readonly string[]): Promise<readonly Document[]>;
+  /** Without their text. */
+  list(sourceId: string, page: PageRequest): Promise<Page<Omit<Document, 'text'>>>;
+  /** Every document id of the source in the given states. */
+  idsOf(sourceId: string, states: readonly DocumentState[]): Promise<readonly string[]>;
+  setState(ids: readonly string[], state: DocumentState): Promise<void>;
+  /** Removes documents with their chunks, index entries and vectors. */
+  delete(ids: readonly string[]): Promise<void>;
+}
+
+/** A chunk with what a citation needs of its document and source. */
+export interface FoundChunk extends Chunk {
+  readonly documentTitle: string;
+  readonly documentUrl: string | null;
+  readonly externalKey: string | null;
+}
+
+export interface ChunkRepository {
+  list(documentId: string, page: PageRequest): Promise<Page<Chunk>>;
+  /** Only chunks of this bot whose document is searchable: what was deleted is not returned, whatever an index says. */
+  getSearchable(botId: string, ids: readonly string[]): Promise<readonly FoundChunk[]>;
+  /** Chunks of a source (in any state but refused) that have no vectors of the generation, in order. */
+  withoutVectors(sourceId: string, generation: string, limit: number): Promise<readonly EmbeddableChunk[]>;
+  countOf(sourceId: string, generation: string): Promise<{ readonly chunks: number; readonly embedded: number }>;
+  /** Vectors of the tenant's earlier chunks with these hashes, by hash. */
+  findVectors(generation: string, hashes: readonly string[]): Promise<ReadonlyMap<string, readonly Float32Array[]>>;
+  putVectors(generation: string, vectors: readonly ChunkVectors[]): Promise<void>;
+}
+
+/** What is embedded of a chunk. */
+export interface EmbeddableChunk {
+  readonly id: string;
+  readonly documentId: string;
+  readonly sourceId: string;
+  readonly documentTitle: string;
+  readonly headingPath: readonly string[];
+  readonly text: string;
+  readonly hash: string;
+}
+
+export interface JobRepository {
+  create(job: Omit<Job, 'tenantId'>): Promise<void>;
+  get(id: string): Promise<Job | null>;
+  list(page: PageRequest): Promise<Page<Job>>;
+  /** Marks a queued job cancelled, asks a running one to stop. Null when there is no such job or it has ended. */
+  requestCancel(id: string, now: number): Promise<Job | null>;
+  /** Queues a failed or cancelled job again from its stage. Null when it is in another state. */
+  retry(id: string, times: { readonly now: number; readonly deadlineAt: number }): Promise<Job | null>;
+}
+
+export interface ConversationRepository {
+  create(conversation: Omit<Conversation, 'tenantId'>): Promise<void>;
+  get(id: string): Promise<Conversation | null>;
+  list(page: PageRequest & { readonly botId?: string; readonly endUser?: string }): Promise<Page<Conversation>>;
+  update(
+    id: string,
+    changes: {
+      readonly title?: string;
+      readonly summary?: string;
+      readonly summarizedThrough?: string;
+      readonly updatedAt: number;
+    },
+  ): Promise<void>;
+  /** With its messages. */
+  delete(id: string): Promise<boolean>;
+}
+
+export interface MessageRepository {
+  append(message: Omit<Message, 'tenantId'>): Promise<void>;
+  get(id: string): Promise<Message | null>;
+  list(conversationId: string, page: PageRequest): Promise<Page<Message>>;
+}
+
+export interface ApiKeyRepository {
+  create(key: Omit<ApiKey, 'tenantId'>): Promise<void>;
+  get(id: string): Promise<ApiKey | null>;
+  list(page: PageRequest): Promise<Page<ApiKey>>;
+  revoke(id: string, now: number): Promise<boolean>;
+}
+
+export interface UsageRepository {
+  add(rows: readonly Omit<UsageRow, 'tenantId'>[]): Promise<void>;
+  list(page: PageRequest): Promise<Page<UsageRow>>;
+}
+
+export interface IdempotencyRepository {
+  /** Claims the key: null when it is now ours, else the record that holds it. Atomic. */
+  claim(record: Pick<IdempotencyRecord, 'key' | 'fingerprint' | 'createdAt'>): Promise<IdempotencyRecord | null>;
+  complete(key: string, response: { readonly status: number; readonly body: string }): Promise<void>;
+  /** Frees a claimed key after a failure that may be tried again. */
+  release(key: string): Promise<void>;
+}
+
+export interface SystemStore {
+  findApiKey(secretHash: string): Promise<ApiKey | null>;
+  /** Sets `last_used_at`; losing one is harmless. */
+  touchApiKeys(ids: readonly string[], now: number): Promise<void>;
+  readonly jobs: JobClaims;
+  /** Settings of the installation (admin key hash, first-start marks). */
+  getSetting(name: string): Promise<string | null>;
+  setSetting(name: string, value: string): Promise<void>;
+  /** Every blob hash that some source still needs. */
+  blobHashesInUse(): Promise<ReadonlySet<string>>;
+  /** Vectors of one bot and generation, in batches of rows with searchable or building documents. */
+  loadVectors(
+    botId: string,
+    generation: string,
+    signal?: AbortSignal,
+  ): AsyncIterable<readonly (ChunkVectors & { readonly documentId: string; readonly sourceId: string })[]>;
+  /** Removes idempotency records older than the given time and those left `running` by a dead process. */
+  purgeIdempotency(olderThan: number): Promise<number>;
+}
+
+/** The runner's side of jobs. A claim takes the next due job by (priority, run time, age) under a new fencing token. */
+export interface JobClaims {
+  claim(request: {
+    readonly owner: string;
+    readonly kinds: readonly string[];
+    readonly now: number;
+    readonly leaseMs: number;
+  }): Promise<Job | null>;
+  /** Extends the lease. Null when it was lost; else the job as it is now (to see `cancelRequested`). */
+  heartbeat(lease: JobLease, times: { readonly now: number; readonly expiresAt: number }): Promise<Job | null>;
+  /** Records progress under the lease; false when it was lost. */
+  progress(lease: JobLease, progress: Job['progress'], now: number): Promise<boolean>;
+  /** Ends one run of a stage. False when the lease was lost. */
+  release(lease: JobLease, outcome: JobOutcome, now: number): Promise<boolean>;
+  /** Ids of jobs that are queued and due, or running with an expired lease. */
+  findClaimable(now: number, limit: number): Promise<readonly string[]>;
+  /** Jobs past their deadline that have not ended; the caller fails them. */
+  findOverdue(now: number, limit: number): Promise<readonly Job[]>;
+  /** Ends an unfinished job from outside its lease (deadline). */
+  fail(jobId: string, error: Failure, now: number): Promise<boolean>;
+}
+
+/** What became of one run of a stage. */
+export type JobOutcome =
+  | { readonly type: 'next-stage'; readonly stage: string; readonly priority: number }
+  | { readonly type: 'succeeded' }
+  | { readonly type: 'failed'; readonly error: Failure }
+  | { readonly type: 'cancelled' }
+  | { readonly type: 'retry'; readonly error: Failure; readonly runAt: number };
+
+/** Bytes by content hash. `put` is durable (synced) when it resolves; the same bytes are stored once. */
+export interface BlobStore {
+  put(content: Readable, options: { readonly maxBytes: number; readonly signal?: AbortSignal }): Promise<BlobReference>;
+  /** Rejects with `internal_error` when the blob is gone. */
+  read(hash: string, signal?: AbortSignal): Promise<Buffer>;
+  /** A path that a worker thread can read by itself. */
+  pathOf(hash: string): string;
+  /** Removes blobs not in the set and older than `olderThan` (milliseconds since 1970). Returns how many. */
+  sweep(inUse: ReadonlySet<string>, olderThan: number): Promise<number>;
+}
+
+export interface BlobReference {
+  readonly hash: string;
+  readonly bytes: number;
+}

@@ -1,0 +1,80 @@
+import type { Readable } from 'node:stream';
+import type { JsonObject } from '../kernel/index.ts';
+import type { Bot, NewDocument, Source } from '../store/index.ts';
+
+/** What a client hands in to be trained on. */
+export type SourceContent =
+  | { readonly type: 'text'; readonly title: string; readonly content: string }
+  | { readonly type: 'qa'; readonly title?: string; readonly items: readonly QuestionAndAnswer[] }
+  | { readonly type: 'file'; readonly title?: string; readonly files: AsyncIterable<UploadedFile> };
+
+export interface QuestionAndAnswer {
+  readonly question: string;
+  readonly answer: string;
+}
+
+export interface UploadedFile {
+  readonly name: string;
+  readonly mediaType: string;
+  readonly content: Readable;
+}
+
+export interface SourceOptions {
+  readonly externalKey?: string;
+  readonly metadata?: JsonObject;
+}
+
+export interface Upsert {
+  readonly source: Source;
+  readonly change: 'created' | 'replaced' | 'unchanged';
+}
+
+/** Content to index. What these methods return is durable: it survives kill -9 and will be trained. */
+export interface Trainer {
+  /**
+   * Rejects with `empty_content`, `binary_content`, `unsupported_file_type`, `content_too_large` or `invalid_encoding`
+   * when that is plain from the content itself; nothing is kept then.
+   */
+  add(bot: Bot, content: SourceContent, options: SourceOptions): Promise<Source>;
+  /** Creates or replaces by external key; unchanged content does no work. The old version answers until the new is ready. */
+  put(
+    bot: Bot,
+    externalKey: string,
+    replacement: { readonly content: SourceContent; readonly metadata?: JsonObject },
+  ): Promise<Upsert>;
+  /** Trains a source again from its stored inputs. */
+  sync(bot: Bot, source: Source): Promise<Source>;
+  /** Takes effect in search and answers before it resolves. False when there is no such source. */
+  remove(bot: Bot, sourceId: string): Promise<boolean>;
+  /** Deletes the bot and all of its content. */
+  removeBot(bot: Bot): Promise<boolean>;
+}
+
+/** What a worker thread makes of one input: documents ready for the store, or why not (an AppError). */
+export interface DocumentParser {
+  parse(input: ParserInput, signal?: AbortSignal): Promise<readonly ParsedDocument[]>;
+  start(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export interface ParserInput {
+  /** Where the bytes lie. */
+  readonly path: string;
+  readonly name: string;
+  readonly mediaType: string;
+  /** Title to use when the content has none of its own. */
+  readonly fallbackTitle: string;
+}
+
+/** Cleaned text and its chunks; ids are given by the pipeline. */
+export interface ParsedDocument {
+  readonly title: string;
+  readonly url: string | null;
+  /** All offsets point into this. */
+  readonly text: string;
+  readonly tokens: number;
+  readonly contentHash: string;
+  readonly chunks: readonly ParsedChunk[];
+}
+
+export type ParsedChunk = Omit<NewDocument['chunks'][number], 'id'>;

@@ -1,0 +1,1 @@
+export type { LexicalIndex, Namespace, ScoredChunk, SearchFilter, VectorRecord, VectorStore } from './ports.ts';
