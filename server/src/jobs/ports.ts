@@ -1,7 +1,11 @@
 import type { Job, JobLease } from '../store/index.ts';
 
-/** Says "job N is ready" to whoever runs jobs. May lose or repeat announcements: the row in the store is the job. */
+/**
+ * Says "look at job N" to whoever runs jobs: it is ready, or was asked to stop. May lose or repeat announcements: the
+ * row in the store is the job, and a runner finds by itself, a little later, what it was not told.
+ */
 export interface JobTransport {
+  /** Announce a job after the transaction that created it, retried it or asked it to stop. */
   announce(jobId: string): Promise<void>;
   /** Calls back for each announcement, also the repeated ones. */
   subscribe(onReady: (jobId: string) => void): () => void;
@@ -15,7 +19,7 @@ export interface StageContext {
   readonly lease: JobLease;
   /** Aborts when the lease is lost, the job is cancelled or past its deadline, or the process stops. */
   readonly signal: AbortSignal;
-  /** Reports progress; rate-limited by the runner, never throws. */
+  /** Reports how much of this stage is done, earlier runs included; rate-limited by the runner, never throws. */
   progress(done: number, total: number): void;
 }
 
@@ -31,7 +35,10 @@ export interface JobHandler {
   readonly kind: string;
   readonly firstStage: string;
   readonly stages: Readonly<Record<string, (context: StageContext) => Promise<StageResult>>>;
-  /** Called once when the job has ended as failed or cancelled, to settle what it worked on. Must be idempotent. */
+  /**
+   * Called when the job has ended as failed or cancelled, to settle what it worked on; again after a crash or when it
+   * threw. Must be idempotent, and must leave alone what a newer job has taken over or what is gone.
+   */
   onFailed(job: Job, error: { readonly code: string; readonly message: string }): Promise<void>;
 }
 

@@ -1,2 +1,2 @@
 export { serveWorkerCalls } from './worker-call.ts';
-export { createWorkerPool, type WorkerPool, type WorkerPoolOptions, workerModule } from './worker-pool.ts';
+export { createWorkerPool, startWorker, type WorkerPool, type WorkerPoolOptions, workerModule } from './worker-pool.ts';

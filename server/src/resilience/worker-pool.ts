@@ -141,7 +141,8 @@ class WorkerFailure extends Error {
   }
 }
 
-function startWorker({
+/** Starts a worker thread from source or compiled code. For threads that a pool does not fit (many calls in flight). */
+export function startWorker({
   module,
   workerData,
   resourceLimits,

@@ -263,17 +263,25 @@ export interface SystemStore {
   purgeIdempotency(olderThan: number): Promise<number>;
 }
 
-/** The runner's side of jobs. A claim takes the next due job by (priority, run time, age) under a new fencing token. */
+/**
+ * The runner's side of jobs. A claim takes the next due job (queued with `runAt` reached, or running with an expired
+ * lease) by (priority, run time, age), under a new fencing token, and counts one attempt.
+ */
 export interface JobClaims {
   claim(request: {
     readonly owner: string;
     readonly kinds: readonly string[];
     readonly now: number;
     readonly leaseMs: number;
+    /** Only jobs whose priority is not above this number; null: any. */
+    readonly maxPriority: number | null;
   }): Promise<Job | null>;
   /** Extends the lease. Null when it was lost; else the job as it is now (to see `cancelRequested`). */
   heartbeat(lease: JobLease, times: { readonly now: number; readonly expiresAt: number }): Promise<Job | null>;
-  /** Records progress under the lease; false when it was lost. */
+  /**
+   * Records progress under the lease; false when it was lost. A `done` above the recorded one sets `attempts` to 1:
+   * attempts count runs that got nowhere, so that interruptions of a long stage do not use them up.
+   */
   progress(lease: JobLease, progress: Job['progress'], now: number): Promise<boolean>;
   /** Ends one run of a stage. False when the lease was lost. */
   release(lease: JobLease, outcome: JobOutcome, now: number): Promise<boolean>;
@@ -281,17 +289,29 @@ export interface JobClaims {
   findClaimable(now: number, limit: number): Promise<readonly string[]>;
   /** Jobs past their deadline that have not ended; the caller fails them. */
   findOverdue(now: number, limit: number): Promise<readonly Job[]>;
-  /** Ends an unfinished job from outside its lease (deadline). */
+  /** Ends an unfinished job from outside its lease (deadline), which is lost by that. False when it had ended. */
   fail(jobId: string, error: Failure, now: number): Promise<boolean>;
+  /** Jobs that ended as failed or cancelled and are not yet marked settled, oldest first. */
+  findUnsettled(kinds: readonly string[], limit: number): Promise<readonly Job[]>;
+  /** Marks a failed or cancelled job as settled: its handler has been told. A retried job is unsettled again. */
+  settle(jobId: string): Promise<void>;
+  /**
+   * Lets every lease end now. Only for a database that one process owns, at its start: whoever held them is dead.
+   * Returns how many there were.
+   */
+  expireAllLeases(now: number): Promise<number>;
 }
 
 /** What became of one run of a stage. */
 export type JobOutcome =
+  /** Queued again at once, with progress 0 of 0, no attempts and no error. */
   | { readonly type: 'next-stage'; readonly stage: string; readonly priority: number }
   | { readonly type: 'succeeded' }
   | { readonly type: 'failed'; readonly error: Failure }
   | { readonly type: 'cancelled' }
-  | { readonly type: 'retry'; readonly error: Failure; readonly runAt: number };
+  | { readonly type: 'retry'; readonly error: Failure; readonly runAt: number }
+  /** Given back unfinished because the process stops: queued again at once, the attempt does not count. */
+  | { readonly type: 'handed-back' };
 
 /** Bytes by content hash. `put` is durable (synced) when it resolves; the same bytes are stored once. */
 export interface BlobStore {

@@ -1,0 +1,184 @@
+import { isAbsolute, resolve } from 'node:path';
+import { z } from 'zod';
+import { AppError } from '../kernel/index.ts';
+
+/** Everything the process is told from outside, read once and frozen. Durations in milliseconds, sizes in bytes. */
+export interface Config {
+  readonly host: string;
+  readonly port: number;
+  readonly dataFolder: string;
+  /** Null: made and printed at the first start. */
+  readonly adminKey: string | null;
+  /** Null: made in the data folder. */
+  readonly secret: string | null;
+  readonly chatModel: ModelName;
+  readonly embeddingModel: ModelName;
+  readonly openAi: { readonly apiKey: string | null; readonly baseUrl: string };
+  readonly deadlines: {
+    readonly connectMs: number;
+    readonly firstTokenMs: number;
+    readonly idleTokenMs: number;
+    readonly totalMs: number;
+  };
+  readonly maxUploadBytes: number;
+  readonly logLevel: 'debug' | 'info' | 'warn' | 'error' | 'silent';
+  readonly color: boolean;
+  /** Settings that were given but have no effect in this version. */
+  readonly warnings: readonly string[];
+}
+
+export interface ModelName {
+  readonly provider: string;
+  readonly name: string;
+}
+
+const DEFAULT_BASE_URL = 'https://api.openai.com/v1';
+const EMBEDDING_PROVIDERS = ['local', 'openai'];
+const LOCAL_EMBEDDERS = ['static-en', 'use-lite'];
+const CHAT_PROVIDERS = ['openai', 'chatsphere'];
+
+const milliseconds = (fallback: number) => z.coerce.number().int().min(1).max(3_600_000).default(fallback);
+const httpUrl = z.url({ protocol: /^https?$/, error: 'must be an http:// or https:// address' });
+
+const environmentSchema = z.object({
+  PORT: z.coerce.number().int().min(0).max(65_535).default(3000),
+  HOST: z.string().min(1).default('127.0.0.1'),
+  CHATSPHERE_DATA_DIR: z.string().min(1).default('./data'),
+  CHATSPHERE_ADMIN_KEY: z.string().min(16, 'must have at least 16 characters').optional(),
+  CHATSPHERE_SECRET: z.string().min(32, 'must have at least 32 characters').optional(),
+  OPENAI_API_KEY: z.string().optional(),
+  OPENAI_BASE_URL: httpUrl.optional(),
+  CHAT_MODEL: z.string().optional(),
+  EMBEDDING_MODEL: z.string().optional(),
+  LLM_CONNECT_TIMEOUT_MS: milliseconds(5000),
+  LLM_FIRST_TOKEN_TIMEOUT_MS: milliseconds(20_000),
+  LLM_IDLE_TOKEN_TIMEOUT_MS: milliseconds(15_000),
+  LLM_TOTAL_TIMEOUT_MS: milliseconds(120_000),
+  MAX_UPLOAD_BYTES: z.coerce
+    .number()
+    .int()
+    .min(1024)
+    .max(10 * 1024 ** 3)
+    .default(100 * 1024 ** 2),
+  LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
+  NO_COLOR: z.string().optional(),
+  DATABASE_URL: z
+    .undefined({ error: 'is not supported in this version: it stores in the data folder. Unset it' })
+    .optional(),
+  REDIS_URL: z.undefined({ error: 'is not supported in this version: it runs as one process. Unset it' }).optional(),
+  VECTOR_STORE: z.enum(['auto', 'embedded'], { error: 'must be auto or embedded in this version' }).default('auto'),
+  QUEUE: z.enum(['auto', 'memory'], { error: 'must be auto or memory in this version' }).default('auto'),
+});
+
+type Environment = z.infer<typeof environmentSchema>;
+
+const WITHOUT_EFFECT = [
+  'CHAT_MODEL_FALLBACKS',
+  'ANTHROPIC_API_KEY',
+  'OLLAMA_BASE_URL',
+  'SEMANTIC_CACHE',
+  'CRAWL_ALLOW_PRIVATE_HOSTS',
+];
+
+/**
+ * Reads the environment. Empty values count as unset. Rejects with one `configuration_invalid` that names every fault
+ * at once, never a secret's value.
+ */
+export function readConfig(environment: Readonly<Record<string, string | undefined>> = process.env): Config {
+  const given = Object.fromEntries(
+    Object.entries(environment).filter(([, value]) => value !== undefined && value.trim() !== ''),
+  );
+  const parsed = environmentSchema.safeParse(given);
+  const faults = parsed.success
+    ? modelFaults(parsed.data)
+    : parsed.error.issues.map((issue) => `${issue.path.join('.')} ${issue.message}`);
+  if (faults.length > 0 || !parsed.success) {
+    throw new AppError(
+      'configuration_invalid',
+      `The configuration has ${faults.length} fault(s):\n${faults.map((fault) => `  - ${fault}`).join('\n')}\nCorrect them and start again.`,
+    );
+  }
+  return Object.freeze(
+    toConfig(
+      parsed.data,
+      WITHOUT_EFFECT.filter((name) => name in given),
+    ),
+  );
+}
+
+function toConfig(environment: Environment, withoutEffect: readonly string[]): Config {
+  const folder = environment.CHATSPHERE_DATA_DIR;
+  return {
+    host: environment.HOST,
+    port: environment.PORT,
+    dataFolder: isAbsolute(folder) ? folder : resolve(folder),
+    adminKey: environment.CHATSPHERE_ADMIN_KEY ?? null,
+    secret: environment.CHATSPHERE_SECRET ?? null,
+    chatModel: chatModelOf(environment),
+    embeddingModel: embeddingModelOf(environment),
+    openAi: {
+      apiKey: environment.OPENAI_API_KEY?.split(',')[0]?.trim() ?? null,
+      baseUrl: (environment.OPENAI_BASE_URL ?? DEFAULT_BASE_URL).replace(/\/+$/, ''),
+    },
+    deadlines: {
+      connectMs: environment.LLM_CONNECT_TIMEOUT_MS,
+      firstTokenMs: environment.LLM_FIRST_TOKEN_TIMEOUT_MS,
+      idleTokenMs: environment.LLM_IDLE_TOKEN_TIMEOUT_MS,
+      totalMs: environment.LLM_TOTAL_TIMEOUT_MS,
+    },
+    maxUploadBytes: environment.MAX_UPLOAD_BYTES,
+    logLevel: environment.LOG_LEVEL,
+    color: environment.NO_COLOR === undefined,
+    warnings: withoutEffect.map((name) => `${name} is set but has no effect in this version.`),
+  };
+}
+
+function modelFaults(environment: Environment): string[] {
+  const chat = chatModelOf(environment);
+  const embedding = embeddingModelOf(environment);
+  const faults: string[] = [];
+  if (!CHAT_PROVIDERS.includes(chat.provider)) {
+    faults.push(
+      `CHAT_MODEL names the unknown provider "${chat.provider}"; use openai/<model> or chatsphere/extractive`,
+    );
+  } else if (chat.provider === 'chatsphere' && chat.name !== 'extractive') {
+    faults.push('CHAT_MODEL: the only built-in model is chatsphere/extractive');
+  }
+  if (!EMBEDDING_PROVIDERS.includes(embedding.provider)) {
+    faults.push(
+      `EMBEDDING_MODEL names the unknown provider "${embedding.provider}"; use local/static-en, local/use-lite or openai/<model>`,
+    );
+  } else if (embedding.provider === 'local' && !LOCAL_EMBEDDERS.includes(embedding.name)) {
+    faults.push(
+      `EMBEDDING_MODEL: the local embedders are ${LOCAL_EMBEDDERS.map((name) => `local/${name}`).join(' and ')}`,
+    );
+  }
+  const needsProvider = chat.provider === 'openai' || embedding.provider === 'openai';
+  if (needsProvider && environment.OPENAI_API_KEY === undefined && environment.OPENAI_BASE_URL === undefined) {
+    faults.push(
+      'OPENAI_API_KEY (or OPENAI_BASE_URL for a server that needs no key) must be set for the models you chose',
+    );
+  }
+  return faults;
+}
+
+/** Without a key or address of a provider, the extractive answerer is the model. */
+function chatModelOf(environment: Environment): ModelName {
+  if (environment.CHAT_MODEL !== undefined) return parseModelName(environment.CHAT_MODEL, 'openai');
+  const hasProvider = environment.OPENAI_API_KEY !== undefined || environment.OPENAI_BASE_URL !== undefined;
+  return hasProvider ? { provider: 'openai', name: 'gpt-4o-mini' } : { provider: 'chatsphere', name: 'extractive' };
+}
+
+function embeddingModelOf(environment: Environment): ModelName {
+  if (environment.EMBEDDING_MODEL !== undefined) return parseModelName(environment.EMBEDDING_MODEL, 'openai');
+  return environment.OPENAI_API_KEY === undefined
+    ? { provider: 'local', name: 'static-en' }
+    : { provider: 'openai', name: 'text-embedding-3-small' };
+}
+
+function parseModelName(text: string, defaultProvider: string): ModelName {
+  const slash = text.indexOf('/');
+  return slash < 0
+    ? { provider: defaultProvider, name: text }
+    : { provider: text.slice(0, slash), name: text.slice(slash + 1) };
+}

@@ -1,0 +1,138 @@
+import { z } from 'zod';
+import { chatMessages } from './chat-messages.ts';
+import { wireCitation } from './conversations.ts';
+import { line } from './text.ts';
+
+/** What OpenAI takes and this server passes over: it has no meaning for an answer from a bot's content. */
+const passedOver = Object.fromEntries(
+  [
+    'audio',
+    'frequency_penalty',
+    'function_call',
+    'functions',
+    'logit_bias',
+    'logprobs',
+    'metadata',
+    'modalities',
+    'moderation',
+    'parallel_tool_calls',
+    'prediction',
+    'presence_penalty',
+    'prompt_cache_key',
+    'prompt_cache_options',
+    'prompt_cache_retention',
+    'reasoning_effort',
+    'response_format',
+    'safety_identifier',
+    'seed',
+    'service_tier',
+    'store',
+    'tool_choice',
+    'tools',
+    'top_logprobs',
+    'top_p',
+    'verbosity',
+    'web_search_options',
+  ].map((name) => [name, z.unknown().optional()]),
+);
+
+const tokenLimit = z.number().int().min(1).max(1_000_000).nullish();
+const stopWord = z.string().min(1).max(200);
+
+export const chatCompletionBody = z
+  .strictObject({
+    ...passedOver,
+    model: line(200).describe('A bot id or slug.'),
+    messages: chatMessages.min(1).describe('The last one is the question.'),
+    stream: z.boolean().nullish(),
+    stream_options: z
+      .strictObject({ include_usage: z.boolean().optional(), include_obfuscation: z.boolean().optional() })
+      .nullish(),
+    n: z
+      .literal(1, { error: 'One answer is given for each request: leave `n` out or send 1.' })
+      .nullish(),
+    temperature: z.number().min(0).max(2).nullish(),
+    max_tokens: tokenLimit,
+    max_completion_tokens: tokenLimit,
+    stop: z.union([stopWord, z.array(stopWord).max(4)]).nullish(),
+    user: z.string().min(1).max(256).nullish().describe('Your id of the person who asks.'),
+    conversation: z
+      .union([z.literal(true), line(64)])
+      .nullish()
+      .describe('An id to continue, true to begin one.'),
+  })
+  .meta({ id: 'ChatCompletionRequest' });
+
+export type ChatCompletionBody = z.infer<typeof chatCompletionBody>;
+
+/** What ChatSphere adds to an answer. */
+export const answerExtras = z
+  .strictObject({
+    conversation: z.string().nullable(),
+    message: z.string(),
+    citations: z.array(wireCitation).readonly(),
+    grounded: z.boolean().describe('True when the answer rests on passages.'),
+    served_by: z.string(),
+    cache: z.enum(['miss', 'exact', 'semantic']),
+    degraded: z.array(z.string()).readonly(),
+  })
+  .meta({ id: 'AnswerExtras' });
+
+const finishReason = z.enum(['stop', 'length', 'content_filter', 'tool_calls']);
+
+export const wireUsage = z.strictObject({
+  prompt_tokens: z.number().int(),
+  completion_tokens: z.number().int(),
+  total_tokens: z.number().int(),
+});
+
+export const chatCompletion = z
+  .strictObject({
+    id: z.string(),
+    object: z.literal('chat.completion'),
+    created: z.number().int(),
+    model: z.string(),
+    choices: z.array(
+      z.strictObject({
+        index: z.literal(0),
+        message: z.strictObject({
+          role: z.literal('assistant'),
+          content: z.string(),
+          refusal: z.null(),
+          chatsphere: answerExtras,
+        }),
+        logprobs: z.null(),
+        finish_reason: finishReason,
+      }),
+    ),
+    usage: wireUsage,
+  })
+  .meta({ id: 'ChatCompletion' });
+
+export const chatCompletionChunk = z
+  .strictObject({
+    id: z.string(),
+    object: z.literal('chat.completion.chunk'),
+    created: z.number().int(),
+    model: z.string(),
+    choices: z.array(
+      z.strictObject({
+        index: z.literal(0),
+        delta: z.strictObject({
+          role: z.literal('assistant').optional(),
+          content: z.string().optional(),
+          chatsphere: answerExtras.optional(),
+        }),
+        logprobs: z.null(),
+        finish_reason: finishReason.nullable(),
+      }),
+    ),
+    usage: wireUsage.nullable().optional(),
+    chatsphere: answerExtras.optional(),
+  })
+  .meta({ id: 'ChatCompletionChunk' });
+
+export type AnswerExtras = z.infer<typeof answerExtras>;
+export type ChatCompletion = z.infer<typeof chatCompletion>;
+export type ChatCompletionChunk = z.infer<typeof chatCompletionChunk>;
+export type WireUsage = z.infer<typeof wireUsage>;

@@ -1,0 +1,4 @@
+import { z } from 'zod';
+
+export const wireHealth = z.strictObject({ status: z.literal('ok') });
+export const wireReady = z.strictObject({ status: z.literal('ready') });
