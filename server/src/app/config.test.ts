@@ -8,8 +8,8 @@ describe('config', () => {
     expect(config).toMatchObject({
       host: '127.0.0.1',
       port: 3000,
-      chatModel: { provider: 'chatsphere', name: 'extractive' },
-      embeddingModel: { provider: 'local', name: 'static-en' },
+      chatModel: { provider: 'chatsphere', model: 'extractive' },
+      embeddingModel: { provider: 'local', model: 'static-en' },
       deadlines: { connectMs: 5000, firstTokenMs: 20_000, idleTokenMs: 15_000, totalMs: 120_000 },
       maxUploadBytes: 104_857_600,
     });
@@ -18,16 +18,16 @@ describe('config', () => {
 
   it('takes the provider when there is a key, and empty values as unset', () => {
     expect(readConfig({ OPENAI_API_KEY: 'sk-one, sk-two', OPENAI_BASE_URL: ' ' })).toMatchObject({
-      chatModel: { provider: 'openai', name: 'gpt-4o-mini' },
-      embeddingModel: { provider: 'openai', name: 'text-embedding-3-small' },
+      chatModel: { provider: 'openai', model: 'gpt-4o-mini' },
+      embeddingModel: { provider: 'openai', model: 'text-embedding-3-small' },
       openAi: { apiKey: 'sk-one', baseUrl: 'https://api.openai.com/v1' },
     });
   });
 
   it('keeps the local embedder for a server that needs no key', () => {
     expect(readConfig({ OPENAI_BASE_URL: 'http://127.0.0.1:11434/v1/', CHAT_MODEL: 'llama3' })).toMatchObject({
-      chatModel: { provider: 'openai', name: 'llama3' },
-      embeddingModel: { provider: 'local', name: 'static-en' },
+      chatModel: { provider: 'openai', model: 'llama3' },
+      embeddingModel: { provider: 'local', model: 'static-en' },
       openAi: { apiKey: null, baseUrl: 'http://127.0.0.1:11434/v1' },
     });
   });

@@ -22,14 +22,13 @@ export interface Config {
   };
   readonly maxUploadBytes: number;
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error' | 'silent';
-  readonly color: boolean;
   /** Settings that were given but have no effect in this version. */
   readonly warnings: readonly string[];
 }
 
 export interface ModelName {
   readonly provider: string;
-  readonly name: string;
+  readonly model: string;
 }
 
 const DEFAULT_BASE_URL = 'https://api.openai.com/v1';
@@ -61,7 +60,6 @@ const environmentSchema = z.object({
     .max(10 * 1024 ** 3)
     .default(100 * 1024 ** 2),
   LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
-  NO_COLOR: z.string().optional(),
   DATABASE_URL: z
     .undefined({ error: 'is not supported in this version: it stores in the data folder. Unset it' })
     .optional(),
@@ -128,7 +126,6 @@ function toConfig(environment: Environment, withoutEffect: readonly string[]): C
     },
     maxUploadBytes: environment.MAX_UPLOAD_BYTES,
     logLevel: environment.LOG_LEVEL,
-    color: environment.NO_COLOR === undefined,
     warnings: withoutEffect.map((name) => `${name} is set but has no effect in this version.`),
   };
 }
@@ -141,14 +138,14 @@ function modelFaults(environment: Environment): string[] {
     faults.push(
       `CHAT_MODEL names the unknown provider "${chat.provider}"; use openai/<model> or chatsphere/extractive`,
     );
-  } else if (chat.provider === 'chatsphere' && chat.name !== 'extractive') {
+  } else if (chat.provider === 'chatsphere' && chat.model !== 'extractive') {
     faults.push('CHAT_MODEL: the only built-in model is chatsphere/extractive');
   }
   if (!EMBEDDING_PROVIDERS.includes(embedding.provider)) {
     faults.push(
       `EMBEDDING_MODEL names the unknown provider "${embedding.provider}"; use local/static-en, local/use-lite or openai/<model>`,
     );
-  } else if (embedding.provider === 'local' && !LOCAL_EMBEDDERS.includes(embedding.name)) {
+  } else if (embedding.provider === 'local' && !LOCAL_EMBEDDERS.includes(embedding.model)) {
     faults.push(
       `EMBEDDING_MODEL: the local embedders are ${LOCAL_EMBEDDERS.map((name) => `local/${name}`).join(' and ')}`,
     );
@@ -166,19 +163,33 @@ function modelFaults(environment: Environment): string[] {
 function chatModelOf(environment: Environment): ModelName {
   if (environment.CHAT_MODEL !== undefined) return parseModelName(environment.CHAT_MODEL, 'openai');
   const hasProvider = environment.OPENAI_API_KEY !== undefined || environment.OPENAI_BASE_URL !== undefined;
-  return hasProvider ? { provider: 'openai', name: 'gpt-4o-mini' } : { provider: 'chatsphere', name: 'extractive' };
+  return hasProvider ? { provider: 'openai', model: 'gpt-4o-mini' } : { provider: 'chatsphere', model: 'extractive' };
 }
 
 function embeddingModelOf(environment: Environment): ModelName {
   if (environment.EMBEDDING_MODEL !== undefined) return parseModelName(environment.EMBEDDING_MODEL, 'openai');
   return environment.OPENAI_API_KEY === undefined
-    ? { provider: 'local', name: 'static-en' }
-    : { provider: 'openai', name: 'text-embedding-3-small' };
+    ? { provider: 'local', model: 'static-en' }
+    : { provider: 'openai', model: 'text-embedding-3-small' };
 }
 
 function parseModelName(text: string, defaultProvider: string): ModelName {
   const slash = text.indexOf('/');
   return slash < 0
-    ? { provider: defaultProvider, name: text }
-    : { provider: text.slice(0, slash), name: text.slice(slash + 1) };
+    ? { provider: defaultProvider, model: text }
+    : { provider: text.slice(0, slash), model: text.slice(slash + 1) };
+}
+
+/** The configuration with the command line's data folder in place of the environment's. */
+export function configWith(overrides: {
+  readonly dataFolder?: string;
+  readonly port?: number;
+  readonly host?: string;
+}): Config {
+  return Object.freeze({ ...readConfig(), ...overrides });
+}
+
+/** Whether colours are welcome (https://no-color.org). */
+export function wantsColor(): boolean {
+  return (process.env['NO_COLOR'] ?? '') === '';
 }

@@ -1,3 +1,4 @@
+export { createSearcher, type SearcherOptions } from './context/index.ts';
 export type {
   AnswerEvent,
   Answerer,
@@ -7,3 +8,10 @@ export type {
   SearchRequest,
   SearchResult,
 } from './ports.ts';
+export {
+  type AnswererOptions,
+  type AnsweringModel,
+  createAnswerer,
+  DEFAULT_REFUSAL_MESSAGE,
+  type TrackedAnswerer,
+} from './response/index.ts';

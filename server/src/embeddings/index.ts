@@ -1,3 +1,4 @@
+export { createEmbeddingGenerator, type EmbeddingGeneratorOptions } from './generator.ts';
 export type {
   Embedder,
   EmbedderProfile,
@@ -6,3 +7,5 @@ export type {
   EmbeddingResult,
   WordVectorCache,
 } from './ports.ts';
+export { dot, dotQuantised, normalise, type QuantisedVector, quantise } from './quantise.ts';
+export { type WindowSource, windowsOf } from './windows.ts';

@@ -23,6 +23,8 @@ export interface EmbeddingResult {
   /** One a text, in order, each normalised to length 1 (all zero for a text that holds nothing to embed). */
   readonly vectors: readonly Float32Array[];
   readonly inputTokens: number;
+  /** True when asking again later may give better vectors of the same space: use them, but do not keep them. */
+  readonly provisional?: boolean;
 }
 
 /** Text to vectors. The `do` prefix keeps callers from using it past the generator, which splits, caches and checks. */

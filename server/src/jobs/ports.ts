@@ -45,6 +45,9 @@ export interface JobHandler {
 /** News of a job for those who watch it (SSE, CLI). */
 export interface JobEvents {
   publish(job: Job): void;
-  /** Yields the job now and after each change, and ends after a final state. */
+  /**
+   * Yields the job now and after each change. Ends after a final state, when the job is gone, and when the signal
+   * aborts. Rejects with `job_not_found` when there was no such job to begin with.
+   */
   watch(tenantId: string, jobId: string, signal: AbortSignal): AsyncIterable<Job>;
 }

@@ -1,3 +1,14 @@
+export {
+  createModelCaller,
+  type ModelAnswer,
+  type ModelCallEvent,
+  type ModelCaller,
+  type ModelCallerOptions,
+  type ModelDeadlines,
+  readAnswer,
+} from './caller/index.ts';
+export { type ModelId, parseModelId } from './model-id.ts';
+export { contentTerms, plainText, questionTerms, type Statement, splitStatements } from './passage-text/index.ts';
 export type {
   ChatMessage,
   ChatModel,
@@ -8,5 +19,11 @@ export type {
   TokenCounter,
   TokenUsage,
 } from './ports.ts';
+export {
+  PROMPT_VERSION,
+  type PromptTemplateName,
+  renderSystemPrompt,
+  type SystemPromptInput,
+} from './prompts/index.ts';
+export { readServerSentEvents, type ServerSentEvent, type ServerSentEventsOptions } from './server-sent-events.ts';
 export { createTokenCounter } from './token-counter.ts';
-export { contentTerms, plainText, questionTerms, type Statement, splitStatements } from './passage-text/index.ts';

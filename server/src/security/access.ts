@@ -29,7 +29,10 @@ export function requireBot<B extends { readonly id: string; readonly tenantId: s
   bot: B | null,
 ): B {
   if (bot !== null && bot.tenantId === principal.tenantId && (principal.bots?.has(bot.id) ?? true)) return bot;
-  throw new AppError('bot_not_found', 'There is no such bot, or this API key may not use it. List yours: GET /v1/bots.');
+  throw new AppError(
+    'bot_not_found',
+    'There is no such bot, or this API key may not use it. List yours: GET /v1/bots.',
+  );
 }
 
 /**

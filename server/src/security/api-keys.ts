@@ -7,8 +7,6 @@ import { createKeyTouch } from './key-touch.ts';
 import type { ApiKeys, NewApiKey, Principal } from './ports.ts';
 import { createKeySecret, hashSecret, hintOf, isKeySecret, type RandomBytes, sameHash } from './secret.ts';
 
-/** The tenant that the first start makes, in which the admin key acts unless it names another. */
-const DEFAULT_TENANT = 'default';
 /** No key is longer; nothing longer is hashed. */
 const MAX_SECRET_LENGTH = 512;
 /** Scopes that a key in a public page may have. */
@@ -28,8 +26,10 @@ export interface ApiKeysOptions {
   readonly store: KeyStore;
   /** Secret of the installation that all hashes depend on. Changing it makes every key invalid. */
   readonly pepper: string | Uint8Array;
-  /** `hashSecret(pepper, adminKey)`: the admin key itself is not needed, and not kept. */
-  readonly adminKeyHash: string;
+  /** `hashSecret(pepper, adminKey)` of each bootstrap admin key: the keys themselves are not needed, and not kept. */
+  readonly adminKeyHashes: readonly string[];
+  /** The tenant in which admin keys act unless they name another. */
+  readonly defaultTenantId: string;
   readonly clock: Clock;
   readonly createId: IdMaker;
   readonly random: RandomBytes;
@@ -86,7 +86,7 @@ export function createApiKeys(options: ApiKeysOptions): ApiKeys {
     if (secret === undefined || secret === '') throw missingKey();
     if (secret.length > MAX_SECRET_LENGTH) throw invalidKey();
     const hash = hashSecret(pepper, secret);
-    if (sameHash(hash, options.adminKeyHash)) return asAdmin(tenantId);
+    if (options.adminKeyHashes.some((adminHash) => sameHash(hash, adminHash))) return asAdmin(tenantId);
     if (!isKeySecret(secret)) throw invalidKey();
     const key = await cache.get(hash);
     if (key === null || key.revokedAt !== null) throw invalidKey();
@@ -100,7 +100,7 @@ export function createApiKeys(options: ApiKeysOptions): ApiKeys {
 
   async function asAdmin(tenantId: string | undefined): Promise<Principal> {
     if (tenantId !== undefined && (await store.tenants.get(tenantId)) === null) throw tenantNotFound();
-    return createAdminPrincipal(tenantId ?? DEFAULT_TENANT);
+    return createAdminPrincipal(tenantId ?? options.defaultTenantId);
   }
 
   async function revoke(tenantId: string, keyId: string): Promise<boolean> {
@@ -136,14 +136,13 @@ function isPublic(key: Pick<ApiKey, 'scopes' | 'origins'>): boolean {
   return key.origins !== null && key.scopes.every((scope) => PUBLIC_SCOPES.has(scope));
 }
 
-async function idsOf(
-  bots: Pick<BotRepository, 'get'>,
-  idsOrSlugs: readonly string[],
-): Promise<readonly string[]> {
+async function idsOf(bots: Pick<BotRepository, 'get'>, idsOrSlugs: readonly string[]): Promise<readonly string[]> {
   const found = await Promise.all([...new Set(idsOrSlugs)].map((name) => bots.get(name)));
   return found.map((bot) => {
     if (bot === null) {
-      throw new AppError('bot_not_found', 'A bot in `bots` does not exist. List them: GET /v1/bots.', { param: 'bots' });
+      throw new AppError('bot_not_found', 'A bot in `bots` does not exist. List them: GET /v1/bots.', {
+        param: 'bots',
+      });
     }
     return bot.id;
   });

@@ -1,4 +1,11 @@
-export { createAdminPrincipal, hasScope, requireBootstrapAdmin, requireBot, requireOrigin, requireScope } from './access.ts';
+export {
+  createAdminPrincipal,
+  hasScope,
+  requireBootstrapAdmin,
+  requireBot,
+  requireOrigin,
+  requireScope,
+} from './access.ts';
 export { type ApiKeysOptions, createApiKeys } from './api-keys.ts';
 export type {
   Admission,

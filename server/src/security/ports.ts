@@ -68,7 +68,7 @@ export interface ApiKeys {
   create(request: NewApiKey, actor: Principal): Promise<{ readonly key: ApiKey; readonly secret: string }>;
   /**
    * Rejects with `missing_api_key`, `invalid_api_key` (malformed, unknown and revoked look alike) or `api_key_expired`.
-   * `tenantId` is the tenant that the bootstrap admin key asks to act in (`default` when absent); it rejects with
+   * `tenantId` is the tenant that the bootstrap admin key asks to act in (the default tenant when absent); it rejects with
    * `tenant_not_found` when there is none. Other keys may only name their own, else `insufficient_scope`, whether or
    * not the other exists.
    */

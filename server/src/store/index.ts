@@ -1,3 +1,4 @@
+export { createStore, type StoreOptions } from './create-store.ts';
 export {
   API_KEY_SCOPES,
   type ApiKey,
@@ -54,3 +55,5 @@ export type {
   TenantStore,
   UsageRepository,
 } from './ports.ts';
+export type { Schema } from './schema.ts';
+export type { BotKey, MetadataComparison, SqlDialect } from './sql-dialect.ts';

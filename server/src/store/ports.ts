@@ -293,8 +293,11 @@ export interface JobClaims {
   fail(jobId: string, error: Failure, now: number): Promise<boolean>;
   /** Jobs that ended as failed or cancelled and are not yet marked settled, oldest first. */
   findUnsettled(kinds: readonly string[], limit: number): Promise<readonly Job[]>;
-  /** Marks a failed or cancelled job as settled: its handler has been told. A retried job is unsettled again. */
-  settle(jobId: string): Promise<void>;
+  /**
+   * Marks a failed or cancelled job as settled: its handler has been told. False when it was already, or is not in such
+   * a state. A retried job is unsettled again.
+   */
+  settle(jobId: string): Promise<boolean>;
   /**
    * Lets every lease end now. Only for a database that one process owns, at its start: whoever held them is dead.
    * Returns how many there were.

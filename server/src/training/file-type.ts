@@ -20,7 +20,20 @@ const EXTENSIONS: ReadonlyMap<string, ContentKind> = new Map<string, ContentKind
 ]);
 
 /** Formats that look like text but are not meant to be read as it. */
-const REFUSED_EXTENSIONS = new Set(['pdf', 'rtf', 'svg', 'eml', 'mbox', 'ps', 'doc', 'docx', 'xlsx', 'pptx', 'odt', 'epub']);
+const REFUSED_EXTENSIONS = new Set([
+  'pdf',
+  'rtf',
+  'svg',
+  'eml',
+  'mbox',
+  'ps',
+  'doc',
+  'docx',
+  'xlsx',
+  'pptx',
+  'odt',
+  'epub',
+]);
 
 const MEDIA_TYPES: ReadonlyMap<string, ContentKind> = new Map<string, ContentKind>([
   [NOTE_MEDIA_TYPE, 'note'],
@@ -68,7 +81,10 @@ const SUPPORTED =
  * @throws AppError `binary_content` (bytes that are not text under a name that promises text) or
  *   `unsupported_file_type` (anything else that is not text).
  */
-export function detectKind(input: { readonly name: string; readonly mediaType: string }, head: Uint8Array): ContentKind {
+export function detectKind(
+  input: { readonly name: string; readonly mediaType: string },
+  head: Uint8Array,
+): ContentKind {
   const mediaType = input.mediaType.split(';', 1)[0]?.trim().toLowerCase() ?? '';
   const internal = MEDIA_TYPES.get(mediaType);
   if (internal === 'note' || internal === 'qa') return internal;

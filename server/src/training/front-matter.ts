@@ -33,8 +33,8 @@ export function splitFrontMatter(text: string): FrontMatter {
     if (line.trimEnd() === fence) {
       if (!looksLikeSettings(lines)) return none;
       return {
-        title: valueOf(lines, 'title'),
-        permalink: valueOf(lines, 'permalink'),
+        title: settingOf(lines, 'title'),
+        permalink: settingOf(lines, 'permalink'),
         body: text.slice(end + 1),
         present: true,
       };
@@ -56,7 +56,7 @@ function looksLikeSettings(lines: readonly string[]): boolean {
   return first === undefined || /^\s*(["']?[\w-]+["']?\s*[:=]|#|\{|\[)/.test(first);
 }
 
-function valueOf(lines: readonly string[], key: string): string | null {
+function settingOf(lines: readonly string[], key: string): string | null {
   const pattern = new RegExp(`^["']?${key}["']?\\s*[:=]\\s*(.*)$`, 'i');
   for (const [index, line] of lines.entries()) {
     const value = pattern.exec(line)?.[1]?.trim();
@@ -82,5 +82,8 @@ function unquote(value: string): string {
   if (double !== undefined) return double.replace(/\\(.)/g, '$1').trim();
   const single = /^'((?:[^']|'')*)'/.exec(value)?.[1];
   if (single !== undefined) return single.replaceAll("''", "'").trim();
-  return value.replace(/\s+#.*$/, '').replace(/,$/, '').trim();
+  return value
+    .replace(/\s+#.*$/, '')
+    .replace(/,$/, '')
+    .trim();
 }

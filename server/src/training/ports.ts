@@ -34,6 +34,9 @@ export interface Trainer {
   /**
    * Rejects with `empty_content`, `binary_content`, `unsupported_file_type`, `content_too_large` or `invalid_encoding`
    * when that is plain from the content itself; nothing is kept then.
+   * Files are streams: `title`, `options` and (for `put`) `metadata` are complete only when `files` has been read to its
+   * end, because the fields of a form may follow its files, so they are read after that. An error thrown by `files` or
+   * by a file's stream is passed on as it is, and nothing is kept.
    */
   add(bot: Bot, content: SourceContent, options: SourceOptions): Promise<Source>;
   /** Creates or replaces by external key; unchanged content does no work. The old version answers until the new is ready. */

@@ -1,16 +1,17 @@
-const ANSI_SEQUENCE = /\u001B\[[0-9;?]*[ -/]*[@-~]/g;
-const LINE_BREAK = /\r\n?|[\u000B\u0085\u2028\u2029]/g;
+const ESCAPE = String.fromCharCode(27);
+const ANSI_SEQUENCE = new RegExp(`${ESCAPE}\\[[0-9;?]*[ -/]*[@-~]`, 'g');
+const LINE_BREAK = /\r\n?|[\v\u0085\u2028\u2029]/g;
 const UNUSUAL_SPACE = /[\u00A0\u1680\u2000-\u200A\u202F\u205F\u3000]/g;
 /** C0 and C1 controls but tab and line feed, and the code points that Unicode never assigns. */
-const CONTROL = /[\u0000-\u0008\u000E-\u001F\u007F-\u009F\uFDD0-\uFDEF\uFFF9-\uFFFB\uFFFE\uFFFF]/g;
-/** Soft hyphen, zero width, bidirectional overrides and isolates, fillers, tag characters, supplementary variation selectors. */
-const INVISIBLE =
-  /[\u00AD\u034F\u061C\u115F\u1160\u17B4\u17B5\u180B-\u180E\u200B\u200E\u200F\u202A-\u202E\u2060-\u206F\u3164\uFE00-\uFE0D\uFEFF\uFFA0\u{1D173}-\u{1D17A}\u{E0000}-\u{E0FFF}]/gu;
+const CONTROL = /(?![\t\n])\p{Cc}|\p{Noncharacter_Code_Point}|[\uFFF9-\uFFFB]/gu;
+/** Soft hyphen, zero width, bidirectional overrides, fillers, tag characters; all but joiners and emoji selectors. */
+const INVISIBLE = /(?!\u200C|\u200D|\uFE0E|\uFE0F)\p{Default_Ignorable_Code_Point}|\u200E|\u200F/gu;
 const LONE_SURROGATE = /\p{Surrogate}/gu;
-const JOINER = /[\u200C\u200D]/g;
-/** Scripts that spell with joiners, and what joins into one emoji. */
-const JOINS =
-  /[\p{Script=Arabic}\p{Script=Syriac}\p{Script=Mongolian}\p{Script=Devanagari}\p{Script=Bengali}\p{Script=Gurmukhi}\p{Script=Gujarati}\p{Script=Oriya}\p{Script=Tamil}\p{Script=Telugu}\p{Script=Kannada}\p{Script=Malayalam}\p{Script=Sinhala}\p{Script=Khmer}\p{Extended_Pictographic}\p{Emoji_Modifier}\uFE0F]$/u;
+/** Joiners and emoji selectors: part of the spelling where they stand after what they join or select. */
+const BINDER = /\u200C|\u200D|\uFE0E|\uFE0F/g;
+const TAKES_SELECTOR = /\p{Emoji}$/u;
+const TAKES_JOINER =
+  /(?:[\p{Script=Arabic}\p{Script=Syriac}\p{Script=Mongolian}\p{Script=Devanagari}\p{Script=Bengali}\p{Script=Gurmukhi}\p{Script=Gujarati}\p{Script=Oriya}\p{Script=Tamil}\p{Script=Telugu}\p{Script=Kannada}\p{Script=Malayalam}\p{Script=Sinhala}\p{Script=Khmer}\p{Extended_Pictographic}\p{Emoji_Modifier}]|\uFE0F)$/u;
 /** The look-behind lets a match start at the first blank of a run only, which keeps long runs linear. */
 const TRAILING_BLANKS = /(?<![ \t])[ \t]+$/gm;
 const MANY_LINE_FEEDS = /\n{3,}/g;
@@ -51,7 +52,11 @@ function removeInvisible(text: string): string {
     .replace(CONTROL, '')
     .replace(LONE_SURROGATE, '')
     .replace(INVISIBLE, '')
-    .replace(JOINER, (joiner, offset: number, whole: string) =>
-      JOINS.test(whole.slice(Math.max(0, offset - 2), offset)) ? joiner : '',
-    );
+    .replace(BINDER, keepBinder);
+}
+
+function keepBinder(binder: string, offset: number, text: string): string {
+  const before = text.slice(Math.max(0, offset - 2), offset);
+  const bound = binder === '\u200C' || binder === '\u200D' ? TAKES_JOINER : TAKES_SELECTOR;
+  return bound.test(before) ? binder : '';
 }

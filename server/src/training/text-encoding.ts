@@ -2,11 +2,11 @@ import { AppError } from '../kernel/index.ts';
 
 /** The share of a document that may be broken UTF-8 (a cut or spliced character) before it counts as another encoding. */
 const BROKEN_SHARE = 0.02;
-/** Bytes that Windows-1252 leaves undefined. */
-const UNDEFINED_IN_CP1252 = /[\u0081\u008D\u008F\u0090\u009D]/;
-const CONTROL_BUT_LAYOUT = /[\u0000-\u0007\u000E-\u001A\u001C-\u001F\u007F]/;
-const NON_ASCII = /[^\u0000-\u007F]/g;
-const LETTER_OR_PUNCTUATION = /[\u00C0-\u00D6\u00D8-\u00F6\u00F8-\u00FF\u0152\u0153\u0160\u0161\u0178\u017D\u017E\u2013-\u201E\u2022\u2026\u20AC\u2122\u00A0-\u00BF]/g;
+/** Control characters but for layout; what Windows-1252 leaves undefined decodes to them too. */
+const CONTROL_BUT_LAYOUT = /(?![\t-\r])\p{Cc}/u;
+const NON_ASCII = /\P{ASCII}/gu;
+const LETTER_OR_PUNCTUATION =
+  /[\u00C0-\u00D6\u00D8-\u00F6\u00F8-\u00FF\u0152\u0153\u0160\u0161\u0178\u017D\u017E\u2013-\u201E\u2022\u2026\u20AC\u2122\u00A0-\u00BF]/g;
 
 /**
  * Decodes the bytes of a text file: by byte order mark (UTF-8, UTF-16), as UTF-8, by the charset it declares, and last
@@ -60,7 +60,7 @@ function nearlyUtf8(bytes: Uint8Array): string | null {
 
 function windows1252(bytes: Uint8Array): string | null {
   const text = decodeAs('windows-1252', bytes);
-  if (text === null || UNDEFINED_IN_CP1252.test(text) || CONTROL_BUT_LAYOUT.test(text)) return null;
+  if (text === null || CONTROL_BUT_LAYOUT.test(text)) return null;
   const unusual = text.match(NON_ASCII)?.length ?? 0;
   const plausible = text.match(LETTER_OR_PUNCTUATION)?.length ?? 0;
   return plausible >= unusual * 0.8 && unusual <= text.length * 0.4 ? text : null;

@@ -1,1 +1,2 @@
 export type { LexicalIndex, Namespace, ScoredChunk, SearchFilter, VectorRecord, VectorStore } from './ports.ts';
+export { indexableText, queryTerms } from './query-terms.ts';

@@ -29,14 +29,19 @@ export type ScanRequest =
       readonly limit: number;
       readonly sourceIds: readonly string[] | null;
     }
-  | { readonly type: 'score'; readonly key: string; readonly vector: Float32Array; readonly chunkIds: readonly string[] };
+  | {
+      readonly type: 'score';
+      readonly key: string;
+      readonly vector: Float32Array;
+      readonly chunkIds: readonly string[];
+    };
 
 /** `missing`: the namespace is not in memory and must be loaded first. */
 export type ScanOutcome =
   | { readonly type: 'done' }
   | { readonly type: 'missing' }
   | { readonly type: 'chunks'; readonly chunks: readonly ScoredChunk[] }
-  | { readonly type: 'failed'; readonly code: ErrorCode; readonly message: string };
+  | { readonly type: 'failed'; readonly code: ErrorCode; readonly message: string; readonly stack: string | undefined };
 
 export interface ScanCall {
   readonly id: number;

@@ -1,14 +1,10 @@
+import type { Int8Kernel } from './int8-kernel.ts';
+
 const SMALLEST_CAPACITY = 16;
 const CODE_LIMIT = 127;
 const QUERY_LIMIT = 2047;
 /** Bytes a row holds beside its vectors: scale and owner. */
 const ROW_OVERHEAD_BYTES = 8;
-
-/** A query as the scan reads it: whole numbers, and the factor that turns their products back into cosines. */
-export interface QuantizedQuery {
-  readonly codes: Int32Array;
-  readonly scale: number;
-}
 
 /**
  * Vectors of one length in dense arrays: int8 codes with a scale a row for scanning (symmetric scalar quantisation),
@@ -24,17 +20,17 @@ export interface VectorRows {
   setOwner(row: number, owner: number): void;
   /** Fills the hole with the last row. Returns the owner of the row that moved, or null when none had to. */
   remove(row: number): number | null;
-  /** Gives spare memory back. */
+  /** Gives all spare memory back, for a set that is not expected to grow soon. */
   compact(): void;
   /** Raises `best[owner]` to the approximate cosine of the owner's best row. */
-  scan(query: QuantizedQuery, best: Float32Array): void;
+  scan(query: Float32Array, best: Float32Array): void;
   /** Exact cosine; null for a row that never matches. */
   exact(row: number, query: Float32Array): number | null;
 }
 
 /** An empty set of rows for vectors of the given length. */
-export function createVectorRows(dimensions: number): VectorRows {
-  const stride = Math.ceil(dimensions / 8) * 8;
+export function createVectorRows(dimensions: number, kernel: Int8Kernel): VectorRows {
+  const stride = Math.ceil(dimensions / kernel.lanes) * kernel.lanes;
   let capacity = 0;
   let count = 0;
   let codes = new Int8Array(0);
@@ -52,7 +48,7 @@ export function createVectorRows(dimensions: number): VectorRows {
 
   function write(row: number, vector: Float32Array): void {
     const peak = largestMagnitude(vector);
-    const usable = Number.isFinite(peak) && peak > 0;
+    const usable = isUsable(peak);
     scales[row] = usable ? peak / CODE_LIMIT : 0;
     for (let index = 0; index < dimensions; index += 1) {
       const component = usable ? (vector[index] ?? 0) : 0;
@@ -83,56 +79,72 @@ export function createVectorRows(dimensions: number): VectorRows {
     },
     remove(row) {
       count -= 1;
-      if (row === count) return null;
+      const movedOwner = row === count ? null : (owners[count] ?? 0);
       codes.copyWithin(row * stride, count * stride, (count + 1) * stride);
       vectors.copyWithin(row * dimensions, count * dimensions, (count + 1) * dimensions);
-      scales[row] = scales[count] ?? 0;
-      const owner = owners[count] ?? 0;
-      owners[row] = owner;
-      return owner;
+      scales.copyWithin(row, count, count + 1);
+      owners.copyWithin(row, count, count + 1);
+      if (count < capacity / 4) resize(Math.ceil(capacity / 2));
+      return movedOwner;
     },
     compact() {
       if (count < capacity) resize(count);
     },
     scan(query, best) {
-      for (let row = 0; row < count; row += 1) {
-        const scale = scales[row] ?? 0;
-        if (scale === 0) continue;
-        const score = dotCodes(codes, row * stride, query.codes) * scale * query.scale;
-        const owner = owners[row] ?? 0;
-        if (score > (best[owner] ?? 0)) best[owner] = score;
+      const quantized = quantizeQuery(query, stride);
+      kernel.setQuery(quantized.codes);
+      const blockRows = kernel.blockRows(stride);
+      for (let first = 0; first < count; first += blockRows) {
+        const end = Math.min(count, first + blockRows);
+        const products = kernel.dots(codes.subarray(first * stride, end * stride), stride);
+        for (let row = first; row < end; row += 1) {
+          const scale = scales[row] ?? 0;
+          const owner = owners[row] ?? 0;
+          const score = (products[row - first] ?? 0) * scale * quantized.scale;
+          if (scale > 0 && score > (best[owner] ?? 0)) best[owner] = score;
+        }
       }
     },
     exact(row, query) {
       if (scales[row] === 0) return null;
-      return Math.max(-1, Math.min(1, dot(vectors, row * dimensions, query)));
+      const start = row * dimensions;
+      let sum = 0;
+      for (let index = 0; index < dimensions; index += 1) sum += (vectors[start + index] ?? 0) * (query[index] ?? 0);
+      return Math.max(-1, Math.min(1, sum));
     },
   };
 }
 
-/** Null for a query that can match nothing: all zero, or with a component that is not finite. */
-export function quantizeQuery(vector: Float32Array): QuantizedQuery | null {
-  const peak = largestMagnitude(vector);
-  if (!Number.isFinite(peak) || peak === 0) return null;
+/** False for a query that can match nothing: all zero, or with a component that is not finite. */
+export function canMatch(query: Float32Array): boolean {
+  return isUsable(largestMagnitude(query));
+}
+
+function quantizeQuery(query: Float32Array, stride: number): { readonly codes: Int16Array; readonly scale: number } {
+  const peak = largestMagnitude(query);
   // The sum of all products must stay within 32 bits.
-  const limit = Math.min(QUERY_LIMIT, Math.floor(0x7fffffff / (CODE_LIMIT * vector.length)));
-  const codes = new Int32Array(Math.ceil(vector.length / 8) * 8);
-  for (let index = 0; index < vector.length; index += 1) codes[index] = Math.round(((vector[index] ?? 0) / peak) * limit);
+  const limit = Math.min(QUERY_LIMIT, Math.floor(0x7fffffff / (CODE_LIMIT * stride)));
+  const codes = new Int16Array(stride);
+  for (let index = 0; index < query.length; index += 1) codes[index] = Math.round(((query[index] ?? 0) / peak) * limit);
   return { codes, scale: peak / limit };
 }
 
-function moved<Numbers extends Int8Array | Float32Array | Uint32Array>(from: Numbers, to: Numbers, length: number): Numbers {
-  to.set(from.subarray(0, length));
-  return to;
+function isUsable(peak: number): boolean {
+  return Number.isFinite(peak) && peak > 0;
 }
 
-/** NaN and infinity win, so that one bad component is seen. */
+/** NaN when one component is NaN. */
 function largestMagnitude(vector: Float32Array): number {
   let peak = 0;
-  for (const component of vector) {
-    const magnitude = Math.abs(component);
-    if (!(magnitude <= peak)) peak = magnitude;
-    if (Number.isNaN(peak)) return peak;
-  }
+  for (const component of vector) peak = Math.max(peak, Math.abs(component));
   return peak;
+}
+
+function moved<Numbers extends Int8Array | Float32Array | Uint32Array>(
+  from: Numbers,
+  to: Numbers,
+  length: number,
+): Numbers {
+  to.set(from.subarray(0, length));
+  return to;
 }

@@ -1,4 +1,5 @@
 import { contentTerms, type Passage, plainText, type Statement, splitStatements } from '../../llm/index.ts';
+import { readAcronyms } from './acronyms.ts';
 
 /** A statement with what is needed to judge and to show it. */
 export interface EvidenceStatement {
@@ -29,6 +30,7 @@ const ANSWER_LABEL = /^(?:a|answer)\s*[:.]\s*/iu;
 /** Reads a passage into statements that know their lead and their heading. */
 export function readEvidence(passage: Passage): PassageEvidence {
   const statements: EvidenceStatement[] = [];
+  const acronyms = readAcronyms(`${passage.title}\n${passage.headingPath.join('\n')}\n${passage.text}`);
   let heading: number | null = null;
   for (const [position, statement] of splitStatements(passage.text).entries()) {
     const shown = plainText(passage.text.slice(statement.start, statement.end));
@@ -38,7 +40,7 @@ export function readEvidence(passage: Passage): PassageEvidence {
       statement,
       position,
       text,
-      terms: contentTerms(text),
+      terms: expanded(contentTerms(text), acronyms),
       words: text.split(' ').length,
       lead: leadOf(statement, statements),
       heading,
@@ -51,6 +53,12 @@ export function readEvidence(passage: Passage): PassageEvidence {
     statements,
     surroundings: new Set(contentTerms(`${passage.title} ${passage.headingPath.join(' ')}`)),
   };
+}
+
+/** Terms with what the acronyms among them stand for. */
+function expanded(terms: readonly string[], acronyms: ReadonlyMap<string, readonly string[]>): readonly string[] {
+  if (acronyms.size === 0) return terms;
+  return terms.flatMap((term) => [term, ...(acronyms.get(term) ?? [])]);
 }
 
 /** A question that heads what follows it, not a rhetorical one inside a paragraph or list. */

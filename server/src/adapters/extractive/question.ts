@@ -26,21 +26,30 @@ const WEAK_WORDS =
   'anyone new many long first kind type types different provide explain describe mean means call called allow allowed ask ' +
   'question answer best good better right able possible start starting keep put see look learn understand information ' +
   'info details detail process steps step handle deal available require required must say says list name tell okay ' +
-  'example examples everyone everything something anything include included including part general usually typically';
+  'example examples everyone everything something anything include included including part general usually typically out off over up down';
 
 const WEAK_TERMS: ReadonlySet<string> = new Set(contentTerms(WEAK_WORDS));
 const WEAK_WEIGHT = 0.35;
 
 /** Checked in order; the first that fits gives the kind. */
 const KINDS: readonly (readonly [RegExp, QuestionKind])[] = [
-  [/\bhow (?:many|much|long|often|old|far|big|large|tall|high|soon|frequently)\b|\bwhat (?:percentage|number|amount|is the (?:limit|maximum|minimum|cost|price|fee|rate))\b/iu, 'how-many'],
-  [/\bhow (?:do|does|can|could|should|would|to|must|might|is|are)\b|\bsteps\b|\bwhat (?:do|should|must) (?:i|we|you) do\b/iu, 'how-to'],
+  [
+    /\bhow (?:many|much|long|often|old|far|big|large|tall|high|soon|frequently)\b|\bwhat (?:percentage|number|amount|is the (?:limit|maximum|minimum|cost|price|fee|rate))\b/iu,
+    'how-many',
+  ],
+  [
+    /\bhow (?:do|does|can|could|should|would|to|must|might|is|are)\b|\bsteps\b|\bwhat (?:do|should|must) (?:i|we|you) do\b/iu,
+    'how-to',
+  ],
   [/\bwho(?:m|se)?\b|\bwhich (?:person|team|group|office)\b/iu, 'who'],
   [/\bwhen\b|\bwhat (?:time|date|day|year|month)\b|\bdeadline\b|\bby what\b/iu, 'when'],
   [/\bwhere\b|\bwhich (?:place|channel|location|page|site)\b/iu, 'where'],
   [/\bwhy\b|\bwhat (?:is|was|are) the (?:reason|purpose|point)\b/iu, 'why'],
   [/\bwhat (?:are|were)\b|\bwhich\b|\bwhat (?:kinds?|types?|sorts?)\b|\blist\b/iu, 'listing'],
-  [/\bwhat(?:'s|’s| is| was| does)\b|\bdefine\b|\bmeaning of\b|\bstands? for\b|\bexplain\b|\btell me about\b/iu, 'definition'],
+  [
+    /\bwhat(?:'s|’s| is| was| does)\b|\bdefine\b|\bmeaning of\b|\bstands? for\b|\bexplain\b|\btell me about\b/iu,
+    'definition',
+  ],
 ];
 
 /** Reads what a question asks for: its subject terms and the kind of answer it wants. */

@@ -1,4 +1,4 @@
-import { type EvidenceStatement, type PassageEvidence } from './evidence.ts';
+import type { EvidenceStatement, PassageEvidence } from './evidence.ts';
 import { pairsOf, type Question, type QuestionKind, subjectWeight } from './question.ts';
 
 export interface ScoredStatement {
@@ -23,9 +23,11 @@ const NUMBER =
   /\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|once|twice|half|dozen|hundred|thousand|million|billion|percent|no (?:limit|maximum|minimum))\b/iu;
 const TIME =
   /\b(?:\d{4}|\d{1,2}(?::\d\d)? ?[ap]\.?m|(?:jan|febr)uary|march|april|may|june|july|august|(?:septem|octo|novem|decem)ber|(?:mon|tues|wednes|thurs|fri|satur|sun)day|days?|weeks?|months?|quarter|annual(?:ly)?|before|after|within|until|deadline|due|by the end)\b/iu;
-const PERSON = /\p{Lu}[\p{Ll}’'-]+ \p{Lu}[\p{Ll}’'-]+|@|\b(?:team|manager|supervisor|director|officer|lead|staff|employees?|contact|by)\b/u;
+const PERSON =
+  /\p{Lu}[\p{Ll}’'-]+ \p{Lu}[\p{Ll}’'-]+|@|\b(?:team|manager|supervisor|director|officer|lead|staff|employees?|contact|by)\b/u;
 const PLACE = /@|#|https?:|\b(?:in|at|on|from|channel|office|page|site|located|room|building|folder|form|drive)\b/u;
-const REASON = /\b(?:because|since|so that|in order to|due to|therefore|reason|purpose|to (?:ensure|avoid|prevent|help|make))\b/iu;
+const REASON =
+  /\b(?:because|since|so that|in order to|due to|therefore|reason|purpose|to (?:ensure|avoid|prevent|help|make))\b/iu;
 const INSTRUCTION =
   /^(?:first|then|next|finally|to \p{L}+|if you|you (?:can|must|should|need|will|may)|go|click|select|open|fill|submit|email|contact|send|request|complete|use|ask|visit|log|sign|create|add|download|install|check|enter|choose|follow|make|set|run|type|press|call|write|read|review|register|schedule|book|join|turn|search|navigate|find|let|get|update|attach|include|provide|talk|work|reach|start|post|notify|save|upload|copy)\b/iu;
 const DEFINITION = /\b(?:is|are|was|were|means|stands for|refers to|describes|consists of)\b|^[^.]{1,60} (?:[-–—:]) /u;
@@ -49,9 +51,8 @@ const BOILERPLATE =
 export function scoreStatements(
   question: Question,
   passages: readonly PassageEvidence[],
-  similarity: Similarities,
+  { weights, similarity }: { readonly weights: ReadonlyMap<string, number>; readonly similarity: Similarities },
 ): ScoredStatement[] {
-  const weights = termWeights(question, passages);
   const bestPassage = Math.max(...passages.map(({ passage }) => passage.score), 1e-9);
   const scored: ScoredStatement[] = [];
   for (const [rank, evidence] of passages.entries()) {

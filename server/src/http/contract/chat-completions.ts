@@ -4,37 +4,36 @@ import { wireCitation } from './conversations.ts';
 import { line } from './text.ts';
 
 /** What OpenAI takes and this server passes over: it has no meaning for an answer from a bot's content. */
-const passedOver = Object.fromEntries(
-  [
-    'audio',
-    'frequency_penalty',
-    'function_call',
-    'functions',
-    'logit_bias',
-    'logprobs',
-    'metadata',
-    'modalities',
-    'moderation',
-    'parallel_tool_calls',
-    'prediction',
-    'presence_penalty',
-    'prompt_cache_key',
-    'prompt_cache_options',
-    'prompt_cache_retention',
-    'reasoning_effort',
-    'response_format',
-    'safety_identifier',
-    'seed',
-    'service_tier',
-    'store',
-    'tool_choice',
-    'tools',
-    'top_logprobs',
-    'top_p',
-    'verbosity',
-    'web_search_options',
-  ].map((name) => [name, z.unknown().optional()]),
-);
+const anything = z.unknown().optional();
+const passedOver = {
+  audio: anything,
+  frequency_penalty: anything,
+  function_call: anything,
+  functions: anything,
+  logit_bias: anything,
+  logprobs: anything,
+  metadata: anything,
+  modalities: anything,
+  moderation: anything,
+  parallel_tool_calls: anything,
+  prediction: anything,
+  presence_penalty: anything,
+  prompt_cache_key: anything,
+  prompt_cache_options: anything,
+  prompt_cache_retention: anything,
+  reasoning_effort: anything,
+  response_format: anything,
+  safety_identifier: anything,
+  seed: anything,
+  service_tier: anything,
+  store: anything,
+  tool_choice: anything,
+  tools: anything,
+  top_logprobs: anything,
+  top_p: anything,
+  verbosity: anything,
+  web_search_options: anything,
+};
 
 const tokenLimit = z.number().int().min(1).max(1_000_000).nullish();
 const stopWord = z.string().min(1).max(200);
@@ -48,9 +47,7 @@ export const chatCompletionBody = z
     stream_options: z
       .strictObject({ include_usage: z.boolean().optional(), include_obfuscation: z.boolean().optional() })
       .nullish(),
-    n: z
-      .literal(1, { error: 'One answer is given for each request: leave `n` out or send 1.' })
-      .nullish(),
+    n: z.literal(1, { error: 'One answer is given for each request: leave `n` out or send 1.' }).nullish(),
     temperature: z.number().min(0).max(2).nullish(),
     max_tokens: tokenLimit,
     max_completion_tokens: tokenLimit,

@@ -26,7 +26,12 @@ export const chatMessage = z.discriminatedUnion('role', [
     function_call: z.unknown().optional(),
     chatsphere: z.unknown().optional(),
   }),
-  z.strictObject({ role: z.literal('tool'), content, tool_call_id: z.string().max(256).optional(), name }),
+  z.strictObject({
+    role: z.literal(['tool', 'function']),
+    content,
+    tool_call_id: z.string().max(256).optional(),
+    name,
+  }),
 ]);
 
 export const chatMessages = z.array(chatMessage).max(MAX_MESSAGES);

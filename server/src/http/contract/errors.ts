@@ -6,8 +6,6 @@ export const ERROR_TYPES = [
   'invalid_request_error',
   'authentication_error',
   'permission_error',
-  'not_found_error',
-  'conflict_error',
   'rate_limit_error',
   'insufficient_quota',
   'server_error',

@@ -1,11 +1,13 @@
 import { z } from 'zod';
 
-/** The query of every list, in creation order; `after` and `before` are ids of the kind that is listed. */
-export function listQuery(idPrefix: string) {
-  const cursor = z
-    .string()
-    .regex(new RegExp(`^${idPrefix}_[0-9a-z]{1,40}$`), { error: `A cursor is an id that begins with "${idPrefix}_".` })
-    .optional();
+/**
+ * The query of every list, in creation order; `after` and `before` are ids of the kind that is listed. Without a prefix
+ * any id will do.
+ */
+export function listQuery(idPrefix?: string) {
+  const shape = idPrefix === undefined ? /^[0-9a-z_]{1,64}$/ : new RegExp(`^${idPrefix}_[0-9a-z]{1,40}$`);
+  const error = `A cursor is an id${idPrefix === undefined ? '' : ` that begins with "${idPrefix}_"`}.`;
+  const cursor = z.string().regex(shape, { error }).optional();
   return z.strictObject({
     limit: z.coerce.number().int().min(1).max(100).default(20).describe('How many to return.'),
     order: z.enum(['asc', 'desc']).default('desc').describe('By creation time.'),

@@ -20,12 +20,17 @@ const membership = z.strictObject({
     .max(100),
 });
 
-const compound = z.strictObject({
-  type: z.enum(['and', 'or']),
-  get filters(): z.ZodArray<z.ZodUnion<[typeof comparison, typeof membership, typeof compound]>> {
-    return z.array(z.union([comparison, membership, compound])).min(1).max(50);
-  },
-});
+const compound = z
+  .strictObject({
+    type: z.enum(['and', 'or']),
+    get filters(): z.ZodArray<z.ZodUnion<readonly [typeof comparison, typeof membership, typeof compound]>> {
+      return z
+        .array(z.union([comparison, membership, compound]))
+        .min(1)
+        .max(50);
+    },
+  })
+  .meta({ id: 'CompoundFilter' });
 
 export type WireFilter = z.infer<typeof comparison> | z.infer<typeof membership> | WireCompoundFilter;
 interface WireCompoundFilter {

@@ -1,11 +1,11 @@
 const STOP_WORDS: ReadonlySet<string> = new Set(
   (
     'a about above after again against all also am an and any are as at be because been before being below between both ' +
-    'but by can cannot could did do does doing done down during each either else ever every few for from further get ' +
+    'but by can cannot could did do does doing done during each either else ever every few for from further get ' +
     'gets getting give given go goes going got had has have having he her here hers herself him himself his how i if in ' +
-    'into is it its itself just let lets like may me might mine more most much must my myself no nor not now of off on ' +
-    'once only onto or other our ours out over own per please same shall she should so some such tell than that the ' +
-    'their theirs them then there these they this those through to too under until up upon us very want was we were ' +
+    'into is it its itself just let lets like may me might mine more most much must my myself no nor not now of on ' +
+    'once only onto or other our ours own per please same shall she should so some such tell than that the ' +
+    'their theirs them then there these they this those through to too under until upon us very want was we were ' +
     'what whatever when where whether which while who whom whose why will with within without would yes yet you your ' +
     'yours yourself im ive id ill dont doesnt didnt cant couldnt wont wouldnt isnt arent wasnt werent hasnt havent ' +
     'shouldnt whats whos wheres theres thats youre youve theyre'
@@ -66,7 +66,9 @@ const SUFFIXES: readonly (readonly [suffix: string, keep: number, replacement: s
  * stemmed. For text in scripts without spaces, overlapping pairs of characters.
  */
 export function contentTerms(text: string): string[] {
-  return allTerms(text).filter((term) => !STOP_WORDS.has(term)).map(stemOf);
+  return allTerms(text)
+    .filter((term) => !STOP_WORDS.has(term))
+    .map(stemOf);
 }
 
 /** Like `contentTerms`, but a text of stop words alone keeps them: "who are you" still has terms. */
@@ -78,7 +80,10 @@ export function questionTerms(text: string): string[] {
 function allTerms(text: string): string[] {
   const terms: string[] = [];
   for (const [word] of text.normalize('NFKD').toLowerCase().matchAll(WORD)) {
-    const plain = word.replace(/\p{M}/gu, '').replace(/['’]s?$/u, '').replace(/['’]s$|['’]/gu, '');
+    const plain = word
+      .replace(/\p{M}/gu, '')
+      .replace(/['’]s?$/u, '')
+      .replace(/['’]s$|['’]/gu, '');
     if (UNSPACED.test(plain)) terms.push(...characterPairs(plain));
     else if (plain !== '') terms.push(plain);
   }

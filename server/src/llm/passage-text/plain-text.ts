@@ -11,7 +11,8 @@ const ENTITIES: Readonly<Record<string, string>> = {
 };
 
 /** Link texts that say nothing without their target. */
-const EMPTY_LINK_TEXT = /^(?:(?:click )?here|this|(?:this|the) (?:link|page|form|guide|document|site)|link|read more)$/iu;
+const EMPTY_LINK_TEXT =
+  /^(?:(?:click )?here|this|(?:this|the) (?:link|page|form|guide|document|site)|link|read more)$/iu;
 
 /**
  * A piece of Markdown as one line of running text: no emphasis, images, HTML or template tags, links reduced to their
@@ -22,6 +23,7 @@ export function plainText(markdown: string): string {
   return decodeEntities(
     withoutEmphasis(
       markdown
+        .replace(/(^|\n)[ \t]*(?:>[ \t]*)+/gu, '$1')
         .replace(/\{%[^%]*\b(?:image|img|figure|page|link)\b[^%]*%\}/gu, ' ')
         .replace(/\{%[^%]*?(?:"([^"%]*)")?\s*%\}/gu, (_tag, lastArgument: string | undefined) => lastArgument ?? ' ')
         .replace(/\{\{[^}]*\}\}/gu, ' ')
@@ -30,6 +32,7 @@ export function plainText(markdown: string): string {
           linkText(text, target),
         )
         .replace(/\[\^[^\]]*\]/gu, '')
+        .replace(/\[([^[\]]+)\]\[[^\]]*[^\]\d\s,][^\]]*\]/gu, '$1')
         .replace(/<((?:https?:\/\/|mailto:)[^>\s]+)>/gu, '$1')
         .replace(/<\/?[a-z][^>]*>|<!--[\s\S]*?-->/giu, ' '),
     ),
@@ -37,6 +40,7 @@ export function plainText(markdown: string): string {
     .replace(/[ \t]*\[\s*\d[\d,\s]*\]/gu, '')
     .replace(/\\([\\`*_{}[\]()#+\-.!|<>~=])/gu, '$1')
     .replace(/\s+/gu, ' ')
+    .replace(/^[\s*:]+(?=\S)/u, '')
     .replace(/ +([,.;:!?)])(?=\s|$)/gu, '$1')
     .trim();
 }

@@ -26,12 +26,13 @@ interface OpenBlock {
 }
 
 const HEADING = /^ {0,3}(#{1,6})[ \t]+(.*?)[ \t]*#*[ \t]*$/u;
-const FENCE = /^ {0,3}(`{3,}|~{3,})/u;
+const FENCE = /^[ \t]*(`{3,}|~{3,})/u;
 const LIST_ITEM = /^([ \t]*)([-*+•‣◦]|\d{1,3}[.)]|[a-zA-Z][.)])[ \t]+(?=\S)/u;
 const TABLE_LINE = /^\s*\|.*\|\s*$/u;
 const TABLE_RULE = /^\s*\|?(?:\s*:?-{2,}:?\s*\|)+\s*:?-*:?\s*\|?\s*$/u;
 /** A line of nothing but a template tag, an HTML tag, an image or a rule. */
-const DECORATION = /^\s*(?:\{%[^%]*%\}|<\/?[a-zA-Z][^>]*>|<!--.*-->|!\[[^\]]*\]\([^)]*\)|[-*_=](?:\s*[-*_=]){2,})\s*$/u;
+const DECORATION =
+  /^[\s>]*(?:|\{%[^%]*%\}|<\/?[a-zA-Z][^>]*>|<!--.*-->|!\[[^\]]*\]\([^)]*\)|[-*_=](?:\s*[-*_=]){2,})\s*$/u;
 
 /** Cuts a passage of Markdown or plain text into its statements, in order. Spans never overlap. */
 export function splitStatements(passage: string): Statement[] {
@@ -75,13 +76,13 @@ class StatementReader {
     if (this.#fence === null) {
       if (sign === undefined) return false;
       this.#close();
-      this.#fence = { sign, start: line.start };
+      if (!this.#inList || !/^[ \t]{2}/u.test(line.text)) this.#beginBlock();
+      this.#fence = { sign, start: line.start + line.text.indexOf(sign) };
       return true;
     }
     if (sign?.startsWith(this.#fence.sign) === true && line.text.trim() === sign) {
       this.#add('code', { start: this.#fence.start, end: line.start + line.text.trimEnd().length });
       this.#fence = null;
-      this.#afterBlank = true;
     }
     return true;
   }
@@ -159,7 +160,6 @@ class StatementReader {
   }
 
   #add(kind: StatementKind, span: TextSpan, depth = 0): void {
-    if (kind === 'code') this.#beginBlock();
     this.#statements.push({ kind, start: span.start, end: span.end, block: this.#block, depth, marker: '' });
   }
 }

@@ -1,0 +1,73 @@
+// Starts the built server on a folder of its own and watches its memory.
+import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+const MAIN = new URL('../../server/dist/app/main-cli.js', import.meta.url).pathname;
+
+/** An admin key of the benchmark's own, so that no output has to be read for it. */
+export const BENCH_KEY = 'bench-admin-key-0123456789';
+
+/** Starts the server and resolves once `/ready` answers 200. */
+export async function startServer({ dataFolder, env = {} } = {}) {
+  const folder = dataFolder ?? (await mkdtemp(join(tmpdir(), 'chatsphere-bench-')));
+  const port = 20_000 + Math.floor(Math.random() * 20_000);
+  const startedAt = performance.now();
+  const child = spawn(process.execPath, [MAIN, 'serve', '--port', String(port)], {
+    env: {
+      PATH: process.env.PATH,
+      CHATSPHERE_DATA_DIR: folder,
+      CHATSPHERE_ADMIN_KEY: BENCH_KEY,
+      LOG_LEVEL: 'warn',
+      ...env,
+    },
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
+  const exited = new Promise((resolve) => child.once('exit', resolve));
+  const url = `http://127.0.0.1:${port}`;
+  while (!(await isReady(url))) {
+    if (child.exitCode !== null || performance.now() - startedAt > 60_000)
+      throw new Error('the server did not become ready');
+    await sleep(20);
+  }
+  return {
+    url,
+    folder,
+    pid: child.pid,
+    readyMs: performance.now() - startedAt,
+    rssMb: () => statusMb(child.pid, 'VmRSS'),
+    peakRssMb: () => statusMb(child.pid, 'VmHWM'),
+    kill: async (signal) => {
+      child.kill(signal);
+      await exited;
+    },
+    stop: async () => {
+      child.kill('SIGTERM');
+      await exited;
+      if (dataFolder === undefined) await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+async function isReady(url) {
+  try {
+    const response = await fetch(`${url}/ready`);
+    await response.arrayBuffer();
+    return response.status === 200;
+  } catch {
+    return false;
+  }
+}
+
+function statusMb(pid, field) {
+  const line = readFileSync(`/proc/${pid}/status`, 'utf8')
+    .split('\n')
+    .find((row) => row.startsWith(`${field}:`));
+  return Math.round(Number(line?.replace(/\D/g, '')) / 1024);
+}
+
+export function sleep(milliseconds) {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}

@@ -1,0 +1,89 @@
+// Runs every benchmark and writes docs/benchmarks.md.
+//   npm run bench -- --data FOLDER      (FOLDER has handbook/pages and retrieval/{adocs,xquad})
+import { execFile } from 'node:child_process';
+import { access, writeFile } from 'node:fs/promises';
+import { cpus, release, totalmem } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs, promisify } from 'node:util';
+
+const run = promisify(execFile);
+const { values } = parseArgs({
+  options: { data: { type: 'string', default: process.env.CHATSPHERE_BENCH_DATA ?? '' } },
+});
+if (values.data === '') {
+  console.error(
+    'Say where the data is: npm run bench -- --data FOLDER (with handbook/pages and retrieval/{adocs,xquad}).',
+  );
+  process.exit(2);
+}
+
+async function bench(script, args) {
+  console.error(`running ${script} ...`);
+  const { stdout } = await run(process.execPath, [new URL(script, import.meta.url).pathname, ...args], {
+    maxBuffer: 64 * 1024 * 1024,
+  });
+  return JSON.parse(stdout);
+}
+
+const handbook = await bench('./handbook.mjs', ['--pages', join(values.data, 'handbook/pages')]);
+const collections = [];
+for (const name of ['adocs', 'xquad']) {
+  const folder = join(values.data, 'retrieval', name);
+  await access(folder);
+  collections.push({ name, ...(await bench('./retrieval.mjs', ['--data', folder, '--json'])) });
+}
+const kills = await bench('./kill.mjs', ['--kills', '30']);
+
+const { training, search, answers } = handbook;
+const row = (what, bar, measured) => `| ${what} | ${bar} | ${measured} |`;
+const page = `# Benchmarks
+
+Written by \`npm run bench -- --data FOLDER\` on ${new Date().toISOString().slice(0, 10)}: ${cpus().length} cores (${cpus()[0]?.model.trim()}), ${Math.round(totalmem() / 1024 ** 3)} GiB, Linux ${release()}, Node.js ${process.version}.
+The machine is shared, so single times swing; quality figures do not.
+
+| what | bar | measured |
+|---|---|---|
+${[
+  row('start to `/ready`', '<= 5 s', `${(handbook.ready_ms / 1000).toFixed(2)} s`),
+  row('idle memory (RSS) with the demo bot trained', '<= 250 MB', `${handbook.idle_rss_mb} MB`),
+  row('demo bot answers about ChatSphere with a citation', 'yes', `${handbook.demo.citations} citation(s)`),
+  row(
+    `handbook, ${training.pages} pages: ready / refused as empty`,
+    '238 / 8',
+    `${training.ready} / ${training.refused.empty_content ?? 0}`,
+  ),
+  row('searchable by words', '<= 5 s', `${(training.searchable_ms / 1000).toFixed(2)} s`),
+  row('all ready', '<= 30 s', `${(training.ready_ms / 1000).toFixed(2)} s`),
+  row('peak memory (RSS)', '<= 500 MB', `${training.peak_rss_mb} MB`),
+  row(
+    '`GET /health` meanwhile, slowest (median)',
+    '<= 100 ms',
+    `${training.health_ms.max} ms (${training.health_ms.p50} ms)`,
+  ),
+  row('search, median (p95)', '<= 15 ms', `${search.p50_ms} ms (${search.p95_ms} ms)`),
+  row('extractive answer, median (p95)', '<= 150 ms', `${answers.p50_ms} ms (${answers.p95_ms} ms)`),
+  row(`${answers.asked} questions: cite the right page`, '>= 17', `${answers.cite_the_page}`),
+  row('quotes that are exact parts of the stored text', 'all', `${answers.quotes_verified} of ${answers.quotes}`),
+  row('off-topic questions declined', '', answers.off_topic_declined),
+  ...collections.map(({ name, ...result }) =>
+    row(
+      `nDCG@10 ${name} over the search route`,
+      name === 'adocs' ? '>= 0.76' : '>= 0.965',
+      result.ndcg_at_10.toFixed(4),
+    ),
+  ),
+  row(
+    `kill -9 at ${kills.kills} random moments of uploads: lost / doubled / unfinished`,
+    '0 / 0 / 0',
+    `${kills.lost} / ${kills.doubled} / ${kills.unfinished}`,
+  ),
+].join('\n')}
+
+Retrieval in full:
+
+| collection | documents | queries | nDCG@10 | Hit@5 | MRR@10 | search p50 |
+|---|---|---|---|---|---|---|
+${collections.map((c) => `| ${c.name} | ${c.documents} | ${c.queries} | ${c.ndcg_at_10.toFixed(4)} | ${c.hit_at_5.toFixed(4)} | ${c.mrr_at_10.toFixed(4)} | ${c.p50_ms.toFixed(1)} ms |`).join('\n')}
+`;
+await writeFile(new URL('../docs/benchmarks.md', import.meta.url), page);
+console.log(page);

@@ -1,0 +1,5 @@
+export {
+  createEmbeddedVectorStore,
+  type EmbeddedVectorStoreOptions,
+  type StoredChunkVectors,
+} from './embedded-vector-store.ts';

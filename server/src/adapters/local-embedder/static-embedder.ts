@@ -1,0 +1,175 @@
+import { readFileSync } from 'node:fs';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { Embedder, EmbedderProfile, EmbeddingPurpose, WordVectorCache } from '../../embeddings/index.ts';
+import type { Clock, Logger } from '../../kernel/index.ts';
+import { abortable } from '../../resilience/index.ts';
+import { refuseMisfit } from './refuse-misfit.ts';
+import { createUnseenWords, type UnseenWords } from './unseen-words.ts';
+import type { UseLiteModel } from './use-lite-model.ts';
+import { loadWordTable, type WordTable } from './word-table.ts';
+import { isTeachable, wordsOf } from './words-of.ts';
+
+const MANIFEST = new URL('./assets/static-en.json', import.meta.url);
+/** Goes up when the same table would give other vectors: other words of a text, other sums. */
+const METHOD_VERSION = 1;
+const PIECE_CHARACTERS = 4_096;
+const LONGEST_SLICE_MS = 5;
+
+export interface StaticEmbedderOptions {
+  readonly wordVectors: WordVectorCache;
+  /** Gives the vectors of words that the table lacks. Owned by the caller, who stops it. */
+  readonly teacher: Pick<UseLiteModel, 'embed'>;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** How long a query waits for the teacher before unseen words are left out of it this once. Default 40 ms. */
+  readonly queryPatienceMs?: number;
+}
+
+/**
+ * `local/static-en`: a text's vector is the sum of its words' vectors, each weighted by its rarity (smooth inverse
+ * frequency: Arora et al. 2017), at length 1. The vectors come from a table distilled from Universal Sentence Encoder
+ * Lite; the model itself is asked once for each word that the table lacks. English; texts of any length; about
+ * 0.1 ms for 80 words. Runs on the caller's thread in slices of 5 ms.
+ */
+export function createStaticEmbedder(options: StaticEmbedderOptions): Embedder {
+  const profile = readProfile();
+  let parts: Promise<Parts> | undefined;
+  const load = (): Promise<Parts> => {
+    parts ??= loadParts(profile, options);
+    return parts;
+  };
+  return {
+    profile,
+    async doEmbed(texts, { purpose, dimensions, signal }) {
+      refuseMisfit(profile, { texts, dimensions });
+      signal?.throwIfAborted();
+      const { table, unseenWords } = await load();
+      const drafts = await draftAll(table, texts, signal);
+      const wanted = new Set(drafts.flatMap(({ unseen }) => [...unseen.keys()]));
+      const vectorsOf = learningFor(purpose, { ...options, unseenWords });
+      const learned = wanted.size === 0 ? new Map() : await vectorsOf(wanted, signal);
+      return {
+        vectors: drafts.map((draft) => finish(draft, learned)),
+        inputTokens: drafts.reduce((sum, draft) => sum + draft.words, 0),
+        ...(learned.size < wanted.size ? { provisional: true } : {}),
+      };
+    },
+    async start() {
+      await load();
+    },
+    async stop() {},
+  };
+}
+
+interface Parts {
+  readonly table: WordTable;
+  readonly unseenWords: UnseenWords;
+}
+
+async function loadParts(profile: EmbedderProfile, options: StaticEmbedderOptions): Promise<Parts> {
+  const table = await loadWordTable(MANIFEST);
+  const unseenWords = createUnseenWords({
+    table,
+    teacher: options.teacher,
+    cache: options.wordVectors,
+    space: `${profile.id}@${profile.version}`,
+    logger: options.logger,
+  });
+  return { table, unseenWords };
+}
+
+function readProfile(): EmbedderProfile {
+  const manifest: { readonly sha256: string; readonly dimensions: number } = JSON.parse(readFileSync(MANIFEST, 'utf8'));
+  return {
+    id: 'local/static-en',
+    dimensions: manifest.dimensions,
+    version: `${METHOD_VERSION}-${manifest.sha256.slice(0, 8)}`,
+    maxTextsPerCall: 256,
+    maxConcurrentCalls: 4,
+    fusionWeight: 0.4,
+    window: { words: 80, step: 60 },
+    local: true,
+  };
+}
+
+/** A text's sum over the words of the table, and how often each other word is still to be added. */
+interface Draft {
+  readonly sum: Float64Array;
+  readonly unseen: Map<string, number>;
+  words: number;
+}
+
+async function draftAll(
+  table: WordTable,
+  texts: readonly string[],
+  signal: AbortSignal | undefined,
+): Promise<readonly Draft[]> {
+  const drafts: Draft[] = [];
+  let sliceStart = performance.now();
+  for (const text of texts) {
+    const draft: Draft = { sum: new Float64Array(table.dimensions), unseen: new Map(), words: 0 };
+    for (const piece of piecesOf(text)) {
+      addPiece(draft, piece, table);
+      if (performance.now() - sliceStart < LONGEST_SLICE_MS) continue;
+      await nextTurn();
+      signal?.throwIfAborted();
+      sliceStart = performance.now();
+    }
+    drafts.push(draft);
+  }
+  return drafts;
+}
+
+/** Long texts piece by piece, cut at white space where there is some. */
+function* piecesOf(text: string): Iterable<string> {
+  let start = 0;
+  while (text.length - start > PIECE_CHARACTERS) {
+    const head = text.slice(start, start + PIECE_CHARACTERS);
+    const space = head.search(/\s\S*$/u);
+    const end = start + (space > 0 ? space : PIECE_CHARACTERS);
+    yield text.slice(start, end);
+    start = end;
+  }
+  yield text.slice(start);
+}
+
+function addPiece(draft: Draft, piece: string, table: WordTable): void {
+  for (const word of wordsOf(piece, table.has)) {
+    draft.words += 1;
+    if (table.addTo(draft.sum, word) || !isTeachable(word)) continue;
+    draft.unseen.set(word, (draft.unseen.get(word) ?? 0) + 1);
+  }
+}
+
+type Learning = (words: ReadonlySet<string>, signal?: AbortSignal) => Promise<ReadonlyMap<string, Float32Array>>;
+
+/** Documents wait for the vectors of all their words; a query takes what comes soon, the rest is there the next time. */
+function learningFor(
+  purpose: EmbeddingPurpose,
+  { unseenWords, clock, logger, queryPatienceMs = 40 }: StaticEmbedderOptions & Pick<Parts, 'unseenWords'>,
+): Learning {
+  if (purpose === 'document') return unseenWords.vectorsOf;
+  return async (words, signal) => {
+    const patience = new AbortController();
+    const timeUp = clock.sleep(queryPatienceMs, patience.signal).then(() => null);
+    const learned = unseenWords.vectorsOf(words).catch((error: unknown) => {
+      logger.warn({ error, words: words.size }, 'unseen words of a query could not be embedded');
+      return null;
+    });
+    try {
+      return (await abortable(Promise.race([learned, timeUp]), signal)) ?? unseenWords.atHand(words);
+    } finally {
+      patience.abort();
+    }
+  };
+}
+
+function finish({ sum, unseen }: Draft, learned: ReadonlyMap<string, Float32Array>): Float32Array {
+  for (const [word, count] of unseen) {
+    const vector = learned.get(word);
+    if (vector === undefined) continue;
+    for (let d = 0; d < sum.length; d += 1) sum[d] = (sum[d] ?? 0) + count * (vector[d] ?? 0);
+  }
+  const length = Math.sqrt(sum.reduce((squares, value) => squares + value * value, 0));
+  return Float32Array.from(sum, (value) => (length === 0 ? 0 : value / length));
+}

@@ -1,0 +1,110 @@
+import { LRUCache } from 'lru-cache';
+import type { WordVectorCache } from '../../embeddings/index.ts';
+import type { Logger } from '../../kernel/index.ts';
+import { abortable } from '../../resilience/index.ts';
+import type { UseLiteModel } from './use-lite-model.ts';
+import type { WordTable } from './word-table.ts';
+
+const WORDS_PER_CALL = 64;
+/** About 1 KB a word. */
+const WORDS_IN_MEMORY = 5_000;
+
+export interface UnseenWordsOptions {
+  readonly table: WordTable;
+  readonly teacher: Pick<UseLiteModel, 'embed'>;
+  readonly cache: WordVectorCache;
+  /** Names the vector space in the cache. */
+  readonly space: string;
+  readonly logger: Logger;
+}
+
+/** Vectors of words that the table lacks: asked of the teacher once, mapped into the table's space, kept for good. */
+export interface UnseenWords {
+  /** A vector for every word. Aborting stops the waiting; what the teacher was asked already is still kept. */
+  vectorsOf(words: Iterable<string>, signal?: AbortSignal): Promise<ReadonlyMap<string, Float32Array>>;
+  /** What needs no waiting. */
+  atHand(words: Iterable<string>): ReadonlyMap<string, Float32Array>;
+}
+
+type Vectors = ReadonlyMap<string, Float32Array>;
+
+export function createUnseenWords(options: UnseenWordsOptions): UnseenWords {
+  const memory = new LRUCache<string, Float32Array>({ max: WORDS_IN_MEMORY });
+  const lessons = new Map<string, Promise<Vectors>>();
+
+  function atHand(words: Iterable<string>): Map<string, Float32Array> {
+    const found = new Map<string, Float32Array>();
+    for (const word of words) {
+      const vector = memory.get(word);
+      if (vector !== undefined) found.set(word, vector);
+    }
+    return found;
+  }
+
+  /** Starts a lesson for the words that no lesson under way covers, and awaits all of them. */
+  async function learn(words: readonly string[], signal: AbortSignal | undefined): Promise<readonly Vectors[]> {
+    const uncovered = words.filter((word) => !lessons.has(word));
+    if (uncovered.length > 0) startLesson(uncovered);
+    const awaited = new Set(words.flatMap((word) => lessons.get(word) ?? []));
+    return abortable(Promise.all(awaited), signal);
+  }
+
+  function startLesson(words: readonly string[]): void {
+    const lesson = teach(words, options);
+    for (const word of words) lessons.set(word, lesson);
+    const end = (): void => {
+      for (const word of words) lessons.delete(word);
+    };
+    lesson.then((vectors) => {
+      for (const [word, vector] of vectors) memory.set(word, vector);
+      end();
+    }, end);
+  }
+
+  return {
+    atHand,
+    async vectorsOf(words, signal) {
+      const wanted = new Set(words);
+      const found = atHand(wanted);
+      const missing = [...wanted].filter((word) => !found.has(word));
+      for (let start = 0; start < missing.length; start += WORDS_PER_CALL) {
+        signal?.throwIfAborted();
+        for (const vectors of await learn(missing.slice(start, start + WORDS_PER_CALL), signal)) {
+          for (const [word, vector] of vectors) if (wanted.has(word)) found.set(word, vector);
+        }
+      }
+      return found;
+    },
+  };
+}
+
+async function teach(words: readonly string[], options: UnseenWordsOptions): Promise<Vectors> {
+  const { table, teacher } = options;
+  const known = await readCache(words, options);
+  const unknown = words.filter((word) => known.get(word)?.length !== table.dimensions);
+  if (unknown.length === 0) return known;
+  const answers = await teacher.embed(unknown, { perCall: WORDS_PER_CALL });
+  const learned = new Map(
+    unknown.map((word, index) => [word, table.project(answers[index] ?? new Float32Array(table.teacherDimensions))]),
+  );
+  await writeCache(learned, options);
+  return new Map([...known, ...learned]);
+}
+
+/** The cache only saves work: without it the words are asked again. */
+async function readCache(words: readonly string[], { cache, space, logger }: UnseenWordsOptions): Promise<Vectors> {
+  try {
+    return await cache.getMany(space, words);
+  } catch (error) {
+    logger.warn({ error, words: words.length }, 'word vectors could not be read from the cache');
+    return new Map();
+  }
+}
+
+async function writeCache(vectors: Vectors, { cache, space, logger }: UnseenWordsOptions): Promise<void> {
+  try {
+    await cache.putMany(space, vectors);
+  } catch (error) {
+    logger.warn({ error, words: vectors.size }, 'word vectors could not be kept in the cache');
+  }
+}

@@ -1,0 +1,110 @@
+import type { Worker } from 'node:worker_threads';
+import type { Logger } from '../../kernel/index.ts';
+import { startWorker, workerModule } from '../../resilience/index.ts';
+import { type Connection, type ConnectionOptions, openConnection } from './connection.ts';
+import { databaseUnavailable, toAppError } from './sqlite-failure.ts';
+import type { Statement, StatementFailure, StatementResult, StatementRunner } from './statement.ts';
+
+export type ThreadRequest =
+  | { readonly type: 'execute'; readonly id: number; readonly statement: Statement }
+  | { readonly type: 'close' };
+
+export type ThreadReply =
+  | { readonly id: number; readonly result: StatementResult }
+  | { readonly id: number; readonly failure: StatementFailure };
+
+interface Pending {
+  readonly resolve: (result: StatementResult) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+interface Member {
+  readonly worker: Worker;
+  readonly pending: Map<number, Pending>;
+  readonly ended: Promise<void>;
+}
+
+/**
+ * A connection in a thread of its own. Statements are sent without waiting for earlier answers. When the thread dies,
+ * statements without an answer reject with `database_unavailable` and the next one starts a new thread. An idle
+ * thread does not keep the process alive.
+ */
+export function createDatabaseThread(options: ConnectionOptions & { readonly logger: Logger }): StatementRunner {
+  const { file, role, logger } = options;
+  let member: Member | null = null;
+  let stopped = false;
+  let lastId = 0;
+
+  function startMember(): Member {
+    const worker = startWorker({
+      module: workerModule(import.meta.url, './database-worker'),
+      workerData: { file, role } satisfies ConnectionOptions,
+    });
+    const pending = new Map<number, Pending>();
+    const ended = new Promise<void>((resolve) => {
+      worker.on('exit', () => resolve());
+    });
+    const started: Member = { worker, pending, ended };
+    worker.on('message', (reply: ThreadReply) => settle(started, reply));
+    worker.on('error', (error) => logger.error({ role, error }, 'the database thread failed'));
+    worker.on('exit', () => {
+      if (member === started) member = null;
+      for (const { reject } of pending.values()) reject(databaseUnavailable());
+      pending.clear();
+    });
+    worker.unref();
+    return started;
+  }
+
+  return {
+    execute(statement) {
+      if (stopped) return Promise.reject(databaseUnavailable());
+      member ??= startMember();
+      const { worker, pending } = member;
+      lastId += 1;
+      const id = lastId;
+      return new Promise((resolve, reject) => {
+        if (pending.size === 0) worker.ref();
+        pending.set(id, { resolve, reject });
+        worker.postMessage({ type: 'execute', id, statement } satisfies ThreadRequest);
+      });
+    },
+    async stop() {
+      stopped = true;
+      if (member === null) return;
+      member.worker.ref();
+      member.worker.postMessage({ type: 'close' } satisfies ThreadRequest);
+      await member.ended;
+    },
+  };
+}
+
+function settle({ worker, pending }: Member, reply: ThreadReply): void {
+  const waiting = pending.get(reply.id);
+  pending.delete(reply.id);
+  if (pending.size === 0) worker.unref();
+  if ('result' in reply) waiting?.resolve(reply.result);
+  else waiting?.reject(toAppError(reply.failure));
+}
+
+/** A connection in the calling thread, which it blocks. For databases in memory, in tests. */
+export function createDatabaseInProcess(options: ConnectionOptions): StatementRunner {
+  let connection: Connection | null = null;
+  let stopped = false;
+  return {
+    async execute(statement) {
+      if (stopped) throw databaseUnavailable();
+      try {
+        connection ??= openConnection(options);
+        return connection.execute(statement);
+      } catch (failure) {
+        throw toAppError(failure as StatementFailure);
+      }
+    },
+    async stop() {
+      stopped = true;
+      connection?.close();
+      connection = null;
+    },
+  };
+}

@@ -1,0 +1,1 @@
+export { openSqlite, type SqliteParts, type SqliteOptions } from './open-sqlite.ts';

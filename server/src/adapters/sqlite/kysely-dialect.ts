@@ -1,0 +1,90 @@
+import {
+  type CompiledQuery,
+  type DatabaseConnection,
+  type Dialect,
+  type Driver,
+  type QueryResult,
+  SqliteAdapter,
+  SqliteIntrospector,
+  SqliteQueryCompiler,
+} from 'kysely';
+import type { StatementResult, StatementRunner } from './statement.ts';
+import type { TurnStatement, WriterTurns, WriteTurn } from './writer-turns.ts';
+
+export interface SqliteConnections {
+  readonly writer: StatementRunner;
+  /** Null when there is one connection alone: reads then take their turn with the writes. */
+  readonly reader: StatementRunner | null;
+  readonly turns: WriterTurns;
+}
+
+/** Kysely over the connections: reads outside transactions go to the reader, all else takes its turn at the writer. */
+export function createKyselyDialect(connections: SqliteConnections): Dialect {
+  return {
+    createAdapter: () => new SqliteAdapter(),
+    createDriver: () => createDriver(connections),
+    createIntrospector: (database) => new SqliteIntrospector(database),
+    createQueryCompiler: () => new SqliteQueryCompiler(),
+  };
+}
+
+function createDriver({ writer, reader, turns }: SqliteConnections): Driver {
+  const turnOf = new WeakMap<DatabaseConnection, WriteTurn>();
+
+  function run(connection: DatabaseConnection, statement: TurnStatement): Promise<StatementResult> {
+    const turn = turnOf.get(connection);
+    if (turn !== undefined) return turn.execute(statement);
+    if (reader !== null && isRead(statement.sql)) return reader.execute({ ...statement, within: 'nothing' });
+    return turns.run(statement);
+  }
+
+  function createConnection(): DatabaseConnection {
+    const connection: DatabaseConnection = {
+      async executeQuery<Row>({ sql, parameters }: CompiledQuery): Promise<QueryResult<Row>> {
+        return toQueryResult(await run(connection, { sql, parameters }));
+      },
+      streamQuery() {
+        throw new Error('Rows are not streamed; read them in pages.');
+      },
+    };
+    return connection;
+  }
+
+  return {
+    async init() {},
+    acquireConnection: async () => createConnection(),
+    async beginTransaction(connection) {
+      turnOf.set(connection, await turns.begin());
+    },
+    async commitTransaction(connection) {
+      await turnOf.get(connection)?.commit();
+    },
+    async rollbackTransaction(connection) {
+      await turnOf.get(connection)?.rollback();
+    },
+    async releaseConnection(connection) {
+      turnOf.delete(connection);
+    },
+    async destroy() {
+      await reader?.stop();
+      await writer.stop();
+    },
+  };
+}
+
+function isRead(sql: string): boolean {
+  return /^\s*select\b/i.test(sql);
+}
+
+function toQueryResult<Row>({ columns, rows, changes }: StatementResult): QueryResult<Row> {
+  return {
+    numAffectedRows: BigInt(changes),
+    rows: rows.map((values) => {
+      const row: Record<string, unknown> = {};
+      columns.forEach((name, position) => {
+        row[name] = values[position];
+      });
+      return row as Row;
+    }),
+  };
+}

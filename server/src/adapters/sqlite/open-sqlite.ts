@@ -1,0 +1,56 @@
+import { Kysely } from 'kysely';
+import type { WordVectorCache } from '../../embeddings/index.ts';
+import type { Clock, Logger } from '../../kernel/index.ts';
+import { createStore, type Schema, type Store } from '../../store/index.ts';
+import type { LexicalIndex } from '../../vector-store/index.ts';
+import { createDatabaseInProcess, createDatabaseThread } from './database-thread.ts';
+import { createKyselyDialect } from './kysely-dialect.ts';
+import { createSqliteLexicalIndex } from './lexical-index.ts';
+import { sqliteSqlDialect } from './sqlite-sql-dialect.ts';
+import type { StatementRunner } from './statement.ts';
+import { createSqliteWordVectorCache } from './word-vector-cache.ts';
+import { createWriterTurns } from './writer-turns.ts';
+
+export interface SqliteOptions {
+  /** The database file, made when it is not there (its folder must be); `:memory:` for one that is lost with the process. */
+  readonly file: string;
+  readonly clock: Pick<Clock, 'now'>;
+  readonly logger: Logger;
+  /** How much more a word in a title or heading counts in the lexical index than one in the text. */
+  readonly titleWeight?: number;
+}
+
+export interface SqliteParts {
+  /** Starting and stopping it starts and stops everything here. A stopped store is not started again. */
+  readonly store: Store;
+  readonly lexicalIndex: LexicalIndex;
+  readonly wordVectorCache: WordVectorCache;
+}
+
+const DEFAULT_TITLE_WEIGHT = 2;
+
+/** The embedded database. A file is worked on by two threads (one writes, one reads), never by the calling one. */
+export function openSqlite({ file, clock, logger, titleWeight = DEFAULT_TITLE_WEIGHT }: SqliteOptions): SqliteParts {
+  const { writer, reader } = openConnections(file, logger);
+  const turns = createWriterTurns({
+    writer,
+    onAbandoned: () => logger.error({}, 'a database transaction was idle for too long and was rolled back'),
+  });
+  const database = new Kysely<Schema>({ dialect: createKyselyDialect({ writer, reader, turns }) });
+  return {
+    store: createStore({ database, dialect: sqliteSqlDialect, clock }),
+    lexicalIndex: createSqliteLexicalIndex({ database, titleWeight }),
+    wordVectorCache: createSqliteWordVectorCache(database),
+  };
+}
+
+function openConnections(
+  file: string,
+  logger: Logger,
+): { readonly writer: StatementRunner; readonly reader: StatementRunner | null } {
+  if (file === ':memory:') return { writer: createDatabaseInProcess({ file, role: 'writer' }), reader: null };
+  return {
+    writer: createDatabaseThread({ file, role: 'writer', logger }),
+    reader: createDatabaseThread({ file, role: 'reader', logger }),
+  };
+}

@@ -1,0 +1,102 @@
+import { type Expression, type RawBuilder, type SqlBool, sql } from 'kysely';
+import type { MetadataComparison, SqlDialect } from '../../store/index.ts';
+import {
+  createLexicalIndexesTable,
+  dropLexicalTables,
+  findLexicalTable,
+  findOrCreateLexicalTable,
+} from './lexical-tables.ts';
+import { failureOf } from './sqlite-failure.ts';
+
+/** What is SQLite's own in the store's SQL. */
+export const sqliteSqlDialect: SqlDialect = {
+  rowLocks: false,
+  columnTypes: { rowNumber: sql`integer primary key autoincrement`, bytes: sql`blob` },
+  isOneOf,
+  metadataMatches,
+  createLexicalTables: createLexicalIndexesTable,
+  async indexDocuments(database, bot, documentIds) {
+    const table = await findOrCreateLexicalTable(database, bot);
+    await sql`insert into ${table} (rowid, title, body)
+      select
+        chunks.number,
+        documents.title || char(10) || (
+          select coalesce(group_concat(heading.value, char(10)), '') from json_each(chunks.heading_path_json) as heading
+        ),
+        chunks.text
+      from documents
+      join chunks on chunks.tenant_id = documents.tenant_id and chunks.document_id = documents.id
+      where documents.tenant_id = ${bot.tenantId} and documents.bot_id = ${bot.botId}
+        and ${isOneOf(sql.ref('documents.id'), documentIds)}
+      order by chunks.number`.execute(database);
+  },
+  async unindexDocuments(database, tenantId, documentIds) {
+    const bots = await database
+      .selectFrom('documents')
+      .select('bot_id')
+      .distinct()
+      .where('tenant_id', '=', tenantId)
+      .where((where) => isOneOf(where.ref('documents.id'), documentIds))
+      .execute();
+    for (const { bot_id: botId } of bots) {
+      const table = await findLexicalTable(database, { tenantId, botId });
+      if (table === null) continue;
+      await sql`delete from ${table} where rowid in (
+        select chunks.number from chunks
+        where chunks.tenant_id = ${tenantId} and chunks.bot_id = ${botId}
+          and ${isOneOf(sql.ref('chunks.document_id'), documentIds)}
+      )`.execute(database);
+    }
+  },
+  dropLexicalIndexes: dropLexicalTables,
+  violatedUniqueColumns(error) {
+    const failure = failureOf(error);
+    if (failure === null || !/^SQLITE_CONSTRAINT_(UNIQUE|PRIMARYKEY)$/.test(failure.code)) return null;
+    return failure.message.replace(/^.*constraint failed: /, '').split(', ');
+  },
+  isMissingParent: (error) => failureOf(error)?.code === 'SQLITE_CONSTRAINT_FOREIGNKEY',
+};
+
+function isOneOf(column: Expression<unknown>, values: readonly (string | number)[]): Expression<SqlBool> {
+  return sql<SqlBool>`${column} in (select value from json_each(${JSON.stringify(values)}))`;
+}
+
+/** `json_each` hands out members by key as data, so that any key is only ever compared, and keeps their JSON type. */
+function metadataMatches(json: Expression<unknown>, comparison: MetadataComparison): Expression<SqlBool> {
+  const matching = (condition: RawBuilder<SqlBool>): RawBuilder<SqlBool> => sql<SqlBool>`exists (
+    select 1 from json_each(${json}) as member where member.key = ${comparison.key} and ${condition}
+  )`;
+  switch (comparison.type) {
+    case 'eq':
+      return matching(memberCompares('=', comparison.value));
+    case 'ne':
+      return sql<SqlBool>`not ${matching(memberCompares('=', comparison.value))}`;
+    case 'in':
+      return matching(memberIsOneOf(comparison.value));
+    case 'nin':
+      return sql<SqlBool>`not ${matching(memberIsOneOf(comparison.value))}`;
+    case 'gt':
+      return matching(memberCompares('>', comparison.value));
+    case 'gte':
+      return matching(memberCompares('>=', comparison.value));
+    case 'lt':
+      return matching(memberCompares('<', comparison.value));
+    case 'lte':
+      return matching(memberCompares('<=', comparison.value));
+  }
+}
+
+function memberCompares(
+  operator: '=' | '>' | '>=' | '<' | '<=',
+  value: string | number | boolean,
+): RawBuilder<SqlBool> {
+  const types = TYPES_OF[typeof value as 'string' | 'number' | 'boolean'];
+  return sql<SqlBool>`member.type in (${sql.join(types.map((type) => sql.lit(type)))}) and member.value ${sql.raw(operator)} ${value}`;
+}
+
+function memberIsOneOf(values: readonly (string | number)[]): RawBuilder<SqlBool> {
+  return sql<SqlBool>`member.type in ('text', 'integer', 'real') and ${isOneOf(sql.ref('member.value'), values)}`;
+}
+
+/** SQLite's names for the types of JSON values; booleans have the values 1 and 0. */
+const TYPES_OF = { string: ['text'], number: ['integer', 'real'], boolean: ['true', 'false'] } as const;

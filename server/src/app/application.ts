@@ -1,0 +1,162 @@
+import { randomBytes } from 'node:crypto';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { type DataFolderLock, lockDataFolder } from '../adapters/file-system/index.ts';
+import { openSqlite } from '../adapters/sqlite/index.ts';
+import type { ServingState } from '../http/index.ts';
+import { AppError, createDeadline, createIdMaker, type Lifecycle, type Logger, systemClock } from '../kernel/index.ts';
+import { createLogger, createMeter } from '../monitoring/index.ts';
+import { createKeySecret, hashSecret } from '../security/index.ts';
+import { type Composition, composeApplication } from './compose.ts';
+import type { Config } from './config.ts';
+import { ensureDataFolder, loadSecret } from './data-folder.ts';
+import { DEMO_SLUG, ensureDefaultTenant, ensureDemoBot, ensureDemoKey, resolveAdminKey } from './first-start.ts';
+import { createLifecycle } from './lifecycle.ts';
+
+const DRAIN_MS = 10_000;
+
+export interface RunningApplication {
+  readonly url: string;
+  readonly dataFolder: string;
+  readonly chatModel: string;
+  readonly embedder: string;
+  /** The admin key when this start made it; null at every later start. */
+  readonly createdAdminKey: string | null;
+  /** An admin key that is valid for this run only, for the command line on the same machine. */
+  readonly localKey: string;
+  /** Resolves once the demo bot is made and its training is queued. */
+  readonly demoQueued: Promise<void>;
+  stop(): Promise<void>;
+}
+
+export interface StartOptions {
+  readonly version: string;
+  /** Folder of the project's own documentation, which the demo bot is trained on. */
+  readonly documentation: string;
+  /** False for a single command: the first admin key is left for `serve` to make and show. */
+  readonly makeAdminKey: boolean;
+}
+
+/**
+ * Takes the data folder, opens what is in it, and listens. When anything fails, everything is closed again. Rejects
+ * with `data_folder_locked`, `configuration_invalid` or `database_unavailable`.
+ */
+export async function startApplication(config: Config, options: StartOptions): Promise<RunningApplication> {
+  await ensureDataFolder(config.dataFolder);
+  const lock = await lockDataFolder(config.dataFolder);
+  try {
+    return await startLocked(config, options, lock);
+  } catch (error) {
+    await lock.release();
+    throw error;
+  }
+}
+
+async function startLocked(config: Config, options: StartOptions, lock: DataFolderLock): Promise<RunningApplication> {
+  const logger = createLogger({ level: config.logLevel });
+  const meter = createMeter({ logger });
+  const clock = systemClock;
+  const createId = createIdMaker(clock.now);
+  const pepper = await loadSecret(config.dataFolder, config.secret);
+  const localKey = createKeySecret('live', randomBytes);
+  const sqlite = openSqlite({ file: join(config.dataFolder, 'chatsphere.db'), clock, logger });
+  const { store } = sqlite;
+  let state: ServingState = 'starting';
+  let demoKey: string | null = null;
+  try {
+    await store.start();
+    await ensureDefaultTenant(store, clock);
+    const adminKey = await resolveAdminKey(store, { configured: config.adminKey, pepper, make: options.makeAdminKey });
+    const composition = composeApplication({
+      config,
+      version: options.version,
+      logger,
+      meter,
+      clock,
+      createId,
+      sqlite,
+      blobFolder: join(config.dataFolder, 'blobs'),
+      pepper,
+      adminKeyHashes: [hashSecret(pepper, localKey), ...(adminKey === null ? [] : [adminKey.hash])],
+      demo: () => (demoKey === null ? null : { botSlug: DEMO_SLUG, publicKey: demoKey }),
+      servingState: () => state,
+    });
+    for (const warning of config.warnings) logger.warn({}, warning);
+    const lifecycle = createLifecycle([...composition.parts, httpServer(composition, config, logger)], logger);
+    await lifecycle.start();
+    const url = addressOf(composition, config);
+    const firstStart = { store, trainer: composition.trainer, clock, createId, pepper, logger };
+    const demoQueued = (async () => {
+      await ensureDemoBot(firstStart, options.documentation);
+      demoKey = await ensureDemoKey(firstStart);
+    })();
+    demoQueued.catch((error: unknown) => logger.error({ error }, 'the demo bot could not be made'));
+    await lock.describe({ url, key: localKey });
+    state = 'ready';
+    return {
+      url,
+      dataFolder: config.dataFolder,
+      chatModel: composition.chatModel,
+      embedder: composition.embedder,
+      createdAdminKey: adminKey?.created ?? null,
+      localKey,
+      demoQueued,
+      async stop() {
+        state = 'draining';
+        await demoQueued.catch(() => {});
+        await lifecycle.stop();
+        await store.stop();
+        await lock.release();
+      },
+    };
+  } catch (error) {
+    await store.stop();
+    throw error;
+  }
+}
+
+/** Listens; on stop lets requests that are under way finish for a while, then cuts them. */
+function httpServer({ http }: Composition, config: Config, logger: Logger): Lifecycle {
+  return {
+    name: 'http',
+    async start() {
+      try {
+        await http.listen({ host: config.host, port: config.port });
+      } catch (cause) {
+        throw listenError(cause, config);
+      }
+    },
+    async stop() {
+      using deadline = createDeadline(DRAIN_MS);
+      deadline.signal.addEventListener('abort', () => {
+        logger.warn({}, 'requests were still running at the end of the drain time and are cut');
+        http.server.closeAllConnections();
+      });
+      await http.close();
+    },
+  };
+}
+
+function addressOf({ http }: Composition, config: Config): string {
+  const { port } = http.server.address() as AddressInfo;
+  const host = config.host === '0.0.0.0' || config.host === '::' ? '127.0.0.1' : config.host;
+  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+}
+
+function listenError(cause: unknown, config: Config): unknown {
+  const code = (cause as NodeJS.ErrnoException).code;
+  const place = `${config.host}:${config.port}`;
+  if (code === 'EADDRINUSE')
+    return new AppError(
+      'configuration_invalid',
+      `The port ${place} is taken by another program. Set PORT to a free one.`,
+      { cause },
+    );
+  if (code === 'EACCES')
+    return new AppError('configuration_invalid', `This user may not listen on ${place}. Set PORT to 1024 or higher.`, {
+      cause,
+    });
+  if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND')
+    return new AppError('configuration_invalid', `This machine has no address ${config.host}. Set HOST.`, { cause });
+  return cause;
+}

@@ -1,0 +1,143 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
+import { createEmbeddedVectorStore } from '../adapters/embedded-vectors/index.ts';
+import { createFileBlobStore } from '../adapters/file-system/index.ts';
+import type { Sqlite } from '../adapters/sqlite/index.ts';
+import { createAnswerer, createSearcher } from '../chat/index.ts';
+import { createEmbeddingGenerator } from '../embeddings/index.ts';
+import { createHttpApp, type DemoBot, type ServingState, type ZodApp } from '../http/index.ts';
+import { createJobEvents, createJobRunner, createMemoryTransport } from '../jobs/index.ts';
+import type { Clock, IdMaker, Lifecycle, Logger } from '../kernel/index.ts';
+import { createTokenCounter } from '../llm/index.ts';
+import type { PrometheusMeter } from '../monitoring/index.ts';
+import { createApiKeys, createRateLimiter } from '../security/index.ts';
+import { createDocumentParser, createTrainer, createTrainingHandler, type Trainer } from '../training/index.ts';
+import type { Config } from './config.ts';
+import { DEFAULT_TENANT_ID } from './first-start.ts';
+import { createEmbedder, createModelChooser } from './models.ts';
+
+const VECTOR_MEMORY_BYTES = 256 * 1024 ** 2;
+const JSON_BODY_BYTES = 10 * 1024 ** 2;
+const STAGES_AT_ONCE = 3;
+
+export interface CompositionOptions {
+  readonly config: Config;
+  readonly version: string;
+  readonly logger: Logger;
+  readonly meter: PrometheusMeter;
+  readonly clock: Clock;
+  readonly createId: IdMaker;
+  readonly sqlite: Sqlite;
+  readonly blobFolder: string;
+  readonly pepper: string;
+  readonly adminKeyHashes: readonly string[];
+  readonly demo: () => DemoBot | null;
+  readonly servingState: () => ServingState;
+}
+
+export interface Composition {
+  readonly http: ZodApp;
+  readonly trainer: Trainer;
+  readonly chatModel: string;
+  readonly embedder: string;
+  /** Everything that lives beside the store and the HTTP server, in starting order. */
+  readonly parts: readonly Lifecycle[];
+}
+
+/** The whole house in one place: what is made of what. Nothing runs yet. */
+export function composeApplication(options: CompositionOptions): Composition {
+  const { config, logger, meter, clock, createId } = options;
+  const { store, lexicalIndex, wordVectorCache } = options.sqlite;
+  const counter = createTokenCounter();
+  const blobs = createFileBlobStore({ folder: options.blobFolder });
+  const { embedder, parts: embedderParts } = createEmbedder({ config, clock, logger, meter }, wordVectorCache);
+  const embeddings = createEmbeddingGenerator({ embedder, clock, logger, meter, random: Math.random });
+  const vectors = createEmbeddedVectorStore({
+    loadNamespace: ({ botId, generation }, signal) => store.system.loadVectors(botId, generation, signal),
+    memoryCapBytes: VECTOR_MEMORY_BYTES,
+    logger,
+  });
+  const parser = createDocumentParser();
+  const transport = createMemoryTransport();
+  const jobEvents = createJobEvents({ store, clock });
+  const announce = (jobId: string): Promise<void> => transport.announce(jobId);
+  const trainer = createTrainer({
+    store,
+    blobs,
+    announce,
+    vectors,
+    generation: embeddings.generation,
+    clock,
+    createId,
+  });
+  const trainingHandler = createTrainingHandler({
+    store,
+    blobs,
+    parser,
+    embeddings,
+    vectors,
+    clock,
+    createId,
+    logger,
+    meter,
+  });
+  const runner = createJobRunner({
+    store,
+    transport,
+    handlers: [trainingHandler],
+    events: jobEvents,
+    clock,
+    logger,
+    meter,
+    owner: `${hostname()}:${process.pid}:${randomUUID()}`,
+    concurrency: STAGES_AT_ONCE,
+    reclaimOwners: 'all',
+  });
+  const searcher = createSearcher({ store, vectors, lexical: lexicalIndex, embeddings, clock, logger, meter });
+  const chooseModel = createModelChooser({ config, clock, logger, meter, embeddings, counter });
+  const answerer = createAnswerer({ store, searcher, chooseModel, counter, clock, createId, logger, meter });
+  const apiKeys = createApiKeys({
+    store,
+    pepper: options.pepper,
+    adminKeyHashes: options.adminKeyHashes,
+    defaultTenantId: DEFAULT_TENANT_ID,
+    clock,
+    createId,
+    random: randomBytes,
+    logger,
+  });
+  const http = createHttpApp({
+    store,
+    trainer,
+    searcher,
+    answerer,
+    embeddings,
+    apiKeys,
+    rateLimiter: createRateLimiter({ clock }),
+    jobEvents,
+    announceJob: announce,
+    meter,
+    renderMetrics: () => meter.render(),
+    logger,
+    clock,
+    createId,
+    servingState: options.servingState,
+    limits: { maxUploadBytes: config.maxUploadBytes, bodyBytes: JSON_BODY_BYTES },
+    demo: options.demo,
+    version: options.version,
+  });
+  return {
+    http,
+    trainer,
+    chatModel: `${config.chatModel.provider}/${config.chatModel.model}`,
+    embedder: embedder.profile.id,
+    parts: [
+      ...embedderParts,
+      { name: 'vector store', start: () => vectors.start(), stop: () => vectors.stop() },
+      { name: 'parser', start: () => parser.start(), stop: () => parser.stop() },
+      { name: 'answers', start: async () => {}, stop: () => answerer.drain() },
+      { name: 'job transport', start: () => transport.start(), stop: () => transport.stop() },
+      runner,
+    ],
+  };
+}

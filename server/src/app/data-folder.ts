@@ -1,0 +1,39 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, open, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { AppError } from '../kernel/index.ts';
+
+/** Makes the data folder, readable by its owner alone. */
+export async function ensureDataFolder(folder: string): Promise<void> {
+  try {
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+  } catch (cause) {
+    throw new AppError(
+      'configuration_invalid',
+      `The data folder ${folder} cannot be made. Set CHATSPHERE_DATA_DIR to a folder you may write to.`,
+      { cause },
+    );
+  }
+}
+
+/** The secret of the installation: from the configuration, else from the data folder, made at the first start. */
+export async function loadSecret(folder: string, configured: string | null): Promise<string> {
+  if (configured !== null) return configured;
+  const path = join(folder, 'secret');
+  const existing = await readFile(path, 'utf8').catch(() => null);
+  if (existing !== null && existing.trim().length >= 32) return existing.trim();
+  if (existing !== null)
+    throw new AppError(
+      'configuration_invalid',
+      `The file ${path} is damaged. Restore it from a backup: API keys depend on it.`,
+    );
+  const secret = randomBytes(48).toString('base64url');
+  const file = await open(path, 'wx', 0o600);
+  try {
+    await file.writeFile(`${secret}\n`);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  return secret;
+}

@@ -1,0 +1,140 @@
+import { access, constants, mkdir, statfs } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { toAppError } from '../kernel/index.ts';
+import { EXIT } from './cli/cli-error.ts';
+import type { Command, CommandContext } from './cli/command.ts';
+import { paint, printable, printJson, printLine } from './cli/terminal.ts';
+import type { Config } from './config.ts';
+
+type CheckResult = { readonly level: 'ok' | 'warn' | 'fail'; readonly detail: string };
+
+interface Check {
+  readonly name: string;
+  run(): Promise<CheckResult>;
+}
+
+const MIN_FREE_BYTES = 1024 ** 3;
+
+export interface DoctorParts {
+  readonly config: (overrides: { readonly dataFolder?: string }) => Config;
+  readonly findRunning: (dataFolder: string | undefined) => Promise<{ readonly url: string } | null>;
+  /** Opens the application on the data folder, asks it for one embedding, and closes it again. */
+  readonly tryApplication: (
+    dataFolder: string | undefined,
+  ) => Promise<{ readonly embedder: string; readonly chatModel: string }>;
+}
+
+/** `chatsphere doctor`: says what is wrong with the machine, the settings or the data folder, and what to do. */
+export function createDoctorCommand(parts: DoctorParts): Command {
+  return {
+    name: 'doctor',
+    summary: 'check the machine, the settings and the data folder',
+    help: `Usage: chatsphere doctor [--json]
+
+Checks Node.js, the configuration, the data folder, free disk space, the database, the embedder and the port.
+Exit code 1 when something must be mended.`,
+    options: {},
+    async run(context) {
+      const folder = context.values['data-dir'];
+      const dataFolder = typeof folder === 'string' ? folder : undefined;
+      const results: CheckResult[] = [];
+      for (const check of checksFor(parts, dataFolder)) {
+        const result = await check.run().catch(
+          (error: unknown): CheckResult => ({
+            level: 'fail',
+            detail: toAppError(error).code === 'internal_error' ? String(error) : toAppError(error).message,
+          }),
+        );
+        results.push(result);
+        show(context, check.name, result);
+      }
+      return results.some((result) => result.level === 'fail') ? EXIT.failure : EXIT.ok;
+    },
+  };
+}
+
+function checksFor(parts: DoctorParts, dataFolder: string | undefined): readonly Check[] {
+  const overrides = dataFolder === undefined ? {} : { dataFolder };
+  return [
+    { name: 'node', run: async () => checkNode() },
+    { name: 'configuration', run: async () => checkConfiguration(parts.config(overrides)) },
+    { name: 'data folder', run: () => checkFolder(parts.config(overrides).dataFolder) },
+    { name: 'disk', run: () => checkDisk(parts.config(overrides).dataFolder) },
+    { name: 'server', run: () => checkServer(parts, dataFolder) },
+    { name: 'application', run: () => checkApplication(parts, dataFolder) },
+  ];
+}
+
+function checkNode(): CheckResult {
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+  const supported = major > 20 || (major === 20 && minor >= 12);
+  return supported
+    ? { level: 'ok', detail: process.version }
+    : { level: 'fail', detail: `${process.version} is too old. Install Node.js 20.12 or later.` };
+}
+
+function checkConfiguration(config: Config): CheckResult {
+  const models = `chat ${config.chatModel.provider}/${config.chatModel.model}, embeddings ${config.embeddingModel.provider}/${config.embeddingModel.model}`;
+  return config.warnings.length === 0
+    ? { level: 'ok', detail: models }
+    : { level: 'warn', detail: config.warnings.join(' ') };
+}
+
+async function checkFolder(folder: string): Promise<CheckResult> {
+  await mkdir(folder, { recursive: true });
+  const writable = await access(folder, constants.R_OK | constants.W_OK).then(
+    () => true,
+    () => false,
+  );
+  return writable
+    ? { level: 'ok', detail: folder }
+    : { level: 'fail', detail: `${folder} cannot be written to. Change its owner or set CHATSPHERE_DATA_DIR.` };
+}
+
+async function checkDisk(folder: string): Promise<CheckResult> {
+  const stats = await statfs(folder);
+  const free = stats.bavail * stats.bsize;
+  const detail = `${(free / 1024 ** 3).toFixed(1)} GiB free`;
+  return free > MIN_FREE_BYTES
+    ? { level: 'ok', detail }
+    : { level: 'warn', detail: `${detail}: less than 1 GiB. Make room before training.` };
+}
+
+async function checkServer(parts: DoctorParts, dataFolder: string | undefined): Promise<CheckResult> {
+  const running = await parts.findRunning(dataFolder);
+  if (running !== null) return { level: 'ok', detail: `running at ${running.url}` };
+  const { host, port } = parts.config({});
+  const free = await portIsFree(host, port);
+  return free
+    ? { level: 'ok', detail: `not running; ${host}:${port} is free` }
+    : { level: 'warn', detail: `not running, and ${host}:${port} is taken by another program. Set PORT.` };
+}
+
+async function checkApplication(parts: DoctorParts, dataFolder: string | undefined): Promise<CheckResult> {
+  if ((await parts.findRunning(dataFolder)) !== null)
+    return { level: 'ok', detail: 'the running server holds the data folder' };
+  const { embedder, chatModel } = await parts.tryApplication(dataFolder);
+  return { level: 'ok', detail: `database opens, ${embedder} embeds, ${chatModel} answers` };
+}
+
+function portIsFree(host: string, port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const probe = createServer();
+    probe.once('error', () => resolve(false));
+    probe.listen(port, host, () => probe.close(() => resolve(true)));
+  });
+}
+
+const MARKS = { ok: ['green', 'ok  '], warn: ['yellow', 'warn'], fail: ['red', 'fail'] } as const;
+
+function show(context: CommandContext, name: string, result: CheckResult): void {
+  if (context.json) {
+    printJson(context.terminal, { check: name, level: result.level, detail: result.detail });
+    return;
+  }
+  const [color, mark] = MARKS[result.level];
+  printLine(
+    context.terminal,
+    `${paint(context.terminal, color, mark)}  ${name.padEnd(14)} ${printable(result.detail)}`,
+  );
+}

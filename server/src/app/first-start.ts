@@ -1,0 +1,131 @@
+import { hkdfSync, randomBytes } from 'node:crypto';
+import { readdir, readFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { Readable } from 'node:stream';
+import type { Clock, IdMaker, Logger } from '../kernel/index.ts';
+import { createKeySecret, hashSecret } from '../security/index.ts';
+import type { Bot, Store } from '../store/index.ts';
+import type { Trainer, UploadedFile } from '../training/index.ts';
+
+/** The tenant that the first start makes; the admin key acts in it unless another is named. */
+export const DEFAULT_TENANT_ID = 'tnt_default';
+export const DEMO_SLUG = 'demo';
+
+const ADMIN_KEY_HASH = 'admin_key_hash';
+const DEMO_MADE = 'demo_made';
+
+interface FirstStartParts {
+  readonly store: Store;
+  readonly trainer: Trainer;
+  readonly clock: Clock;
+  readonly createId: IdMaker;
+  readonly pepper: string;
+  readonly logger: Logger;
+}
+
+/**
+ * The hash that the bootstrap admin key is checked against. A key from the configuration wins; else the one of the
+ * first start stays, and `created` holds a new key when there was none and one is to be made.
+ */
+export async function resolveAdminKey(
+  store: Store,
+  options: { readonly configured: string | null; readonly pepper: string; readonly make: boolean },
+): Promise<{ readonly hash: string; readonly created: string | null } | null> {
+  if (options.configured !== null) return { hash: hashSecret(options.pepper, options.configured), created: null };
+  const stored = await store.system.getSetting(ADMIN_KEY_HASH);
+  if (stored !== null) return { hash: stored, created: null };
+  if (!options.make) return null;
+  const created = createKeySecret('live', randomBytes);
+  const hash = hashSecret(options.pepper, created);
+  await store.system.setSetting(ADMIN_KEY_HASH, hash);
+  return { hash, created };
+}
+
+/** Makes the default tenant when it is missing. */
+export async function ensureDefaultTenant(store: Store, clock: Clock): Promise<void> {
+  if ((await store.tenants.get(DEFAULT_TENANT_ID)) !== null) return;
+  const now = clock.now();
+  await store.tenants.create({ id: DEFAULT_TENANT_ID, name: 'default', createdAt: now, updatedAt: now });
+}
+
+/**
+ * Makes the demo bot at the first start and keeps it trained on the documentation that came with this version; a demo
+ * bot that was deleted stays deleted. Does no work when nothing changed.
+ */
+export async function ensureDemoBot(parts: FirstStartParts, documentation: string): Promise<void> {
+  const tenant = parts.store.forTenant(DEFAULT_TENANT_ID);
+  const existing = await tenant.bots.get(DEMO_SLUG);
+  if (existing === null && (await parts.store.system.getSetting(DEMO_MADE)) !== null) return;
+  const bot = existing ?? (await makeDemoBot(parts));
+  for (const path of await documentationFiles(documentation)) {
+    const content = await readFile(path, 'utf8');
+    const name = basename(path);
+    await parts.trainer.put(bot, name, { content: { type: 'file', title: name, files: oneFile(name, content) } });
+  }
+  await parts.store.system.setSetting(DEMO_MADE, new Date(parts.clock.now()).toISOString());
+}
+
+async function makeDemoBot({ store, clock, createId }: FirstStartParts): Promise<Bot> {
+  const now = clock.now();
+  const bot = {
+    id: createId('bot'),
+    name: 'ChatSphere demo',
+    slug: DEMO_SLUG,
+    instructions: 'You answer questions about ChatSphere AI from its documentation.',
+    model: null,
+    temperature: null,
+    maxOutputTokens: null,
+    refusalMessage: null,
+    retrieval: {},
+    privacy: { pii: 'off' },
+    metadata: {},
+    createdAt: now,
+    updatedAt: now,
+  } as const;
+  await store.forTenant(DEFAULT_TENANT_ID).bots.create(bot);
+  return { ...bot, tenantId: DEFAULT_TENANT_ID };
+}
+
+/**
+ * The public key of the page at `/`: it may chat with the demo bot and nothing else. It is derived from the server's
+ * secret, so that it is the same after a restart and stored nowhere. Null when there is no demo bot.
+ */
+export async function ensureDemoKey({ store, clock, createId, pepper }: FirstStartParts): Promise<string | null> {
+  const tenant = store.forTenant(DEFAULT_TENANT_ID);
+  const bot = await tenant.bots.get(DEMO_SLUG);
+  if (bot === null) return null;
+  const secret = createKeySecret(
+    'pub',
+    (size) => new Uint8Array(hkdfSync('sha256', pepper, bot.id, 'demo page key', size)),
+  );
+  const secretHash = hashSecret(pepper, secret);
+  const known = await store.system.findApiKey(secretHash);
+  if (known !== null) return known.revokedAt === null ? secret : null;
+  await tenant.apiKeys.create({
+    id: createId('key'),
+    name: 'demo page',
+    secretHash,
+    hint: `${secret.slice(0, 12)}…${secret.slice(-4)}`,
+    scopes: ['chat'],
+    bots: [bot.id],
+    origins: null,
+    limits: { requestsPerMinute: 120 },
+    expiresAt: null,
+    revokedAt: null,
+    lastUsedAt: null,
+    createdAt: clock.now(),
+  });
+  return secret;
+}
+
+async function documentationFiles(folder: string): Promise<string[]> {
+  const docs = await readdir(join(folder, 'docs')).catch(() => []);
+  const pages = docs
+    .filter((name) => name.endsWith('.md') && name !== 'benchmarks.md')
+    .map((name) => join(folder, 'docs', name));
+  return [join(folder, 'README.md'), join(folder, 'ARCHITECTURE.md'), ...pages.sort()];
+}
+
+async function* oneFile(name: string, content: string): AsyncIterable<UploadedFile> {
+  yield { name, mediaType: 'text/markdown', content: Readable.from([Buffer.from(content)]) };
+}

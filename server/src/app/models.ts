@@ -1,0 +1,91 @@
+import { createExtractiveChatModel, EXTRACTIVE_MODEL_ID } from '../adapters/extractive/index.ts';
+import { createStaticEmbedder, createUseLiteEmbedder, createUseLiteModel } from '../adapters/local-embedder/index.ts';
+import { createOpenAiChatModel, createOpenAiEmbedder } from '../adapters/openai/index.ts';
+import type { AnsweringModel } from '../chat/index.ts';
+import type { Embedder, EmbeddingGenerator, WordVectorCache } from '../embeddings/index.ts';
+import { AppError, type Clock, type Lifecycle, type Logger, type Meter } from '../kernel/index.ts';
+import { type ChatModel, createModelCaller, parseModelId, type TokenCounter } from '../llm/index.ts';
+import type { Config } from './config.ts';
+
+interface ModelParts {
+  readonly config: Config;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly meter: Meter;
+}
+
+/** The embedder that the configuration names, with what must be stopped after it. */
+export function createEmbedder(
+  { config, clock, logger }: ModelParts,
+  wordVectors: WordVectorCache,
+): { readonly embedder: Embedder; readonly parts: readonly Lifecycle[] } {
+  const { provider, model } = config.embeddingModel;
+  if (provider === 'openai') {
+    const embedder = createOpenAiEmbedder({ ...config.openAi, connectTimeoutMs: config.deadlines.connectMs, model });
+    return { embedder, parts: [lifecycleOf(embedder)] };
+  }
+  const teacher = createUseLiteModel();
+  const stopTeacher = { name: 'embedding model', start: async () => {}, stop: () => teacher.stop() };
+  const embedder =
+    model === 'use-lite'
+      ? createUseLiteEmbedder({ model: teacher })
+      : createStaticEmbedder({ wordVectors, teacher, clock, logger });
+  return { embedder, parts: [stopTeacher, lifecycleOf(embedder)] };
+}
+
+function lifecycleOf(embedder: Embedder): Lifecycle {
+  return { name: 'embedder', start: () => embedder.start(), stop: () => embedder.stop() };
+}
+
+/** Chooses the model for a bot: its own, else the server's. Each is made once. */
+export function createModelChooser(
+  parts: ModelParts & { readonly embeddings: EmbeddingGenerator; readonly counter: TokenCounter },
+): (id: string | null) => AnsweringModel {
+  const { config } = parts;
+  const made = new Map<string, AnsweringModel>();
+  return (id) => {
+    const { provider, model: name } = id === null ? config.chatModel : parseModelId(id, 'openai');
+    const key = `${provider}/${name}`;
+    const known = made.get(key);
+    if (known !== undefined) return known;
+    const model = createChatModel(parts, { provider, name });
+    const answering = {
+      caller: createModelCaller({
+        model,
+        deadlines: config.deadlines,
+        retries: { attempts: 3, baseDelayMs: 250, maxDelayMs: 4000 },
+        clock: parts.clock,
+        logger: parts.logger,
+        meter: parts.meter,
+      }),
+      readsPrompts: model.id !== EXTRACTIVE_MODEL_ID,
+    };
+    made.set(key, answering);
+    return answering;
+  };
+}
+
+function createChatModel(
+  {
+    config,
+    embeddings,
+    counter,
+  }: ModelParts & { readonly embeddings: EmbeddingGenerator; readonly counter: TokenCounter },
+  { provider, name }: { readonly provider: string; readonly name: string },
+): ChatModel {
+  if (`${provider}/${name}` === EXTRACTIVE_MODEL_ID) {
+    // Sentences are weighed by meaning only where that costs neither money nor a call.
+    const embed = async (texts: readonly string[], purpose: 'query' | 'document') =>
+      (await embeddings.embed(texts, { purpose })).vectors;
+    return createExtractiveChatModel({ counter, ...(embeddings.profile.id === 'local/static-en' ? { embed } : {}) });
+  }
+  const reachable = config.openAi.apiKey !== null || config.chatModel.provider === 'openai';
+  if (provider === 'openai' && reachable) {
+    return createOpenAiChatModel({ ...config.openAi, connectTimeoutMs: config.deadlines.connectMs, model: name });
+  }
+  throw new AppError(
+    'model_not_found',
+    `The model "${provider}/${name}" is not configured on this server. Change the bot's model, or set the key of its provider.`,
+    { param: 'model' },
+  );
+}

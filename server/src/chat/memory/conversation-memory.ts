@@ -1,0 +1,88 @@
+import type { Clock } from '../../kernel/index.ts';
+import type { ChatMessage, TokenCounter } from '../../llm/index.ts';
+import type { Conversation, Message, TenantRepositories } from '../../store/index.ts';
+import type { Summarizer } from './summaries.ts';
+import { splitWindow, type Turn, toChatMessages, toTurns } from './turns.ts';
+
+/** What the bot remembers of a conversation. */
+export interface Recollection {
+  /** The newest whole turns, oldest first. */
+  readonly messages: readonly ChatMessage[];
+  /** What was said before them; null: nothing, or nothing summarised yet. */
+  readonly summary: string | null;
+}
+
+export interface ConversationMemory {
+  recall(repositories: MemoryRepositories, conversation: Conversation): Promise<Recollection>;
+  /**
+   * Takes the turns that have left the window into the rolling summary. Call it after an answer, off the hot path.
+   * Resolves to whether there was anything to do.
+   */
+  consolidate(
+    repositories: MemoryRepositories,
+    conversationId: string,
+    work: { readonly summarize: Summarizer; readonly signal?: AbortSignal },
+  ): Promise<boolean>;
+}
+
+export type MemoryRepositories = Pick<TenantRepositories, 'conversations' | 'messages'>;
+
+export interface ConversationMemoryOptions {
+  readonly counter: TokenCounter;
+  readonly clock: Clock;
+  /** Tokens of the newest turns that go into the prompt as they were said. */
+  readonly windowTokens?: number;
+}
+
+const DEFAULT_WINDOW_TOKENS = 1500;
+const MESSAGES_A_PAGE = 50;
+/** Further back nothing is read: what was not summarised by then is forgotten. */
+const MOST_PAGES = 4;
+
+/** Memory as a window of whole turns by tokens plus a rolling summary of what came before it. */
+export function createConversationMemory(options: ConversationMemoryOptions): ConversationMemory {
+  const { counter, clock, windowTokens = DEFAULT_WINDOW_TOKENS } = options;
+  const read = async (repositories: MemoryRepositories, conversation: Conversation) =>
+    splitWindow(toTurns(await unsummarized(repositories, conversation)), { maxTokens: windowTokens, counter });
+
+  return {
+    async recall(repositories, conversation) {
+      const { window } = await read(repositories, conversation);
+      return { messages: toChatMessages(window), summary: conversation.summary };
+    },
+    async consolidate(repositories, conversationId, { summarize, signal }) {
+      const conversation = await repositories.conversations.get(conversationId);
+      if (conversation === null) return false;
+      const { older } = await read(repositories, conversation);
+      const last: Turn | undefined = older.at(-1);
+      if (last === undefined) return false;
+      const summary = await summarize(conversation.summary, older, signal);
+      await repositories.conversations.update(conversationId, {
+        summary,
+        summarizedThrough: last.answer.id,
+        updatedAt: clock.now(),
+      });
+      return true;
+    },
+  };
+}
+
+/** The messages after `summarizedThrough`, oldest first. */
+async function unsummarized(repositories: MemoryRepositories, conversation: Conversation): Promise<Message[]> {
+  const newestFirst: Message[] = [];
+  let before: string | undefined;
+  for (let page = 0; page < MOST_PAGES; page += 1) {
+    const { items, hasMore } = await repositories.messages.list(conversation.id, {
+      limit: MESSAGES_A_PAGE,
+      order: 'desc',
+      ...(before === undefined ? {} : { after: before }),
+    });
+    for (const message of items) {
+      if (message.id === conversation.summarizedThrough) return newestFirst.reverse();
+      newestFirst.push(message);
+    }
+    before = items.at(-1)?.id;
+    if (!hasMore || before === undefined) break;
+  }
+  return newestFirst.reverse();
+}

@@ -1,0 +1,109 @@
+import { type ChatMessage, type ChatModelRequest, renderSystemPrompt } from '../../llm/index.ts';
+import { type PackedPassage, packContext } from '../context/index.ts';
+import type { Recollection } from '../memory/index.ts';
+import type { AnswerRequest, SearchResult } from '../ports.ts';
+import type { AnswererOptions, AnsweringModel } from './answerer-options.ts';
+import type { Asked } from './asked.ts';
+import { DEFAULT_REFUSAL_MESSAGE, NO_CONTENT_MESSAGE } from './refusal.ts';
+
+/** How a question will be answered: by the model, or with a fixed text that needs none. */
+export type AnswerPlan =
+  | {
+      readonly type: 'ask';
+      readonly request: ChatModelRequest;
+      readonly passages: readonly PackedPassage[];
+      readonly refusalMessage: string;
+    }
+  | { readonly type: 'say'; readonly text: string };
+
+export interface PlanInput {
+  readonly request: AnswerRequest;
+  readonly asked: Asked;
+  readonly memory: Recollection;
+  readonly found: SearchResult;
+  readonly model: AnsweringModel;
+}
+
+const DEFAULT_CONTEXT_TOKENS = 3000;
+
+/** Decides how to answer. Without a passage a trained bot declines; an untrained one talks freely if its model can. */
+export async function planAnswer(options: AnswererOptions, input: PlanInput): Promise<AnswerPlan> {
+  const { bot } = input.request;
+  const refusalMessage = bot.refusalMessage ?? options.defaults?.refusalMessage ?? DEFAULT_REFUSAL_MESSAGE;
+  const passages = packContext({
+    hits: input.found.hits,
+    maxTokens: bot.retrieval.maxContextTokens ?? options.defaults?.maxContextTokens ?? DEFAULT_CONTEXT_TOKENS,
+    counter: options.counter,
+  });
+  if (passages.length > 0) return groundedPlan(options, input, { passages, refusalMessage });
+  const { items: sources } = await options.store
+    .forTenant(bot.tenantId)
+    .sources.list(bot.id, { limit: 1, order: 'asc' });
+  if (sources.length === 0) {
+    return input.model.readsPrompts ? openPlan(input, refusalMessage) : { type: 'say', text: NO_CONTENT_MESSAGE };
+  }
+  if (input.model.readsPrompts) return { type: 'say', text: refusalMessage };
+  return groundedPlan(options, input, { passages, refusalMessage });
+}
+
+function groundedPlan(
+  options: AnswererOptions,
+  input: PlanInput,
+  { passages, refusalMessage }: { readonly passages: readonly PackedPassage[]; readonly refusalMessage: string },
+): AnswerPlan {
+  const { bot } = input.request;
+  const system = renderSystemPrompt({
+    template: options.defaults?.promptTemplate ?? 'DEFAULT',
+    botName: bot.name,
+    instructions: bot.instructions,
+    passages,
+    refusalMessage,
+    summary: input.memory.summary,
+  });
+  return {
+    type: 'ask',
+    passages,
+    refusalMessage,
+    request: {
+      ...modelRequest(input, system),
+      grounding: { question: input.found.query, passages, refusalMessage },
+    },
+  };
+}
+
+/** For a bot that has nothing to answer from: its instructions and the conversation, no passages and no rules on them. */
+function openPlan(input: PlanInput, refusalMessage: string): AnswerPlan {
+  const { bot } = input.request;
+  const parts = [
+    `You are ${bot.name}, a helpful assistant. Be correct, brief and friendly. Say so when you do not know.`,
+    bot.instructions?.trim() ?? '',
+    input.memory.summary === null ? '' : `Earlier in this conversation: ${input.memory.summary}`,
+  ];
+  const system = parts.filter((part) => part !== '').join('\n\n');
+  return { type: 'ask', passages: [], refusalMessage, request: { ...modelRequest(input, system), grounding: null } };
+}
+
+function modelRequest({ request, asked, memory }: PlanInput, system: string): Omit<ChatModelRequest, 'grounding'> {
+  const temperature = request.temperature ?? request.bot.temperature;
+  const maxOutputTokens = smallerOf(request.maxOutputTokens, request.bot.maxOutputTokens);
+  const instructions =
+    asked.instructions === null ? '' : `\n\n# Instructions from the application\n${asked.instructions}`;
+  const messages: ChatMessage[] = [
+    { role: 'system', content: system + instructions },
+    ...memory.messages,
+    { role: 'user', content: asked.question },
+  ];
+  return {
+    messages,
+    ...(temperature === null ? {} : { temperature }),
+    ...(maxOutputTokens === null ? {} : { maxOutputTokens }),
+    ...(request.stop === undefined ? {} : { stop: request.stop }),
+    ...(request.endUser === undefined ? {} : { endUser: request.endUser }),
+  };
+}
+
+/** The owner's limit holds whatever the client asks for. */
+function smallerOf(asked: number | undefined, limit: number | null): number | null {
+  if (asked === undefined) return limit;
+  return limit === null ? asked : Math.min(asked, limit);
+}

@@ -1,0 +1,92 @@
+import type { AppError } from '../../kernel/index.ts';
+import type { TokenUsage } from '../../llm/index.ts';
+import type { Citation, Message, UsageRow } from '../../store/index.ts';
+import { countUsage } from '../memory/index.ts';
+import type { Preparation } from './answer-preparation.ts';
+import type { AnswererOptions } from './answerer-options.ts';
+
+/** What becomes of an answer. */
+export type AnswerOutcome =
+  | { readonly type: 'grounded' | 'declined' | 'ungrounded' | 'cancelled' }
+  | { readonly type: 'failed'; readonly error: AppError };
+
+/** What is known of an answer while it is made; filled in as it comes. */
+export interface AnswerRecord {
+  readonly messageId: string;
+  readonly startedAt: number;
+  /** As the client saw it. */
+  text: string;
+  /** What the provider said; null: nothing. */
+  usage: TokenUsage | null;
+  stored: boolean;
+}
+
+/** The usage of the call so far: as the provider said, else counted; zero when no model was asked. */
+export function usageOf({ plan }: Preparation, record: AnswerRecord, options: AnswererOptions): TokenUsage {
+  if (plan.type === 'say') return { inputTokens: 0, outputTokens: 0 };
+  return record.usage ?? countUsage({ messages: plan.request.messages, answer: record.text, counter: options.counter });
+}
+
+/** The assistant's message as it is stored. */
+export function answerMessage(
+  { conversation, model }: Preparation & { readonly conversation: NonNullable<Preparation['conversation']> },
+  record: AnswerRecord,
+  end: {
+    readonly status: Message['status'];
+    readonly citations: readonly Citation[];
+    readonly grounded: boolean;
+    readonly now: number;
+  },
+): Omit<Message, 'tenantId'> {
+  return {
+    id: record.messageId,
+    botId: conversation.botId,
+    conversationId: conversation.id,
+    role: 'assistant',
+    content: record.text,
+    status: end.status,
+    citations: end.citations,
+    grounded: end.grounded,
+    servedBy: model.caller.id,
+    createdAt: end.now,
+  };
+}
+
+/** One row of the ledger for the model call behind an answer. */
+export function usageRow(
+  { request, conversation, model }: Preparation,
+  usage: TokenUsage,
+  call: Pick<UsageRow, 'id' | 'outcome' | 'durationMs' | 'createdAt'>,
+): Omit<UsageRow, 'tenantId'> {
+  return {
+    ...call,
+    botId: request.bot.id,
+    keyId: request.keyId ?? null,
+    endUser: request.endUser ?? null,
+    conversationId: conversation?.id ?? null,
+    kind: 'chat',
+    model: model.caller.id,
+    ...usage,
+  };
+}
+
+/** Counts an answer that has ended, in whatever way. */
+export function reportAnswer(
+  { meter, clock }: AnswererOptions,
+  { model, plan }: Preparation,
+  answer: { readonly record: AnswerRecord; readonly outcome: AnswerOutcome; readonly usage: TokenUsage },
+): void {
+  const labels = { model: model.caller.id };
+  meter.count('chatsphere_answers_total', { outcome: answer.outcome.type });
+  if (answer.outcome.type === 'failed') {
+    meter.count('ai_error_total', { ...labels, error_type: answer.outcome.error.code });
+  }
+  if (answer.outcome.type !== 'cancelled') {
+    const seconds = (clock.now() - answer.record.startedAt) / 1000;
+    meter.observe('ai_response_time_seconds', { ...labels, endpoint: 'chat' }, seconds);
+  }
+  if (plan.type === 'ask') {
+    meter.count('ai_token_usage_total', { ...labels, type: 'input' }, answer.usage.inputTokens);
+    meter.count('ai_token_usage_total', { ...labels, type: 'output' }, answer.usage.outputTokens);
+  }
+}

@@ -1,0 +1,32 @@
+import type { Clock, IdMaker, Logger, Meter } from '../../kernel/index.ts';
+import type { ModelCaller, PromptTemplateName, TokenCounter } from '../../llm/index.ts';
+import type { Store } from '../../store/index.ts';
+import type { Searcher } from '../ports.ts';
+
+/** A model that can answer. */
+export interface AnsweringModel {
+  readonly caller: ModelCaller;
+  /** False for the extractive model: it reads question and passages alone, and cannot talk freely or summarise. */
+  readonly readsPrompts: boolean;
+}
+
+export interface AnswererOptions {
+  readonly store: Pick<Store, 'forTenant'>;
+  readonly searcher: Searcher;
+  /** The model for a bot's setting (null: the server's default). Throws `model_not_found`. */
+  readonly chooseModel: (id: string | null) => AnsweringModel;
+  readonly counter: TokenCounter;
+  readonly clock: Clock;
+  readonly createId: IdMaker;
+  readonly logger: Logger;
+  readonly meter: Meter;
+  /** For what a bot does not set. */
+  readonly defaults?: {
+    readonly refusalMessage?: string;
+    /** Tokens of passages in the prompt. */
+    readonly maxContextTokens?: number;
+    /** Tokens of earlier turns in the prompt. */
+    readonly memoryTokens?: number;
+    readonly promptTemplate?: PromptTemplateName;
+  };
+}

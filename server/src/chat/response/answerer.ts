@@ -1,0 +1,202 @@
+import { AppError, toAppError } from '../../kernel/index.ts';
+import type { FinishReason } from '../../llm/index.ts';
+import type { Citation } from '../../store/index.ts';
+import { createConversationMemory } from '../memory/index.ts';
+import type { AnswerEvent, Answerer, AnswerRequest } from '../ports.ts';
+import { type Preparation, prepareAnswer } from './answer-preparation.ts';
+import { type AnswerOutcome, type AnswerRecord, answerMessage, usageOf } from './answer-record.ts';
+import type { AnswererOptions } from './answerer-options.ts';
+import { createBackgroundWork } from './background-work.ts';
+import { citeAnswer } from './citations.ts';
+import { createMarkerFilter } from './marker-filter.ts';
+import { isRefusal } from './refusal.ts';
+import { type AnswererParts as Parts, settle } from './settlement.ts';
+
+/** An answerer whose book-keeping can be waited for. */
+export interface TrackedAnswerer extends Answerer {
+  /** Resolves once ledger and memory of all answers so far are written. Call it before the store is stopped. */
+  drain(): Promise<void>;
+}
+
+/**
+ * Question to cited answer: conversation and memory, search, packed passages, the model's stream without markers of
+ * passages that do not exist, and citations that were checked against the stored text. The answer is stored before its
+ * `end` is given out; the ledger and the rolling summary follow in the background.
+ */
+export function createAnswerer(options: AnswererOptions): TrackedAnswerer {
+  const { counter, clock, defaults } = options;
+  const memory = createConversationMemory({
+    counter,
+    clock,
+    ...(defaults?.memoryTokens === undefined ? {} : { windowTokens: defaults.memoryTokens }),
+  });
+  const background = createBackgroundWork(options.logger);
+  const parts: Parts = { ...options, memory, background };
+  return {
+    answer: (request, signal) => ({ [Symbol.asyncIterator]: () => cancellable(parts, request, signal) }),
+    drain: () => background.drain(),
+  };
+}
+
+/** An iterator whose return() cancels at once, whatever the answer is waiting for. */
+function cancellable(parts: Parts, request: AnswerRequest, signal: AbortSignal): AsyncIterator<AnswerEvent> {
+  const reader = new AbortController();
+  const events = makeAnswer(parts, request, AbortSignal.any([signal, reader.signal]));
+  return {
+    next: () => events.next(),
+    async return() {
+      reader.abort(new AppError('request_aborted', 'The client left before the answer was complete.'));
+      await events.return(undefined).catch(() => {});
+      return { done: true, value: undefined };
+    },
+  };
+}
+
+async function* makeAnswer(parts: Parts, request: AnswerRequest, signal: AbortSignal): AsyncGenerator<AnswerEvent> {
+  const startedAt = parts.clock.now();
+  const preparation = await prepareAnswer(parts, request, signal).catch((error: unknown) => {
+    throw signal.aborted ? toAbortError(signal) : error;
+  });
+  const record: AnswerRecord = { messageId: parts.createId('msg'), startedAt, text: '', usage: null, stored: false };
+  let outcome: AnswerOutcome = { type: 'cancelled' };
+  try {
+    const finishReason = yield* speak(preparation, record, signal);
+    const citations = await cite(preparation, record);
+    outcome = { type: outcomeOf(preparation, record, citations) };
+    await store(parts, preparation, { record, status: 'complete', citations });
+    yield {
+      type: 'end',
+      finishReason,
+      usage: usageOf(preparation, record, parts),
+      citations,
+      grounded: outcome.type === 'grounded',
+      degraded: preparation.lexicalOnly ? ['lexical_search'] : [],
+    };
+  } catch (error) {
+    if (signal.aborted) throw toAbortError(signal);
+    outcome = { type: 'failed', error: toAppError(error) };
+    throw outcome.error;
+  } finally {
+    if (!record.stored) await storePartial(parts, preparation, record);
+    settle(parts, preparation, { record, outcome });
+  }
+}
+
+function toAbortError({ reason }: AbortSignal): AppError {
+  if (reason instanceof AppError) return reason;
+  return new AppError('request_aborted', 'The client left before the answer was complete.', { cause: reason });
+}
+
+/** Says the start and the text; `start` waits for the first visible text. Returns why the text ended. */
+async function* speak(
+  preparation: Preparation,
+  record: AnswerRecord,
+  signal: AbortSignal,
+): AsyncGenerator<AnswerEvent, FinishReason> {
+  let attempts = 0;
+  let finishReason: FinishReason | null = null;
+  const { plan } = preparation;
+  const filter = createMarkerFilter(
+    plan.type === 'ask' && plan.request.grounding !== null ? plan.passages.length : null,
+  );
+  for await (const event of spoken(preparation, signal)) {
+    if (event.type === 'start') {
+      attempts = event.attempts;
+      continue;
+    }
+    const text = event.type === 'text-delta' ? filter.push(event.text) : filter.flush();
+    const visible = record.text === '' ? text.trimStart() : text;
+    if (visible !== '') {
+      if (record.text === '') yield startOf(preparation, record, attempts);
+      record.text += visible;
+      yield { type: 'text-delta', text: visible };
+    }
+    if (event.type === 'end') {
+      record.usage = event.usage;
+      finishReason = event.finishReason;
+    }
+  }
+  if (finishReason === null) {
+    throw new AppError('stream_interrupted', 'The answer broke off. Try again.', { retryable: true });
+  }
+  if (record.text === '') yield startOf(preparation, record, attempts);
+  return finishReason;
+}
+
+/** The model's events, or the same for a text that needs no model. */
+function spoken({ plan, model }: Preparation, signal: AbortSignal): ReturnType<typeof model.caller.stream> {
+  return plan.type === 'ask' ? model.caller.stream(plan.request, signal) : say(plan.text);
+}
+
+async function* say(text: string): ReturnType<typeof spoken> {
+  yield { type: 'start', attempts: 0 };
+  yield { type: 'text-delta', text };
+  yield { type: 'end', finishReason: 'stop', usage: null };
+}
+
+function startOf({ conversation, model }: Preparation, record: AnswerRecord, attempts: number): AnswerEvent {
+  return {
+    type: 'start',
+    messageId: record.messageId,
+    conversationId: conversation?.id ?? null,
+    servedBy: model.caller.id,
+    attempts,
+  };
+}
+
+/** Citations that hold against the stored text as it is now; none for a refusal. */
+async function cite(preparation: Preparation, record: AnswerRecord): Promise<readonly Citation[]> {
+  const { plan, tenant, asked } = preparation;
+  if (plan.type === 'say' || plan.passages.length === 0 || isRefusal(record.text, plan.refusalMessage)) return [];
+  const cited = plan.passages.filter(({ index }) => record.text.includes(`[${index}]`));
+  if (cited.length === 0) return [];
+  const documents = await tenant.documents.getMany([...new Set(cited.map(({ documentId }) => documentId))]);
+  return citeAnswer({
+    question: asked.question,
+    answer: record.text,
+    passages: cited,
+    documentTexts: new Map(documents.map(({ id, text }) => [id, text])),
+  });
+}
+
+function outcomeOf(
+  { plan }: Preparation,
+  record: AnswerRecord,
+  citations: readonly Citation[],
+): 'grounded' | 'declined' | 'ungrounded' {
+  if (plan.type === 'say' || isRefusal(record.text, plan.refusalMessage)) return 'declined';
+  return citations.length > 0 ? 'grounded' : 'ungrounded';
+}
+
+async function store(
+  { clock }: Parts,
+  preparation: Preparation,
+  answer: {
+    readonly record: AnswerRecord;
+    readonly status: 'complete' | 'incomplete';
+    readonly citations: readonly Citation[];
+  },
+): Promise<void> {
+  const { conversation, tenant } = preparation;
+  if (conversation === null) return;
+  const now = clock.now();
+  const { record, status, citations } = answer;
+  const grounded = citations.length > 0;
+  await tenant.transaction(async ({ messages, conversations }) => {
+    await messages.append(
+      answerMessage({ ...preparation, conversation }, record, { status, citations, grounded, now }),
+    );
+    await conversations.update(conversation.id, { updatedAt: now });
+  });
+  record.stored = true;
+}
+
+/** What was said before the answer broke off. A failure here must not hide the one that broke it. */
+async function storePartial(parts: Parts, preparation: Preparation, record: AnswerRecord): Promise<void> {
+  if (record.text === '') return;
+  try {
+    await store(parts, preparation, { record, status: 'incomplete', citations: [] });
+  } catch (err) {
+    parts.logger.error({ message: record.messageId, err }, 'partial answer not stored');
+  }
+}

@@ -1,0 +1,50 @@
+import { AppError, type Clock, type IdMaker } from '../../kernel/index.ts';
+import type { Conversation, TenantRepositories } from '../../store/index.ts';
+import type { AnswerRequest } from '../ports.ts';
+
+const LONGEST_TITLE = 80;
+
+/**
+ * The conversation that a request belongs to: loaded, newly made, or null for none. An id of another tenant, bot or end
+ * user rejects with `conversation_not_found`, just as one that never existed.
+ */
+export async function openConversation(
+  { bot, conversation, endUser }: AnswerRequest,
+  question: string,
+  parts: {
+    readonly conversations: TenantRepositories['conversations'];
+    readonly createId: IdMaker;
+    readonly clock: Clock;
+  },
+): Promise<Conversation | null> {
+  if (conversation === undefined) return null;
+  if (conversation !== true) {
+    const found = await parts.conversations.get(conversation);
+    const isTheirs = endUser === undefined || found?.endUser === null || found?.endUser === endUser;
+    if (found !== null && found.botId === bot.id && isTheirs) return found;
+    throw new AppError('conversation_not_found', 'There is no such conversation with this bot. Begin a new one.', {
+      param: 'conversation',
+    });
+  }
+  const now = parts.clock.now();
+  const opened: Omit<Conversation, 'tenantId'> = {
+    id: parts.createId('conv'),
+    botId: bot.id,
+    endUser: endUser ?? null,
+    title: titleOf(question),
+    summary: null,
+    summarizedThrough: null,
+    metadata: {},
+    createdAt: now,
+    updatedAt: now,
+  };
+  await parts.conversations.create(opened);
+  return { ...opened, tenantId: bot.tenantId };
+}
+
+function titleOf(question: string): string {
+  const characters = Array.from(question.replace(/\s+/gu, ' ').trim());
+  return characters.length <= LONGEST_TITLE
+    ? characters.join('')
+    : `${characters.slice(0, LONGEST_TITLE - 1).join('')}…`;
+}

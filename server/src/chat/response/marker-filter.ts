@@ -1,0 +1,82 @@
+/** Takes citation markers of passages that do not exist out of a stream. */
+export interface MarkerFilter {
+  /** What may be passed on so far. Text that may turn out to be a marker is held back. */
+  push(delta: string): string;
+  /** What was still held back at the end of the stream. */
+  flush(): string;
+}
+
+/** White space and the beginning of what may become a marker, at the end of the text. */
+const UNDECIDED = /[ \t]*(?:\[[\d, \t]*)?$/u;
+const CUT_OFF = /[ \t]*\[[ \t]*\d[\d, \t]*$/u;
+const MARKER = /([ \t]*)\[[ \t]*(\d+(?:[ \t]*,[ \t]*\d+)*)[ \t]*\]/gu;
+
+/**
+ * Lets only markers of the passages 1 to `passageCount` through and writes each as `[n]`: `[1, 3]` becomes `[1][3]`,
+ * and a marker without any existing number vanishes with the space before it, as does one that the stream's end cut off.
+ * Code (between backticks) is left alone. Null lets everything through: nothing was numbered.
+ */
+export function createMarkerFilter(passageCount: number | null): MarkerFilter {
+  if (passageCount === null) return { push: (delta) => delta, flush: () => '' };
+  const code = createCodeTracker();
+  let held = '';
+
+  const decided = (text: string): string => {
+    let passed = '';
+    for (const { isCode, content } of code.split(text)) {
+      passed += isCode ? content : content.replace(MARKER, (_marker, space, numbers) => kept(space, numbers));
+    }
+    return passed;
+  };
+  const kept = (space: string, numbers: string): string => {
+    const existing = numbers
+      .split(',')
+      .map(Number)
+      .filter((index) => index >= 1 && index <= passageCount);
+    return existing.length === 0 ? '' : space + existing.map((index) => `[${index}]`).join('');
+  };
+  return {
+    push(delta) {
+      const text = held + delta;
+      held = UNDECIDED.exec(text)?.[0] ?? '';
+      return decided(text.slice(0, text.length - held.length));
+    },
+    flush() {
+      const rest = held.replace(CUT_OFF, '');
+      held = '';
+      return decided(rest);
+    },
+  };
+}
+
+interface CodeTracker {
+  /** Cuts the next piece of a text into code and other text. */
+  split(text: string): readonly { readonly isCode: boolean; readonly content: string }[];
+}
+
+/** Follows backticks through a stream: a run of n opens code that the next run of n closes; an empty line closes a short one. */
+function createCodeTracker(): CodeTracker {
+  let delimiter = 0;
+  let backticks = 0;
+  let afterNewline = false;
+  const endRun = (): void => {
+    if (backticks > 0) delimiter = delimiter === 0 ? backticks : delimiter === backticks ? 0 : delimiter;
+    backticks = 0;
+  };
+  return {
+    split(text) {
+      const pieces: { readonly isCode: boolean; readonly content: string }[] = [];
+      for (const [content] of text.matchAll(/`+|[^`\n]+|\n/gu)) {
+        if (content.startsWith('`')) {
+          backticks += content.length;
+        } else {
+          endRun();
+          if (content === '\n' && afterNewline && delimiter < 3) delimiter = 0;
+        }
+        afterNewline = content === '\n';
+        pieces.push({ isCode: delimiter > 0, content });
+      }
+      return pieces;
+    },
+  };
+}

@@ -1,0 +1,123 @@
+import { AppError, type Clock, type Logger, type Meter } from '../kernel/index.ts';
+import { type Batcher, createBatcher } from '../resilience/index.ts';
+import { createCallLanes } from './call-lanes.ts';
+import { callAll, callOnce, type Embedded, type EmbeddingCaller, type EmbedOptions } from './embedding-calls.ts';
+import type { Embedder, EmbeddingGenerator, EmbeddingPurpose, EmbeddingResult } from './ports.ts';
+import { createQueryCache } from './query-cache.ts';
+
+export interface EmbeddingGeneratorOptions {
+  readonly embedder: Embedder;
+  readonly clock: Clock;
+  readonly meter: Meter;
+  readonly logger: Logger;
+  /** Uniform in [0, 1): spreads the retries of remote calls. */
+  readonly random: () => number;
+  /** Memory for vectors of recent queries. Default 16 MiB; 0: none. */
+  readonly queryCacheBytes?: number;
+  /** Most tries of a call to a remote embedder. Default 4. */
+  readonly attempts?: number;
+}
+
+/** Single requests to remote embedders share calls; this many at once keeps the first from waiting for the second. */
+const JOINED_CALLS_AT_ONCE = 2;
+
+/**
+ * The embedder's careful caller: equal texts are embedded once, blank ones not at all, recent queries come from memory;
+ * calls are split and bounded as the profile says, queries before documents; single requests to a remote embedder share
+ * calls; failures of a remote embedder that may pass are tried again; what comes back is checked and normalised.
+ */
+export function createEmbeddingGenerator(options: EmbeddingGeneratorOptions): EmbeddingGenerator {
+  const { embedder } = options;
+  const lanes = createCallLanes(() => embedder.profile.maxConcurrentCalls);
+  const queries = createQueryCache(Math.max(1, options.queryCacheBytes ?? 16 * 1024 * 1024));
+  const caller: EmbeddingCaller = { attempts: 4, ...options, lanes };
+  const joiners = new Map<string, Batcher<string, Embedded>>();
+
+  function joinerFor(purpose: EmbeddingPurpose, dimensions: number | undefined): Batcher<string, Embedded> {
+    const key = `${purpose}:${dimensions ?? ''}`;
+    const joiner = joiners.get(key) ?? createJoiner(caller, purpose, dimensions);
+    joiners.set(key, joiner);
+    return joiner;
+  }
+
+  const generation = (): string => {
+    const { id, version, dimensions } = embedder.profile;
+    return `${id}@${version}:${dimensions}`;
+  };
+
+  async function embedFresh(texts: readonly string[], request: EmbedOptions): Promise<readonly Embedded[]> {
+    const [first] = texts;
+    if (texts.length === 1 && first !== undefined && !embedder.profile.local) {
+      return [await joinerFor(request.purpose, request.dimensions).add(first, request.signal)];
+    }
+    const size = embedder.profile.maxTextsPerCall;
+    const parts = Array.from({ length: Math.ceil(texts.length / size) }, (_, part) =>
+      texts.slice(part * size, (part + 1) * size),
+    );
+    return (await callAll(caller, parts, request)).flat();
+  }
+
+  return {
+    get profile() {
+      return embedder.profile;
+    },
+    get generation() {
+      return generation();
+    },
+    async embed(texts, request) {
+      request.signal?.throwIfAborted();
+      const dimensions = request.dimensions ?? embedder.profile.dimensions;
+      const space = `${generation()}:${dimensions}:${request.purpose}`;
+      const isQuery = request.purpose === 'query';
+      const done = new Map<string, Embedded>();
+      for (const text of new Set(texts)) {
+        const kept = isQuery ? queries.get(space, text) : undefined;
+        const vector = kept ?? (text.trim() === '' ? new Float32Array(dimensions) : undefined);
+        if (vector !== undefined) done.set(text, { vector, inputTokens: 0, provisional: false });
+      }
+      if (done.size > 0) countCached(options.meter, embedder.profile.id, done.size);
+      const fresh = [...new Set(texts)].filter((text) => !done.has(text));
+      const embedded = fresh.length === 0 ? [] : await embedFresh(fresh, request);
+      for (const [position, text] of fresh.entries()) {
+        const item = embedded[position];
+        if (item === undefined) continue;
+        done.set(text, item);
+        if (isQuery && !item.provisional) queries.set(space, text, item.vector);
+      }
+      return gather(texts, done);
+    },
+  };
+}
+
+function countCached(meter: Meter, model: string, texts: number): void {
+  meter.count('chatsphere_embedding_texts_total', { model, outcome: 'cached' }, texts);
+}
+
+function gather(texts: readonly string[], done: ReadonlyMap<string, Embedded>): EmbeddingResult {
+  const items = [...done.values()];
+  return {
+    // Copies, so that no caller can alter what another one or the cache holds.
+    vectors: texts.map((text) => Float32Array.from(done.get(text)?.vector ?? [])),
+    inputTokens: items.reduce((sum, { inputTokens }) => sum + inputTokens, 0),
+    ...(items.some(({ provisional }) => provisional) ? { provisional: true } : {}),
+  };
+}
+
+function createJoiner(
+  caller: EmbeddingCaller,
+  purpose: EmbeddingPurpose,
+  dimensions: number | undefined,
+): Batcher<string, Embedded> {
+  return createBatcher({
+    maxItems: caller.embedder.profile.maxTextsPerCall,
+    maxConcurrent: JOINED_CALLS_AT_ONCE,
+    mayBeFaultOfOne: (error) => error instanceof AppError && !error.retryable,
+    run: async (texts, signal) => {
+      const distinct = [...new Set(texts)];
+      const request = { purpose, signal, ...(dimensions === undefined ? {} : { dimensions }) };
+      const embedded = await callOnce(caller, distinct, request);
+      const byText = new Map(distinct.map((text, position) => [text, embedded[position]]));
+      return texts.flatMap((text) => byText.get(text) ?? []);
+    },
+  });
+}

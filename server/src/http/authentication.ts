@@ -1,0 +1,78 @@
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { AppError } from '../kernel/index.ts';
+import {
+  type ApiKeys,
+  hasScope,
+  type Principal,
+  type RateLimiter,
+  requireBootstrapAdmin,
+  requireOrigin,
+  requireScope,
+} from '../security/index.ts';
+import { exposeTo } from './cors.ts';
+import { setRateLimitHeaders } from './rate-limit-headers.ts';
+import { headerOf } from './request-context.ts';
+import type { RouteAccess } from './route-access.ts';
+
+export interface GateParts {
+  readonly apiKeys: ApiKeys;
+  readonly rateLimiter: RateLimiter;
+}
+
+/** Lets a request pass, or not: key, origin, scope, limits, in this order, before its body is read. */
+export function createGate({ apiKeys, rateLimiter }: GateParts) {
+  async function authenticate(request: FastifyRequest): Promise<Principal> {
+    const tenantId = headerOf(request, 'x-chatsphere-tenant');
+    return apiKeys.authenticate(bearerOf(request), tenantId === undefined ? {} : { tenantId });
+  }
+
+  async function admit(principal: Principal, request: FastifyRequest, reply: FastifyReply): Promise<void> {
+    const admission = await rateLimiter.admit(principal.keyId ?? `admin:${principal.tenantId}`, principal.limits);
+    setRateLimitHeaders(reply, admission, request.routeOptions.url ?? '');
+    if (!admission.allowed) throw limitExceeded(admission.exceeded, admission.retryAfterMs);
+    const finish = (): void => admission.finish(request.usedTokens);
+    if (reply.raw.closed) finish();
+    else reply.raw.once('close', finish);
+  }
+
+  return async (access: RouteAccess, request: FastifyRequest, reply: FastifyReply): Promise<void> => {
+    if (access.type === 'public' || (access.type === 'metrics' && isFromThisMachine(request))) return;
+    const principal = await authenticate(request);
+    const origin = headerOf(request, 'origin');
+    requireOrigin(principal, origin);
+    if (principal.origins !== null && origin !== undefined) exposeTo(origin, reply);
+    requireAccess(access, principal);
+    request.principal = principal;
+    await admit(principal, request, reply);
+  };
+}
+
+function requireAccess(access: RouteAccess, principal: Principal): void {
+  if (access.type === 'bootstrap-admin') requireBootstrapAdmin(principal);
+  if (access.type === 'metrics') requireScope(principal, 'metrics');
+  if (access.type !== 'key') return;
+  if (!access.anyOf.some((scope) => hasScope(principal, scope))) requireScope(principal, access.anyOf[0]);
+}
+
+/** The key in `Authorization: Bearer <key>`. */
+export function bearerOf(request: FastifyRequest): string | undefined {
+  const header = headerOf(request, 'authorization');
+  if (header === undefined) return undefined;
+  return /^Bearer +(\S+) *$/i.exec(header)?.[1] ?? '';
+}
+
+/** Behind a proxy every request seems to come from this machine; the proxy's headers give that away. */
+function isFromThisMachine(request: FastifyRequest): boolean {
+  const { headers } = request;
+  if (['x-forwarded-for', 'forwarded', 'x-real-ip', 'via'].some((name) => headers[name] !== undefined)) return false;
+  const address = request.socket.remoteAddress ?? '';
+  return address === '::1' || /^(?:::ffff:)?127\./.test(address);
+}
+
+function limitExceeded(exceeded: 'requests' | 'tokens' | 'concurrent', retryAfterMs: number): AppError {
+  const what = exceeded === 'concurrent' ? 'requests open at once' : `${exceeded} of this minute`;
+  return new AppError('rate_limit_exceeded', `This API key has used up its ${what}. Wait, then try again.`, {
+    retryable: true,
+    retryAfterMs,
+  });
+}

@@ -1,0 +1,58 @@
+export {
+  type NewApiKeyBody,
+  newApiKey,
+  rotation,
+  type WireApiKey,
+  type WireNewApiKey,
+  wireApiKey,
+  wireNewApiKey,
+} from './api-keys.ts';
+export { type BotChangesBody, botChanges, type NewBotBody, newBot, type WireBot, wireBot } from './bots.ts';
+export {
+  type AnswerExtras,
+  type ChatCompletion,
+  type ChatCompletionBody,
+  type ChatCompletionChunk,
+  chatCompletion,
+  chatCompletionBody,
+  chatCompletionChunk,
+  type WireUsage,
+} from './chat-completions.ts';
+export type { WireChatMessage } from './chat-messages.ts';
+export {
+  conversationQuery,
+  type WireCitation,
+  type WireConversation,
+  type WireMessage,
+  wireConversation,
+  wireMessage,
+} from './conversations.ts';
+export {
+  type WireChunk,
+  type WireDocument,
+  type WireDocumentWithText,
+  wireChunk,
+  wireDocument,
+  wireDocumentWithText,
+} from './documents.ts';
+export { embeddingsBody, wireEmbeddings } from './embeddings.ts';
+export { type ERROR_TYPES, type WireError, wireError } from './errors.ts';
+export { wireHealth, wireReady } from './health.ts';
+export { type WireJob, wireJob } from './jobs.ts';
+export { type WireModel, wireModel, wireModels } from './models.ts';
+export { botObjectParams, botParams, deleted, idParams, type ListQuery, listOf, listQuery } from './pages.ts';
+export { type SearchBody, searchBody, type WireFilter, type WireSearchHit, wireSearchResults } from './search.ts';
+export {
+  byKeyParams,
+  type KeyedSourceBody,
+  keyedSource,
+  keyedUploadFields,
+  type NewSourceBody,
+  newSource,
+  type UploadFields,
+  uploadFields,
+  uploadForm,
+  type WireSource,
+  wireSource,
+} from './sources.ts';
+export { tenantBody, type WireTenant, wireTenant } from './tenants.ts';

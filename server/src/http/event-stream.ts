@@ -1,0 +1,110 @@
+import { once } from 'node:events';
+import type { FastifyReply } from 'fastify';
+import type { Clock } from '../kernel/index.ts';
+import { signalOfClient } from './request-context.ts';
+
+/** Proxies close connections that are silent for longer. */
+const HEARTBEAT_MS = 15_000;
+/** A reader that takes nothing for this long is gone. */
+const STALL_MS = 60_000;
+
+export interface StreamFrame {
+  /** One line of text; see `toLine`. */
+  readonly data: string;
+  readonly event?: string;
+  readonly id?: string;
+}
+
+/** Server-sent events to one client (WHATWG HTML, 9.2). Nothing is committed until `open`, or until 15 silent seconds have passed. */
+export interface EventStream {
+  /** Aborts when the client leaves or stops reading. */
+  readonly signal: AbortSignal;
+  readonly isOpen: () => boolean;
+  /** Sends status 200 and the headers, once. */
+  open(headers?: Readonly<Record<string, string>>): void;
+  /** Resolves when the connection can take more; rejects with the signal's reason when the client has left. */
+  send(frame: StreamFrame): Promise<void>;
+  /** Ends the stream if it is open. Always call it: it stops the heartbeat. */
+  close(): void;
+}
+
+export function createEventStream(reply: FastifyReply, clock: Clock): EventStream {
+  const { raw } = reply;
+  const signal = signalOfClient(reply);
+  const closed = new AbortController();
+  const stop = AbortSignal.any([signal, closed.signal]);
+  let opened = false;
+  let lastWriteAt = clock.now();
+
+  function open(headers: Readonly<Record<string, string>> = {}): void {
+    if (opened || signal.aborted) return;
+    opened = true;
+    reply.hijack();
+    raw.writeHead(200, {
+      ...(reply.getHeaders() as Record<string, string>),
+      'content-type': 'text/event-stream; charset=utf-8',
+      'cache-control': 'no-cache',
+      'x-accel-buffering': 'no',
+      ...headers,
+    });
+    raw.flushHeaders();
+  }
+
+  async function write(text: string): Promise<void> {
+    signal.throwIfAborted();
+    lastWriteAt = clock.now();
+    if (!raw.write(text)) await drained();
+  }
+
+  async function drained(): Promise<void> {
+    const waiting = new AbortController();
+    clock.sleep(STALL_MS, waiting.signal).then(
+      () => raw.destroy(),
+      () => {},
+    );
+    try {
+      await once(raw, 'drain', { signal });
+    } catch (error) {
+      signal.throwIfAborted();
+      throw error;
+    } finally {
+      waiting.abort();
+    }
+  }
+
+  async function beat(): Promise<void> {
+    while (!stop.aborted) {
+      await clock.sleep(Math.max(1, lastWriteAt + HEARTBEAT_MS - clock.now()), stop);
+      if (clock.now() - lastWriteAt < HEARTBEAT_MS) continue;
+      open();
+      lastWriteAt = clock.now();
+      if (!raw.writableNeedDrain) raw.write(': heartbeat\n\n');
+    }
+  }
+
+  beat().catch(() => {});
+
+  return {
+    signal,
+    isOpen: () => opened,
+    open,
+    async send({ data, event, id }) {
+      open();
+      await write(
+        `${id === undefined ? '' : `id: ${id}\n`}${event === undefined ? '' : `event: ${event}\n`}data: ${data}\n\n`,
+      );
+    },
+    close() {
+      closed.abort();
+      if (opened && !raw.destroyed) raw.end();
+    },
+  };
+}
+
+/** JSON on one line: no text inside can end the line and forge an event, whatever a reader takes for a line end. */
+export function toLine(value: unknown): string {
+  return JSON.stringify(value).replace(
+    /[\u0085\u2028\u2029]/g,
+    (end) => `\\u${end.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+}

@@ -1,0 +1,48 @@
+import type { Answerer, Searcher } from '../chat/index.ts';
+import type { EmbeddingGenerator } from '../embeddings/index.ts';
+import type { JobEvents } from '../jobs/index.ts';
+import type { Clock, IdMaker, Logger, Meter } from '../kernel/index.ts';
+import type { ApiKeys, RateLimiter } from '../security/index.ts';
+import type { Store } from '../store/index.ts';
+import type { Trainer } from '../training/index.ts';
+
+/** What the process is ready for. While it starts or drains, `/v1` answers 503. */
+export type ServingState = 'starting' | 'ready' | 'draining';
+
+export interface HttpLimits {
+  /** Largest upload, all files of a form together, in bytes. */
+  readonly maxUploadBytes: number;
+  /** Largest JSON body of a source, in bytes. */
+  readonly bodyBytes: number;
+}
+
+/** A bot that the page at `/` asks with a key that anybody may read. */
+export interface DemoBot {
+  readonly botSlug: string;
+  readonly publicKey: string;
+}
+
+/** What the routes are made of. */
+export interface HttpParts {
+  readonly store: Store;
+  readonly trainer: Trainer;
+  readonly searcher: Searcher;
+  readonly answerer: Answerer;
+  readonly embeddings: EmbeddingGenerator;
+  readonly apiKeys: ApiKeys;
+  readonly rateLimiter: RateLimiter;
+  readonly jobEvents: JobEvents;
+  /** Wakes the job runner; without it a retried job waits for the next sweep. */
+  readonly announceJob?: (jobId: string) => Promise<void>;
+  readonly meter: Meter;
+  /** The state of all metrics in Prometheus' text format. */
+  readonly renderMetrics: () => Promise<{ readonly contentType: string; readonly text: string }>;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  readonly createId: IdMaker;
+  readonly servingState: () => ServingState;
+  readonly limits: HttpLimits;
+  readonly demo?: DemoBot;
+  /** Shown in the OpenAPI document. */
+  readonly version: string;
+}

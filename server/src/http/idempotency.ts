@@ -1,0 +1,217 @@
+import { createHash } from 'node:crypto';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { AppError, type Clock, type Logger } from '../kernel/index.ts';
+import type { IdempotencyRecord, Store } from '../store/index.ts';
+import { bearerOf } from './authentication.ts';
+import { headerOf, principalOf } from './request-context.ts';
+import { type ResponseSeal, sealFor } from './response-seal.ts';
+
+const POLL_MS = 200;
+const MAX_WAIT_MS = 60_000;
+const SANE_KEY = /^[\x21-\x7e]{1,255}$/;
+
+/** What was answered, as it is kept. `digest`: of an upload, whose content is known only when it has been read. */
+interface KeptAnswer {
+  readonly status: number;
+  readonly body: string;
+  readonly digest: string | null;
+}
+
+type Outcome = { readonly type: 'answered'; readonly answer: KeptAnswer } | { readonly type: 'abandoned' };
+
+interface Attempt {
+  readonly tenantId: string;
+  /** Hash of the caller's key id and its `Idempotency-Key`. */
+  readonly recordKey: string;
+  readonly fingerprint: string;
+  readonly seal: ResponseSeal;
+  readonly isUpload: boolean;
+}
+
+interface RunningAttempt {
+  readonly fingerprint: string;
+  readonly outcome: Promise<Outcome>;
+}
+
+export interface IdempotencyParts {
+  readonly store: Pick<Store, 'forTenant'>;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Reads an upload to its end, keeping nothing, and returns the digest of what it held. */
+  readonly digestUpload: (request: FastifyRequest) => Promise<string>;
+}
+
+/**
+ * `Idempotency-Key` on POST: the first request runs, equal ones get its answer, however many come at once and in
+ * however many processes; another request under the same key is refused. An answer of 5xx or 429 frees the key. What
+ * is kept is sealed under the caller's API key, so that neither answers nor new secrets can be read from the store.
+ */
+export function createIdempotency({ store, clock, logger, digestUpload }: IdempotencyParts) {
+  const running = new Map<string, RunningAttempt>();
+  const owned = new WeakMap<FastifyRequest, { readonly attempt: Attempt; readonly end: (outcome: Outcome) => void }>();
+
+  /** To be called before the handler. When it has sent the reply, the handler must not run. */
+  async function begin(request: FastifyRequest, reply: FastifyReply): Promise<void> {
+    const attempt = attemptOf(request);
+    if (attempt === null) return;
+    const giveUpAt = clock.now() + MAX_WAIT_MS;
+    while (clock.now() < giveUpAt) {
+      const outcome = await join(attempt, request, giveUpAt);
+      if (outcome === 'ours') return;
+      if (outcome.type === 'abandoned') continue;
+      await requireSameUpload(outcome.answer, request);
+      replay(reply, outcome.answer);
+      return;
+    }
+    throw stillRunning();
+  }
+
+  async function join(attempt: Attempt, request: FastifyRequest, giveUpAt: number): Promise<Outcome | 'ours'> {
+    const id = `${attempt.tenantId}:${attempt.recordKey}`;
+    const first = running.get(id);
+    if (first !== undefined) {
+      requireSameRequest(first, attempt);
+      return within(first.outcome, giveUpAt);
+    }
+    const { promise, resolve } = withResolvers<Outcome>();
+    running.set(id, { fingerprint: attempt.fingerprint, outcome: promise });
+    const end = (outcome: Outcome): void => {
+      running.delete(id);
+      resolve(outcome);
+    };
+    try {
+      const record = await claim(attempt, giveUpAt);
+      if (record !== null) {
+        const outcome: Outcome = { type: 'answered', answer: openRecord(record, attempt) };
+        end(outcome);
+        return outcome;
+      }
+    } catch (error) {
+      end({ type: 'abandoned' });
+      throw error;
+    }
+    owned.set(request, { attempt, end });
+    return 'ours';
+  }
+
+  async function claim(attempt: Attempt, giveUpAt: number): Promise<IdempotencyRecord | null> {
+    const records = store.forTenant(attempt.tenantId).idempotency;
+    for (;;) {
+      const { recordKey: key, fingerprint } = attempt;
+      const record = await records.claim({ key, fingerprint, createdAt: clock.now() });
+      if (record === null) return null;
+      requireSameRequest(record, attempt);
+      if (record.state === 'done') return record;
+      if (clock.now() >= giveUpAt) throw stillRunning();
+      await clock.sleep(POLL_MS);
+    }
+  }
+
+  async function within(outcome: Promise<Outcome>, giveUpAt: number): Promise<Outcome> {
+    const timer = new AbortController();
+    const late = clock
+      .sleep(Math.max(0, giveUpAt - clock.now()), timer.signal)
+      .then(() => Promise.reject(stillRunning()));
+    late.catch(() => {});
+    try {
+      return await Promise.race([outcome, late]);
+    } finally {
+      timer.abort();
+    }
+  }
+
+  async function requireSameUpload(answer: KeptAnswer, request: FastifyRequest): Promise<void> {
+    if (answer.digest !== null && answer.digest !== (await digestUpload(request))) throw reused();
+  }
+
+  /** To be called with every answer, before it is sent. */
+  async function settle(request: FastifyRequest, reply: FastifyReply, payload: unknown): Promise<void> {
+    const held = owned.get(request);
+    if (held === undefined) return;
+    owned.delete(request);
+    const { attempt, end } = held;
+    const { statusCode: status } = reply;
+    const records = store.forTenant(attempt.tenantId).idempotency;
+    const body = typeof payload === 'string' ? payload : '';
+    const answer: KeptAnswer = { status, body, digest: attempt.isUpload ? request.bodyHash : null };
+    const abandoned = status === 499 || (attempt.isUpload && status >= 400);
+    try {
+      if (abandoned || status >= 500 || status === 429) await records.release(attempt.recordKey);
+      else await records.complete(attempt.recordKey, { status, body: attempt.seal.close(JSON.stringify(answer)) });
+    } catch (error) {
+      logger.error({ requestId: request.id, error }, 'The answer to an idempotent request could not be kept');
+    }
+    end(abandoned ? { type: 'abandoned' } : { type: 'answered', answer });
+  }
+
+  return { begin, settle };
+}
+
+function attemptOf(request: FastifyRequest): Attempt | null {
+  const given = headerOf(request, 'idempotency-key');
+  if (given === undefined || request.method !== 'POST' || request.principal === null || isStreaming(request.body)) {
+    return null;
+  }
+  if (!SANE_KEY.test(given)) {
+    throw new AppError('invalid_request', 'An Idempotency-Key is 1 to 255 visible ASCII characters.', {
+      param: 'Idempotency-Key',
+    });
+  }
+  const { tenantId, keyId } = principalOf(request);
+  const isUpload = (request.headers['content-type'] ?? '').startsWith('multipart/');
+  const content = isUpload ? 'upload' : (request.bodyHash ?? 'empty');
+  return {
+    tenantId,
+    isUpload,
+    recordKey: hashOf(keyId ?? 'admin', given),
+    fingerprint: hashOf(request.method, request.url, content),
+    seal: sealFor(bearerOf(request) ?? '', given),
+  };
+}
+
+function isStreaming(body: unknown): boolean {
+  return typeof body === 'object' && body !== null && 'stream' in body && body.stream === true;
+}
+
+function hashOf(...parts: readonly string[]): string {
+  return createHash('sha256').update(parts.join('\0')).digest('hex');
+}
+
+function openRecord(record: IdempotencyRecord, attempt: Attempt): KeptAnswer {
+  return JSON.parse(attempt.seal.open(record.body ?? '')) as KeptAnswer;
+}
+
+function requireSameRequest(first: { readonly fingerprint: string }, attempt: Attempt): void {
+  if (first.fingerprint !== attempt.fingerprint) throw reused();
+}
+
+function replay(reply: FastifyReply, answer: KeptAnswer): void {
+  reply
+    .code(answer.status)
+    .header('idempotency-replayed', 'true')
+    .type('application/json; charset=utf-8')
+    .send(answer.body);
+}
+
+function reused(): AppError {
+  return new AppError(
+    'idempotency_key_reused',
+    'This Idempotency-Key was used for another request. Use a new key for each new request.',
+    { param: 'Idempotency-Key' },
+  );
+}
+
+function stillRunning(): AppError {
+  return new AppError('idempotency_in_progress', 'The first request with this Idempotency-Key has not ended yet.', {
+    retryable: true,
+    retryAfterMs: 5000,
+  });
+}
+
+function withResolvers<Value>(): { readonly promise: Promise<Value>; readonly resolve: (value: Value) => void } {
+  let settle: (value: Value) => void = () => {};
+  const promise = new Promise<Value>((resolve) => {
+    settle = resolve;
+  });
+  return { promise, resolve: settle };
+}

@@ -1,0 +1,61 @@
+import type { Bot, BotSettings, RetrievalSettings } from '../../store/index.ts';
+import type { BotChangesBody, WireBot } from '../contract/index.ts';
+import { toSeconds } from './time.ts';
+
+export function toWireBot(bot: Bot): WireBot {
+  return {
+    id: bot.id,
+    object: 'bot',
+    name: bot.name,
+    slug: bot.slug,
+    instructions: bot.instructions,
+    model: bot.model,
+    temperature: bot.temperature,
+    max_output_tokens: bot.maxOutputTokens,
+    refusal_message: bot.refusalMessage,
+    retrieval: toWireRetrieval(bot.retrieval),
+    privacy: { pii: bot.privacy.pii },
+    metadata: { ...bot.metadata },
+    created_at: toSeconds(bot.createdAt),
+    updated_at: toSeconds(bot.updatedAt),
+  };
+}
+
+function toWireRetrieval(retrieval: RetrievalSettings): WireBot['retrieval'] {
+  const { maxNumResults, maxContextTokens, scoreThreshold, hybrid } = retrieval;
+  return {
+    ...(maxNumResults === undefined ? {} : { max_num_results: maxNumResults }),
+    ...(maxContextTokens === undefined ? {} : { max_context_tokens: maxContextTokens }),
+    ...(scoreThreshold === undefined ? {} : { score_threshold: scoreThreshold }),
+    ...(hybrid === undefined
+      ? {}
+      : { hybrid: { embedding_weight: hybrid.embeddingWeight, text_weight: hybrid.textWeight } }),
+  };
+}
+
+/** The settings that a request names, and only those. */
+export function botSettingsOf(body: BotChangesBody): Partial<BotSettings> {
+  return {
+    ...(body.instructions === undefined ? {} : { instructions: body.instructions }),
+    ...(body.model === undefined ? {} : { model: body.model }),
+    ...(body.temperature === undefined ? {} : { temperature: body.temperature }),
+    ...(body.max_output_tokens === undefined ? {} : { maxOutputTokens: body.max_output_tokens }),
+    ...(body.refusal_message === undefined ? {} : { refusalMessage: body.refusal_message }),
+    ...(body.retrieval === undefined ? {} : { retrieval: retrievalOf(body.retrieval) }),
+    ...(body.privacy === undefined ? {} : { privacy: body.privacy }),
+    ...(body.metadata === undefined ? {} : { metadata: body.metadata }),
+  };
+}
+
+function retrievalOf(body: NonNullable<BotChangesBody['retrieval']>): RetrievalSettings {
+  return {
+    ...(body.max_num_results === undefined ? {} : { maxNumResults: body.max_num_results }),
+    ...(body.max_context_tokens === undefined ? {} : { maxContextTokens: body.max_context_tokens }),
+    ...(body.score_threshold === undefined ? {} : { scoreThreshold: body.score_threshold }),
+    ...(body.hybrid === undefined ? {} : { hybrid: toHybrid(body.hybrid) }),
+  };
+}
+
+export function toHybrid(body: { readonly embedding_weight: number; readonly text_weight: number }) {
+  return { embeddingWeight: body.embedding_weight, textWeight: body.text_weight };
+}

@@ -1,0 +1,129 @@
+import type { AnswerEvent, AnswerRequest } from '../../chat/index.ts';
+import { AppError } from '../../kernel/index.ts';
+import type { Bot } from '../../store/index.ts';
+import type {
+  AnswerExtras,
+  ChatCompletion,
+  ChatCompletionBody,
+  ChatCompletionChunk,
+  WireUsage,
+} from '../contract/index.ts';
+import { chatMessagesOf } from './chat-messages.ts';
+import { toWireCitation } from './conversation.ts';
+
+export type AnswerStart = Extract<AnswerEvent, { readonly type: 'start' }>;
+export type AnswerEnd = Extract<AnswerEvent, { readonly type: 'end' }>;
+
+/** Rejects with `invalid_request` when the last message is no question. */
+export function answerRequestOf(
+  body: ChatCompletionBody,
+  caller: { readonly bot: Bot; readonly keyId: string | null },
+): AnswerRequest {
+  const messages = chatMessagesOf(body.messages);
+  const question = messages.at(-1);
+  if (question?.role !== 'user' || question.content.trim() === '') {
+    const param = 'messages';
+    throw new AppError('invalid_request', 'messages: The last message must be of role "user" and hold the question.', {
+      param,
+    });
+  }
+  const maxOutputTokens = body.max_completion_tokens ?? body.max_tokens;
+  return {
+    bot: caller.bot,
+    messages,
+    ...(body.conversation === undefined || body.conversation === null ? {} : { conversation: body.conversation }),
+    ...(typeof body.user === 'string' ? { endUser: body.user } : {}),
+    ...(caller.keyId === null ? {} : { keyId: caller.keyId }),
+    ...(typeof body.temperature === 'number' ? { temperature: body.temperature } : {}),
+    ...(typeof maxOutputTokens === 'number' ? { maxOutputTokens } : {}),
+    ...(body.stop === undefined || body.stop === null ? {} : { stop: [body.stop].flat() }),
+  };
+}
+
+/** What stays the same over all parts of one answer. */
+export interface CompletionFrame {
+  /** As the client named it. */
+  readonly model: string;
+  /** Unix seconds. */
+  readonly created: number;
+}
+
+/** Headers that tell how the answer came about. `overhead` is what this layer took before the question was handed on. */
+export function answerHeaders(start: AnswerStart, overheadMs: number): Record<string, string> {
+  return {
+    'x-chatsphere-served-by': start.servedBy.replace(/[^\x20-\x7e]/g, '?'),
+    'x-chatsphere-cache': 'miss',
+    'x-chatsphere-attempts': String(start.attempts),
+    'x-chatsphere-overhead-ms': String(overheadMs),
+  };
+}
+
+export function toChatCompletion(
+  frame: CompletionFrame,
+  answer: { readonly start: AnswerStart; readonly text: string; readonly end: AnswerEnd },
+): ChatCompletion {
+  const { start, text, end } = answer;
+  return {
+    id: start.messageId,
+    object: 'chat.completion',
+    created: frame.created,
+    model: frame.model,
+    choices: [
+      {
+        index: 0,
+        message: { role: 'assistant', content: text, refusal: null, chatsphere: extrasOf(start, end) },
+        logprobs: null,
+        finish_reason: end.finishReason,
+      },
+    ],
+    usage: toWireUsage(end),
+  };
+}
+
+type Delta = ChatCompletionChunk['choices'][number]['delta'];
+
+/** Makes the chunks of one streamed answer. With `includeUsage` each says `usage: null` until the last, as OpenAI's do. */
+export function createChunkMaker(frame: CompletionFrame, start: AnswerStart, includeUsage: boolean) {
+  const shared = {
+    id: start.messageId,
+    object: 'chat.completion.chunk' as const,
+    created: frame.created,
+    model: frame.model,
+  };
+  const noUsage = includeUsage ? { usage: null } : {};
+
+  function chunk(delta: Delta, finishReason: AnswerEnd['finishReason'] | null = null): ChatCompletionChunk {
+    return { ...shared, choices: [{ index: 0, delta, logprobs: null, finish_reason: finishReason }], ...noUsage };
+  }
+
+  return {
+    begin: (): ChatCompletionChunk => chunk({ role: 'assistant', content: '' }),
+    text: (content: string): ChatCompletionChunk => chunk({ content }),
+    /** The extras stand beside the choices, and in the delta, from which SDKs put them on the finished message. */
+    end(end: AnswerEnd): ChatCompletionChunk {
+      const chatsphere = extrasOf(start, end);
+      return { ...chunk({ chatsphere }, end.finishReason), chatsphere };
+    },
+    usage: (end: AnswerEnd): ChatCompletionChunk => ({ ...shared, choices: [], usage: toWireUsage(end) }),
+  };
+}
+
+function extrasOf(start: AnswerStart, end: AnswerEnd): AnswerExtras {
+  return {
+    conversation: start.conversationId,
+    message: start.messageId,
+    citations: end.citations.map(toWireCitation),
+    grounded: end.grounded,
+    served_by: start.servedBy,
+    cache: 'miss',
+    degraded: end.degraded,
+  };
+}
+
+function toWireUsage({ usage }: AnswerEnd): WireUsage {
+  return {
+    prompt_tokens: usage.inputTokens,
+    completion_tokens: usage.outputTokens,
+    total_tokens: usage.inputTokens + usage.outputTokens,
+  };
+}

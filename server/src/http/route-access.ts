@@ -1,0 +1,82 @@
+import type { ApiKeyScope } from '../store/index.ts';
+
+/**
+ * Who may use a route. `key`: a key with one of the scopes. `bootstrap-admin`: the server's own admin key.
+ * `metrics`: this machine, or a key with the `metrics` scope.
+ */
+export type RouteAccess =
+  | { readonly type: 'public' }
+  | { readonly type: 'key'; readonly anyOf: readonly [ApiKeyScope, ...ApiKeyScope[]] }
+  | { readonly type: 'bootstrap-admin' }
+  | { readonly type: 'metrics' };
+
+const anyone: RouteAccess = { type: 'public' };
+const admin: RouteAccess = { type: 'bootstrap-admin' };
+
+function scope(...anyOf: [ApiKeyScope, ...ApiKeyScope[]]): RouteAccess {
+  return { type: 'key', anyOf };
+}
+
+/**
+ * Every route and who may use it. A route that is not in this table cannot be registered. Conversations need a `bots:`
+ * scope and not `chat`: a key that sits in a public page must not read what others asked.
+ */
+export const ROUTE_ACCESS: Readonly<Record<string, RouteAccess>> = {
+  'GET /': anyone,
+  'GET /assets/:file': anyone,
+  'GET /health': anyone,
+  'GET /ready': anyone,
+  'GET /openapi.json': anyone,
+  'GET /docs/errors': anyone,
+  'GET /metrics': { type: 'metrics' },
+
+  'POST /v1/tenants': admin,
+  'GET /v1/tenants': admin,
+  'GET /v1/tenants/:id': admin,
+  'PATCH /v1/tenants/:id': admin,
+  'DELETE /v1/tenants/:id': admin,
+
+  'POST /v1/bots': scope('bots:write'),
+  'GET /v1/bots': scope('bots:read'),
+  'GET /v1/bots/:bot': scope('bots:read'),
+  'PATCH /v1/bots/:bot': scope('bots:write'),
+  'DELETE /v1/bots/:bot': scope('bots:write'),
+
+  'POST /v1/bots/:bot/sources': scope('sources:write'),
+  'PUT /v1/bots/:bot/sources/by-key/:external_key': scope('sources:write'),
+  'GET /v1/bots/:bot/sources': scope('sources:read'),
+  'GET /v1/bots/:bot/sources/:id': scope('sources:read'),
+  'DELETE /v1/bots/:bot/sources/:id': scope('sources:write'),
+  'POST /v1/bots/:bot/sources/:id/sync': scope('sources:write'),
+  'GET /v1/bots/:bot/sources/:id/documents': scope('sources:read'),
+  'GET /v1/documents/:id': scope('sources:read'),
+  'GET /v1/documents/:id/chunks': scope('sources:read'),
+
+  'GET /v1/jobs/:id': scope('sources:read'),
+  'GET /v1/jobs/:id/events': scope('sources:read'),
+  'POST /v1/jobs/:id/cancel': scope('sources:write'),
+  'POST /v1/jobs/:id/retry': scope('sources:write'),
+
+  'POST /v1/bots/:bot/search': scope('search'),
+  'POST /v1/chat/completions': scope('chat'),
+  'POST /v1/embeddings': scope('search', 'chat'),
+  'GET /v1/models': scope('chat', 'search', 'bots:read'),
+  'GET /v1/models/:id': scope('chat', 'search', 'bots:read'),
+  'GET /v1/models/*': scope('chat', 'search', 'bots:read'),
+
+  'GET /v1/conversations': scope('bots:read'),
+  'GET /v1/conversations/:id': scope('bots:read'),
+  'DELETE /v1/conversations/:id': scope('bots:write'),
+  'GET /v1/conversations/:id/messages': scope('bots:read'),
+
+  'POST /v1/api_keys': scope('keys'),
+  'GET /v1/api_keys': scope('keys'),
+  'DELETE /v1/api_keys/:id': scope('keys'),
+};
+
+/** Who may use the route, by method and pattern; null when the table does not know it. HEAD is as GET. */
+export function accessOf(method: string, pattern: string): RouteAccess | null {
+  const reading = method === 'HEAD' ? 'GET' : method;
+  if (pattern === '/docs' || pattern.startsWith('/docs/')) return anyone;
+  return ROUTE_ACCESS[`${reading} ${pattern}`] ?? null;
+}

@@ -1,0 +1,155 @@
+import { AppError } from '../../kernel/index.ts';
+import type { Principal } from '../../security/index.ts';
+import type { Bot, Page, PageRequest } from '../../store/index.ts';
+import { slugOf } from '../bot-slug.ts';
+import {
+  type BotChangesBody,
+  botChanges,
+  botParams,
+  deleted,
+  listOf,
+  listQuery,
+  type NewBotBody,
+  newBot,
+  wireBot,
+} from '../contract/index.ts';
+import type { HttpParts } from '../http-app-options.ts';
+import { botSettingsOf, toWireBot } from '../mappers/bot.ts';
+import { findBot } from '../owned.ts';
+import { pageOfAll, pageRequestOf, toWirePage } from '../pages.ts';
+import { principalOf } from '../request-context.ts';
+import type { ZodApp } from '../zod-app.ts';
+
+const tags = ['Bots'];
+const NUMBERED_SLUGS = 20;
+
+/** Bots: what a customer trains and visitors talk to. */
+export function addBotRoutes(app: ZodApp, parts: HttpParts): void {
+  const { store, trainer, clock } = parts;
+
+  app.post(
+    '/v1/bots',
+    { schema: { summary: 'Create a bot', tags, body: newBot, response: { 201: wireBot } } },
+    async (request, reply) => {
+      const principal = principalOf(request);
+      if (principal.bots !== null) {
+        throw new AppError('insufficient_scope', 'This API key is bound to certain bots and cannot make others.');
+      }
+      return reply.code(201).send(toWireBot(await createBot(parts, principal.tenantId, request.body)));
+    },
+  );
+
+  app.get(
+    '/v1/bots',
+    { schema: { summary: 'List bots', tags, querystring: listQuery('bot'), response: { 200: listOf(wireBot) } } },
+    async (request) => toWirePage(await listBots(parts, principalOf(request), pageRequestOf(request.query)), toWireBot),
+  );
+
+  app.get(
+    '/v1/bots/:bot',
+    { schema: { summary: 'Get a bot', tags, params: botParams, response: { 200: wireBot } } },
+    async (request) => toWireBot(await findBot(store, request, request.params.bot)),
+  );
+
+  app.patch(
+    '/v1/bots/:bot',
+    { schema: { summary: 'Change a bot', tags, params: botParams, body: botChanges, response: { 200: wireBot } } },
+    async (request) => {
+      const bot = await findBot(store, request, request.params.bot);
+      requireAvailable(request.body);
+      const { name, slug } = request.body;
+      const changes = {
+        ...botSettingsOf(request.body),
+        ...(name === undefined ? {} : { name }),
+        ...(slug === undefined ? {} : { slug }),
+        updatedAt: clock.now(),
+      };
+      const changed = await store.forTenant(bot.tenantId).bots.update(bot.id, changes);
+      return toWireBot(changed ?? (await findBot(store, request, bot.id)));
+    },
+  );
+
+  app.delete(
+    '/v1/bots/:bot',
+    {
+      schema: {
+        summary: 'Delete a bot with all of its content and conversations',
+        tags,
+        params: botParams,
+        response: { 200: deleted('bot') },
+      },
+    },
+    async (request) => {
+      const bot = await findBot(store, request, request.params.bot);
+      await trainer.removeBot(bot);
+      return { id: bot.id, object: 'bot.deleted' as const, deleted: true as const };
+    },
+  );
+}
+
+/** The bots that a key may use; those of a bound key are few. */
+export async function listBots(
+  { store }: Pick<HttpParts, 'store'>,
+  principal: Principal,
+  page: PageRequest,
+): Promise<Page<Bot>> {
+  const { bots } = store.forTenant(principal.tenantId);
+  if (principal.bots === null) return bots.list(page);
+  const found = await Promise.all([...principal.bots].map((id) => bots.get(id)));
+  return pageOfAll(
+    found.filter((bot) => bot !== null),
+    page,
+  );
+}
+
+async function createBot(parts: HttpParts, tenantId: string, body: NewBotBody): Promise<Bot> {
+  requireAvailable(body);
+  const now = parts.clock.now();
+  const bot = {
+    id: parts.createId('bot'),
+    name: body.name,
+    instructions: null,
+    model: null,
+    temperature: null,
+    maxOutputTokens: null,
+    refusalMessage: null,
+    retrieval: {},
+    privacy: { pii: 'off' as const },
+    metadata: {},
+    ...botSettingsOf(body),
+    createdAt: now,
+    updatedAt: now,
+  };
+  const { bots } = parts.store.forTenant(tenantId);
+  for (const slug of slugsFor(body, bot.id)) {
+    try {
+      await bots.create({ ...bot, slug });
+      return { ...bot, tenantId, slug };
+    } catch (error) {
+      if (!(error instanceof AppError) || error.code !== 'slug_taken') throw error;
+    }
+  }
+  throw new AppError('slug_taken', `slug: Another bot has the slug "${body.slug}". Choose another.`, { param: 'slug' });
+}
+
+/** The slug that was given, or those to try for the name: plain, numbered, and at last one that nobody can have. */
+function* slugsFor(body: NewBotBody, id: string): Generator<string> {
+  if (body.slug !== undefined) {
+    yield body.slug;
+    return;
+  }
+  const slug = slugOf(body.name);
+  yield slug;
+  for (let number = 2; number <= NUMBERED_SLUGS; number += 1) yield `${slug}-${number}`;
+  yield `${slug.slice(0, 36)}-${id.slice(4)}`;
+}
+
+/** A privacy setting that is not in force must not seem to be. */
+function requireAvailable(body: BotChangesBody): void {
+  if (body.privacy === undefined || body.privacy.pii === 'off') return;
+  throw new AppError(
+    'invalid_request',
+    'privacy.pii: This version cannot mask personal data yet. Use "off" or leave it out.',
+    { param: 'privacy.pii' },
+  );
+}

@@ -1,0 +1,76 @@
+import { AppError, createDeadline } from '../../kernel/index.ts';
+import { wireHealth, wireReady } from '../contract/index.ts';
+import type { HttpParts, ServingState } from '../http-app-options.ts';
+import type { ZodApp } from '../zod-app.ts';
+
+const tags = ['System'];
+const PING_MS = 2000;
+const RETRY_AFTER_MS: Readonly<Record<Exclude<ServingState, 'ready'>, number>> = { starting: 1000, draining: 5000 };
+
+/** For orchestrators and operators. */
+export function addSystemRoutes(app: ZodApp, parts: HttpParts): void {
+  app.get(
+    '/health',
+    { schema: { summary: 'Whether the process is alive', tags, response: { 200: wireHealth } } },
+    async () => ({ status: 'ok' as const }),
+  );
+
+  app.get(
+    '/ready',
+    {
+      schema: {
+        summary: 'Whether the server can serve',
+        description: '503 while it starts or stops, and when the database does not answer.',
+        tags,
+        response: { 200: wireReady },
+      },
+    },
+    async () => {
+      requireServing(parts.servingState());
+      await requireDatabase(parts);
+      return { status: 'ready' as const };
+    },
+  );
+
+  app.get(
+    '/metrics',
+    {
+      schema: {
+        summary: 'Metrics in Prometheus text format',
+        description: 'From this machine without a key; from elsewhere, or through a proxy, with the `metrics` scope.',
+        tags,
+        produces: ['text/plain'],
+      },
+    },
+    async (_request, reply) => {
+      const { contentType, text } = await parts.renderMetrics();
+      return reply.type(contentType).send(text);
+    },
+  );
+}
+
+/** Rejects with `server_starting` or `server_draining`. */
+export function requireServing(state: ServingState): void {
+  if (state === 'ready') return;
+  const [code, message] =
+    state === 'starting'
+      ? (['server_starting', 'The server is starting. Try again in a moment.'] as const)
+      : (['server_draining', 'The server is stopping. Try again in a moment.'] as const);
+  throw new AppError(code, message, { retryable: true, retryAfterMs: RETRY_AFTER_MS[state] });
+}
+
+async function requireDatabase({ store }: Pick<HttpParts, 'store'>): Promise<void> {
+  using deadline = createDeadline(PING_MS);
+  try {
+    await Promise.race([store.ping(deadline.signal), aborted(deadline.signal)]);
+  } catch (cause) {
+    const options = { retryable: true, retryAfterMs: 5000, cause };
+    throw new AppError('database_unavailable', 'The database does not answer. Try again in a moment.', options);
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+  });
+}

@@ -1,0 +1,184 @@
+import type { Clock, Lifecycle, Logger, Meter } from '../kernel/index.ts';
+import type { Job, JobOutcome } from '../store/index.ts';
+import { createCoalescedTask } from './coalesced-task.ts';
+import { createJobReconciler } from './job-reconciler.ts';
+import { createJobSettler } from './job-settler.ts';
+import { hasEnded } from './job-state.ts';
+import type { JobStore } from './job-store.ts';
+import type { JobEvents, JobHandler, JobTransport } from './ports.ts';
+import { runStage, type StageRun } from './stage-run.ts';
+
+export interface JobRunnerOptions {
+  readonly store: JobStore;
+  /** Started and stopped by whoever made it; it must be started before the runner. */
+  readonly transport: JobTransport;
+  readonly handlers: readonly JobHandler[];
+  readonly events: JobEvents;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly meter: Meter;
+  /** Names this process in leases, like `host:pid:random`. */
+  readonly owner: string;
+  /** Stages that run at once; default 2. From 2 on, one place is kept for `urgentPriority`. */
+  readonly concurrency?: number;
+  /** Stages with this priority or a lower number never wait for slower ones; default 10. */
+  readonly urgentPriority?: number;
+  /** How long a claim holds without a heartbeat, in milliseconds; default 15,000. */
+  readonly leaseMs?: number;
+  readonly heartbeatMs?: number;
+  /** How often lost announcements, dead workers' jobs and overdue jobs are looked for; default 5,000. */
+  readonly reconcileMs?: number;
+  readonly progressMs?: number;
+  /** How long running stages may go on after `stop`, in milliseconds; default 2,000. */
+  readonly stopGraceMs?: number;
+  /** How long a stage that was told to stop may take to do so, in milliseconds; default 5,000. */
+  readonly abandonMs?: number;
+  /** Back-off between attempts, in milliseconds; default 1,000 doubling to 60,000. */
+  readonly retry?: { readonly firstMs: number; readonly maxMs: number };
+  /** `all`: no other process works on this database, so leases found at the start belong to the dead. */
+  readonly reclaimOwners?: 'none' | 'all';
+  /** 0 (inclusive) to 1 (exclusive), for jitter. */
+  readonly random?: () => number;
+}
+
+/**
+ * Runs jobs: claims the most urgent, runs one stage of it, and puts it back in the queue for its next stage, so that
+ * early stages of one job pass late stages of another. Woken by announcements, by a place that comes free and by the
+ * end of a back-off; nothing is polled but the reconciler's slow round.
+ */
+export function createJobRunner(options: JobRunnerOptions): Lifecycle {
+  const { store, transport, events, clock, logger, meter } = options;
+  const { concurrency = 2, urgentPriority = 10, leaseMs = 15_000, stopGraceMs = 2_000 } = options;
+  const claims = store.system.jobs;
+  const handlers = new Map(options.handlers.map((handler) => [handler.kind, handler]));
+  const kinds = [...handlers.keys()];
+  const running = new Map<string, { readonly job: Job; readonly run: StageRun; readonly done: Promise<void> }>();
+  const stopping = new AbortController();
+  const settler = createJobSettler({ handlers, claims, logger, meter });
+  const fill = createCoalescedTask(fillPlaces, (error) =>
+    logger.warn({ error }, 'Could not claim jobs; will try again'),
+  );
+  const sweep = createCoalescedTask(settler.settleAll, (error) =>
+    logger.warn({ error }, 'Could not look for jobs to settle; will try again'),
+  );
+  const reconciler = createJobReconciler({
+    claims,
+    transport,
+    clock,
+    logger,
+    intervalMs: options.reconcileMs ?? 5_000,
+    onRound: () => Promise.all([fill.run(), sweep.run()]),
+    onFailed: (job) => publishAndSettle(job),
+  });
+  let unsubscribe = (): void => {};
+
+  async function fillPlaces(): Promise<void> {
+    while (!stopping.signal.aborted && running.size < concurrency) {
+      const request = { owner: options.owner, kinds, now: clock.now(), leaseMs, maxPriority: maxPriorityNow() };
+      const job = await claims.claim(request);
+      if (job === null) return;
+      begin(job);
+    }
+  }
+
+  /** While the other places are taken by slow stages, the last one is for urgent ones. */
+  function maxPriorityNow(): number | null {
+    const slow = [...running.values()].filter(({ job }) => job.priority > urgentPriority).length;
+    return concurrency > 1 && slow >= concurrency - 1 ? urgentPriority : null;
+  }
+
+  function begin(job: Job): void {
+    const handler = handlers.get(job.kind);
+    if (handler === undefined) return;
+    events.publish(job);
+    const run = runStage(job, {
+      handler,
+      claims,
+      clock,
+      logger,
+      meter,
+      publish: events.publish,
+      leaseMs,
+      heartbeatMs: options.heartbeatMs ?? 5_000,
+      progressMs: options.progressMs ?? 500,
+      abandonMs: options.abandonMs ?? 5_000,
+      retry: { firstMs: 1_000, maxMs: 60_000, ...options.retry, random: options.random ?? Math.random },
+    });
+    running.set(keyOf(job), { job, run, done: run.ended.then((outcome) => finish(job, outcome)) });
+    countRunning(job.kind);
+  }
+
+  async function finish(job: Job, outcome: JobOutcome | null): Promise<void> {
+    if (outcome === null) logger.warn({ job: job.id, stage: job.stage }, 'The lease of a job was lost');
+    else await follow(job, outcome);
+    running.delete(keyOf(job));
+    countRunning(job.kind);
+    void fill.run();
+  }
+
+  async function follow(job: Job, outcome: JobOutcome): Promise<void> {
+    try {
+      const current = await store.forTenant(job.tenantId).jobs.get(job.id);
+      if (current !== null) await publishAndSettle(current);
+      if (outcome.type === 'succeeded')
+        meter.count('chatsphere_job_ended_total', { kind: job.kind, state: 'succeeded' });
+      if (outcome.type === 'handed-back' || outcome.type === 'next-stage') await transport.announce(job.id);
+      if (outcome.type === 'retry') fillAt(outcome.runAt);
+    } catch (error) {
+      logger.warn({ job: job.id, error }, 'Could not follow up on a job; the reconciler will');
+    }
+  }
+
+  /** The handler is told first, so that who hears of the job's end finds its source settled too. */
+  async function publishAndSettle(job: Job): Promise<void> {
+    if (hasEnded(job) && job.state !== 'succeeded') await settler.settle(job);
+    events.publish(job);
+  }
+
+  function fillAt(time: number): void {
+    clock.sleep(Math.max(0, time - clock.now()), stopping.signal).then(fill.run, () => {});
+  }
+
+  function onAnnounced(jobId: string): void {
+    for (const { job, run } of running.values()) if (job.id === jobId) run.check();
+    void fill.run().then(sweep.run);
+  }
+
+  function countRunning(kind: string): void {
+    const count = [...running.values()].filter(({ job }) => job.kind === kind).length;
+    meter.gauge('chatsphere_jobs_running', { kind }, count);
+  }
+
+  async function drain(): Promise<void> {
+    const done = Promise.all([...running.values()].map((entry) => entry.done));
+    const drained = new AbortController();
+    await Promise.race([done.then(() => drained.abort()), clock.sleep(stopGraceMs, drained.signal).catch(() => {})]);
+    for (const { run } of running.values()) run.stop();
+    await done;
+  }
+
+  return {
+    name: 'job runner',
+    async start() {
+      if (options.reclaimOwners === 'all') {
+        const expired = await claims.expireAllLeases(clock.now());
+        if (expired > 0) logger.info({ jobs: expired }, 'Took over jobs of a process that ended');
+      }
+      unsubscribe = transport.subscribe(onAnnounced);
+      reconciler.start();
+    },
+    async stop() {
+      stopping.abort();
+      unsubscribe();
+      await reconciler.stop();
+      await fill.idle();
+      await drain();
+      await sweep.idle();
+    },
+  };
+}
+
+/** A lost job may be claimed again here while its lost run winds down: runs, not jobs, take places. */
+function keyOf(job: Job): string {
+  return `${job.id}:${job.fencingToken}`;
+}

@@ -1,0 +1,79 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import type { JobTransport } from './ports.ts';
+
+/** What every transport owes to runners. `make` returns a fresh one, not yet started. */
+export function describeJobTransportContract(name: string, make: () => Promise<JobTransport>): void {
+  describe(`job transport contract: ${name}`, () => {
+    const made: JobTransport[] = [];
+    const open = async (): Promise<JobTransport> => {
+      const transport = await make();
+      made.push(transport);
+      return transport;
+    };
+    afterEach(async () => {
+      await Promise.all(made.splice(0).map((transport) => transport.stop()));
+    });
+
+    it('carries an announcement to a subscriber', async () => {
+      const transport = await open();
+      await transport.start();
+      const heard = new Promise((resolve) => transport.subscribe(resolve));
+      await transport.announce('job_1');
+      expect(await heard).toBe('job_1');
+    });
+
+    it('carries every one of many announcements', async () => {
+      const transport = await open();
+      await transport.start();
+      const ids = Array.from({ length: 200 }, (_, index) => `job_${index}`);
+      const heard = new Set<string>();
+      const all = new Promise<void>((resolve) => {
+        transport.subscribe((jobId) => {
+          heard.add(jobId);
+          if (heard.size === ids.length) resolve();
+        });
+      });
+      await Promise.all(ids.map((jobId) => transport.announce(jobId)));
+      await all;
+      expect(heard).toEqual(new Set(ids));
+    });
+
+    it('repeats what is announced again', async () => {
+      const transport = await open();
+      await transport.start();
+      let heard = 0;
+      const twice = new Promise<void>((resolve) => {
+        transport.subscribe(() => {
+          heard += 1;
+          if (heard === 2) resolve();
+        });
+      });
+      await transport.announce('job_1');
+      await transport.announce('job_1');
+      await twice;
+    });
+
+    it('leaves those who unsubscribed in peace', async () => {
+      const transport = await open();
+      await transport.start();
+      const gone: string[] = [];
+      const unsubscribe = transport.subscribe((jobId) => gone.push(jobId));
+      unsubscribe();
+      unsubscribe();
+      const heard = new Promise((resolve) => transport.subscribe(resolve));
+      await transport.announce('job_1');
+      await heard;
+      expect(gone).toEqual([]);
+    });
+
+    it('may lose but never refuses an announcement that nobody hears', async () => {
+      const transport = await open();
+      await expect(transport.announce('job_1')).resolves.toBeUndefined();
+      await transport.start();
+      await expect(transport.announce('job_1')).resolves.toBeUndefined();
+      await transport.stop();
+      await expect(transport.announce('job_1')).resolves.toBeUndefined();
+      await expect(transport.stop()).resolves.toBeUndefined();
+    });
+  });
+}

@@ -1,0 +1,131 @@
+import { AppError, type Clock, type Logger, type Meter } from '../kernel/index.ts';
+import type { Job, JobClaims, JobLease, JobOutcome } from '../store/index.ts';
+import { createLeaseKeeper } from './lease-keeper.ts';
+import type { JobHandler, StageContext } from './ports.ts';
+import { createProgressRecorder } from './progress-recorder.ts';
+import { type RetryDelayOptions, retryDelayMs } from './retry-delay.ts';
+import { outcomeOfRun, outcomeWithoutRun, type StageEnd } from './stage-outcome.ts';
+
+export interface StageRunOptions {
+  readonly handler: JobHandler;
+  readonly claims: Pick<JobClaims, 'heartbeat' | 'progress' | 'release'>;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly meter: Meter;
+  /** Tells watchers of progress. */
+  publish(job: Job): void;
+  readonly leaseMs: number;
+  readonly heartbeatMs: number;
+  readonly progressMs: number;
+  /** How long a stage that was told to stop may take to do so, in milliseconds. */
+  readonly abandonMs: number;
+  readonly retry: RetryDelayOptions;
+}
+
+/** One run of one stage of a claimed job. */
+export interface StageRun {
+  /** Resolves to what was recorded of the run, null when the lease was lost. Never rejects. */
+  readonly ended: Promise<JobOutcome | null>;
+  /** Looks at the row at once: was the job asked to stop? */
+  check(): void;
+  /** Tells the stage to stop; its job is given back, to go on in another process. */
+  stop(): void;
+}
+
+/** Runs the stage that a claimed job is at: keeps its lease, bounds its time, and records how it ended. */
+export function runStage(job: Job, options: StageRunOptions): StageRun {
+  const { handler, claims, clock, logger } = options;
+  const lease: JobLease = { jobId: job.id, fencingToken: job.fencingToken };
+  const about = { job: job.id, kind: job.kind, stage: job.stage, attempt: job.attempts };
+  const keeper = createLeaseKeeper({ ...options, job, lease, onBeat: () => void progress.flush() });
+  const progress = createProgressRecorder({
+    initial: job.progress,
+    write: recordProgress,
+    clock,
+    everyMs: options.progressMs,
+  });
+
+  async function recordProgress(done: Job['progress']): Promise<boolean> {
+    try {
+      const now = clock.now();
+      const recorded = await claims.progress(lease, done, now);
+      if (recorded) options.publish({ ...job, progress: done, updatedAt: now });
+      else await keeper.check();
+      return recorded;
+    } catch (error) {
+      logger.warn({ ...about, error }, 'Could not record the progress of a job');
+      return false;
+    }
+  }
+
+  async function run(): Promise<JobOutcome | null> {
+    try {
+      const outcome = outcomeWithoutRun(job, clock.now()) ?? (await runToOutcome());
+      if (outcome === null) return null;
+      return (await claims.release(lease, outcome, clock.now())) ? outcome : null;
+    } catch (error) {
+      logger.error({ ...about, error }, 'Could not record how a stage ended; it runs again when its lease expires');
+      return null;
+    } finally {
+      keeper.stop();
+    }
+  }
+
+  async function runToOutcome(): Promise<JobOutcome | null> {
+    keeper.start();
+    const startedAt = clock.now();
+    const end = await Promise.race([callStage(), abandonment()]);
+    options.meter.observe(
+      'chatsphere_job_stage_duration_seconds',
+      { kind: job.kind, stage: job.stage },
+      (clock.now() - startedAt) / 1_000,
+    );
+    await progress.flush();
+    if (end.type === 'threw') {
+      logFailure(end.error);
+      // The store refuses writes of a cancelled job as it does those of a lost one: ask which it is.
+      if (isLeaseLost(end.error)) await keeper.check();
+    }
+    const attempts = progress.hasAdvanced() ? 1 : job.attempts;
+    const delayMs = retryDelayMs(attempts, options.retry);
+    return outcomeOfRun({ job, end, stopped: keeper.stopReason(), attempts, now: clock.now(), delayMs });
+  }
+
+  async function callStage(): Promise<StageEnd> {
+    const stage = handler.stages[job.stage];
+    const context: StageContext = { job, lease, signal: keeper.signal, progress: progress.report };
+    try {
+      if (stage === undefined) throw unknownStage(job);
+      return { type: 'returned', result: await stage(context) };
+    } catch (error) {
+      return { type: 'threw', error };
+    }
+  }
+
+  /** Resolves when the stage was told to stop and did not. */
+  async function abandonment(): Promise<StageEnd> {
+    await keeper.stopped;
+    await clock.sleep(options.abandonMs, keeper.ended).catch(() => {});
+    if (!keeper.ended.aborted) logger.error(about, 'A stage did not stop when it was told to; it is left to itself');
+    return { type: 'abandoned' };
+  }
+
+  function logFailure(error: unknown): void {
+    if (keeper.signal.aborted) logger.info({ ...about, error }, 'A stage was stopped');
+    else if (error instanceof AppError) logger.warn({ ...about, error }, 'A stage failed');
+    else logger.error({ ...about, error }, 'A stage failed for a reason it does not know');
+  }
+
+  return { ended: run(), check: () => void keeper.check(), stop: () => keeper.drain() };
+}
+
+function isLeaseLost(error: unknown): boolean {
+  return error instanceof AppError && error.code === 'job_lease_lost';
+}
+
+function unknownStage({ kind, stage }: Job): AppError {
+  return new AppError(
+    'internal_error',
+    `This version of the server does not know the stage "${stage}" of ${kind} jobs.`,
+  );
+}

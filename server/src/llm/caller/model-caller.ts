@@ -1,0 +1,178 @@
+import { AppError, type Clock, type Logger, type Meter } from '../../kernel/index.ts';
+import { retry } from '../../resilience/index.ts';
+import type { ChatModel, ChatModelEvent, ChatModelRequest } from '../ports.ts';
+import { createLinkedAbort, type LinkedAbort } from './linked-abort.ts';
+import { type ModelStream, openModelStream } from './model-stream.ts';
+
+/** `start` comes first, once the model has begun to answer; `attempts` counts the calls that this took. */
+export type ModelCallEvent = { readonly type: 'start'; readonly attempts: number } | ChatModelEvent;
+
+export interface ModelCaller {
+  /** `provider/model`. */
+  readonly id: string;
+  /**
+   * Asks the model. Until its first visible token nothing is yielded and failures are retried where that can help;
+   * after it a failure rejects from the iterator, with what the provider said or `stream_interrupted`. Aborting the
+   * signal or returning the iterator cancels the call at the provider at once, whatever it is waiting for.
+   */
+  stream(request: ChatModelRequest, signal?: AbortSignal): AsyncIterable<ModelCallEvent>;
+}
+
+/** All in milliseconds. */
+export interface ModelDeadlines {
+  /** From each call to its first visible token. */
+  readonly firstTokenMs: number;
+  /** From one token to the next, while somebody waits for it. */
+  readonly idleTokenMs: number;
+  /** For the whole, retries and the waits between them included. */
+  readonly totalMs: number;
+}
+
+export interface ModelCallerOptions {
+  readonly model: ChatModel;
+  readonly deadlines: ModelDeadlines;
+  readonly retries: {
+    /** Most calls for one answer, the first one included. */
+    readonly attempts: number;
+    readonly baseDelayMs: number;
+    readonly maxDelayMs: number;
+  };
+  readonly clock: Clock;
+  /** Uniform in [0, 1), for the jitter of retries. */
+  readonly random?: () => number;
+  readonly logger: Logger;
+  readonly meter: Meter;
+}
+
+/** Makes one model safe to call: deadlines, retries before the first token, cancellation. */
+export function createModelCaller(options: ModelCallerOptions): ModelCaller {
+  return {
+    id: options.model.id,
+    stream: (request, signal) => ({
+      [Symbol.asyncIterator]() {
+        const call = createLinkedAbort(signal);
+        const events = callModel(options, request, call);
+        return {
+          next: () => events.next(),
+          // The generator's own return() would wait for the token that is under way.
+          async return() {
+            call.abort(new AppError('request_aborted', 'The reader left before the answer was complete.'));
+            await events.return(undefined).catch(() => {});
+            return { done: true, value: undefined };
+          },
+        };
+      },
+    }),
+  };
+}
+
+async function* callModel(
+  options: ModelCallerOptions,
+  request: ChatModelRequest,
+  call: LinkedAbort,
+): AsyncGenerator<ModelCallEvent> {
+  const { signal } = call;
+  const deadlineAt = options.clock.now() + options.deadlines.totalMs;
+  try {
+    const { value: answer, attempts } = await begin({ options, request, signal, deadlineAt });
+    yield* finish({ ...answer, attempts }, options, signal);
+  } finally {
+    call[Symbol.dispose]();
+  }
+}
+
+async function* finish(
+  { stream, first, attempts }: BegunAnswer & { readonly attempts: number },
+  { clock, deadlines, logger, model }: ModelCallerOptions,
+  signal: AbortSignal,
+): AsyncGenerator<ModelCallEvent> {
+  try {
+    yield { type: 'start', attempts };
+    let event = first;
+    yield event;
+    while (event.type !== 'end') {
+      event = await stream.next({ at: clock.now() + deadlines.idleTokenMs, missing: 'finish its answer' });
+      yield event;
+    }
+  } catch (error) {
+    signal.throwIfAborted();
+    const interruption = toInterruption(error);
+    logger.warn({ model: model.id, code: interruption.code, err: error }, 'model stream interrupted');
+    throw interruption;
+  } finally {
+    stream.close();
+  }
+}
+
+interface Beginning {
+  readonly options: ModelCallerOptions;
+  readonly request: ChatModelRequest;
+  readonly signal: AbortSignal;
+  readonly deadlineAt: number;
+}
+
+interface BegunAnswer {
+  readonly stream: ModelStream;
+  readonly first: ChatModelEvent;
+}
+
+/** Calls until one call has begun to answer. */
+function begin({ options, request, signal, deadlineAt }: Beginning) {
+  const { clock, deadlines, model, random = Math.random, retries } = options;
+  const onRetry = (failed: FailedCall): void => reportRetry(options, failed);
+  const policy = { ...retries, clock, random, signal, deadlineAt, mayRetry: isWorthARetry, onRetry };
+  return retry(policy, async (): Promise<BegunAnswer> => {
+    const firstTokenAt = clock.now() + deadlines.firstTokenMs;
+    const stream = openModelStream({ model, request, clock, signal, deadlineAt });
+    try {
+      return { stream, first: await readFirstEvent(stream, firstTokenAt) };
+    } catch (error) {
+      stream.close();
+      throw error;
+    }
+  });
+}
+
+interface FailedCall {
+  readonly error: AppError;
+  readonly attempt: number;
+  readonly delayMs: number;
+}
+
+function reportRetry({ logger, meter, model }: ModelCallerOptions, { error, attempt, delayMs }: FailedCall): void {
+  meter.count('chatsphere_model_retries_total', { model: model.id });
+  logger.warn({ model: model.id, code: error.code, attempt, delayMs, err: error }, 'model call failed, trying again');
+}
+
+/** Reads up to the first visible token; blanks before it are kept in front of it. */
+async function readFirstEvent(stream: ModelStream, at: number): Promise<ChatModelEvent> {
+  const blanks: string[] = [];
+  for (;;) {
+    const event = await stream.next({ at, missing: 'begin to answer' });
+    if (event.type === 'text-delta') {
+      blanks.push(event.text);
+      if (event.text.trim() !== '') return { type: 'text-delta', text: blanks.join('') };
+    } else if (event.finishReason === 'content_filter' || event.finishReason === 'length') {
+      return event;
+    } else {
+      throw new AppError('provider_invalid_response', 'The model sent an empty answer. Try again.', {
+        retryable: true,
+      });
+    }
+  }
+}
+
+/** Nonsense is given one more chance; what is retryable otherwise, as many as there are attempts. */
+function isWorthARetry(failures: readonly AppError[]): boolean {
+  const newest = failures.at(-1);
+  if (newest?.code !== 'provider_invalid_response') return true;
+  return failures.filter((failure) => failure.code === newest.code).length === 1;
+}
+
+function toInterruption(error: unknown): AppError {
+  if (error instanceof AppError) return error;
+  return new AppError('stream_interrupted', 'The connection to the model broke in mid-answer. Try again.', {
+    retryable: true,
+    cause: error,
+  });
+}

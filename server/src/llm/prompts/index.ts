@@ -1,0 +1,2 @@
+export { PROMPT_VERSION, renderSystemPrompt, type SystemPromptInput } from './system-prompt.ts';
+export type { PromptTemplateName } from './templates.ts';

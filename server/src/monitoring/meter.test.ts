@@ -1,0 +1,97 @@
+import { describe, expect, it } from 'vitest';
+import { type Logger, silentLogger } from '../kernel/index.ts';
+import { createMeter } from './meter.ts';
+import { METRICS } from './metrics.ts';
+
+const quiet = { processMetrics: false };
+
+describe('meter', () => {
+  it('declares the metrics that dashboards and other rooms were promised', () => {
+    const declared = Object.entries(METRICS).map(([name, { type, labels }]) => `${type} ${name}{${labels.join(',')}}`);
+    expect(declared).toEqual([
+      'histogram ai_response_time_seconds{model,endpoint}',
+      'counter ai_token_usage_total{model,type}',
+      'counter ai_error_total{model,error_type}',
+      'counter chatsphere_http_requests_total{method,route,status}',
+      'histogram chatsphere_http_request_duration_seconds{method,route}',
+      'histogram chatsphere_search_duration_seconds{}',
+      'counter chatsphere_embedding_texts_total{model,outcome}',
+      'histogram chatsphere_embedding_duration_seconds{model}',
+      'histogram chatsphere_job_stage_duration_seconds{kind,stage}',
+      'counter chatsphere_job_ended_total{kind,state}',
+      'gauge chatsphere_jobs_running{kind}',
+      'counter chatsphere_answers_total{outcome}',
+      'counter chatsphere_model_retries_total{model}',
+      'gauge chatsphere_streams_open{}',
+      'counter chatsphere_cache_events_total{cache,outcome}',
+    ]);
+  });
+
+  it('renders what was measured', async () => {
+    const meter = createMeter({ ...quiet, strict: true });
+    meter.count('ai_token_usage_total', { model: 'gpt-4o-mini', type: 'input' }, 12);
+    meter.count('ai_token_usage_total', { model: 'gpt-4o-mini', type: 'input' });
+    meter.observe('ai_response_time_seconds', { model: 'gpt-4o-mini', endpoint: 'chat' }, 0.3);
+    meter.gauge('chatsphere_streams_open', {}, 4);
+    const { contentType, body } = await meter.render();
+    expect(contentType).toMatch(/^text\/plain; version=0\.0\.4/);
+    expect(body).toContain('ai_token_usage_total{model="gpt-4o-mini",type="input"} 13');
+    expect(body).toContain('ai_response_time_seconds_bucket{le="0.5",model="gpt-4o-mini",endpoint="chat"} 1');
+    expect(body).toContain('ai_response_time_seconds_sum{model="gpt-4o-mini",endpoint="chat"} 0.3');
+    expect(body).toContain('chatsphere_streams_open 4');
+  });
+
+  it('reports the process and the event loop too', async () => {
+    const { body } = await createMeter().render();
+    expect(body).toContain('process_resident_memory_bytes ');
+    expect(body).toContain('nodejs_eventloop_lag_p99_seconds ');
+  });
+
+  it('keeps two meters apart', async () => {
+    const [first, second] = [createMeter(quiet), createMeter(quiet)];
+    first.count('chatsphere_answers_total', { outcome: 'answered' });
+    expect((await second.render()).body).not.toContain('outcome="answered"');
+  });
+
+  const faults: [string, (meter: ReturnType<typeof createMeter>) => void][] = [
+    ['an unknown name', (meter) => meter.count('chatsphere_unknown_total', {})],
+    ['a wrong kind', (meter) => meter.count('chatsphere_streams_open', {})],
+    ['a missing label', (meter) => meter.count('chatsphere_answers_total', {})],
+    ['an undeclared label', (meter) => meter.gauge('chatsphere_streams_open', { user: 'u' }, 1)],
+    ['a counter that goes down', (meter) => meter.count('chatsphere_answers_total', { outcome: 'answered' }, -1)],
+    ['not a number', (meter) => meter.observe('chatsphere_search_duration_seconds', {}, Number.NaN)],
+  ];
+
+  it.each(faults)('throws in tests on %s', (_, fault) => {
+    expect(() => fault(createMeter({ ...quiet, strict: true }))).toThrow(TypeError);
+  });
+
+  it.each(faults)('ignores %s in production, with one warning', async (_, fault) => {
+    const warnings: string[] = [];
+    const logger: Logger = { ...silentLogger, warn: (__, message) => void warnings.push(message) };
+    const meter = createMeter({ ...quiet, logger });
+    const before = await meter.render();
+    fault(meter);
+    fault(meter);
+    expect(warnings).toHaveLength(1);
+    expect(await meter.render()).toEqual(before);
+  });
+
+  it('counts a duration as zero when the clock was set back meanwhile', async () => {
+    const meter = createMeter({ ...quiet, strict: true });
+    meter.observe('chatsphere_search_duration_seconds', {}, -3_600);
+    expect((await meter.render()).body).toContain('chatsphere_search_duration_seconds_sum 0');
+  });
+
+  it('bounds the values of a label', async () => {
+    const meter = createMeter({ ...quiet, strict: true, maxLabelValues: 3 });
+    for (let model = 0; model < 1_000; model += 1) {
+      meter.count('chatsphere_model_retries_total', { model: `model-${model}${'x'.repeat(model)}` });
+    }
+    meter.count('chatsphere_model_retries_total', { model: 'model-0' });
+    const lines = (await meter.render()).body.split('\n').filter((line) => line.startsWith('chatsphere_model_retries'));
+    expect(lines).toHaveLength(4);
+    expect(lines).toContain('chatsphere_model_retries_total{model="model-0"} 2');
+    expect(lines).toContain('chatsphere_model_retries_total{model="other"} 997');
+  });
+});

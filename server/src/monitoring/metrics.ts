@@ -1,0 +1,92 @@
+/** What a metric is called, what it counts, and which labels it always bears. */
+export type MetricDeclaration =
+  | { readonly type: 'counter' | 'gauge'; readonly help: string; readonly labels: readonly string[] }
+  | {
+      readonly type: 'histogram';
+      readonly help: string;
+      readonly labels: readonly string[];
+      /** Upper bounds, in seconds. */
+      readonly buckets: readonly number[];
+    };
+
+const MODEL_SECONDS = [0.05, 0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60, 120];
+const REQUEST_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120];
+const SEARCH_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5];
+const EMBEDDING_SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
+const STAGE_SECONDS = [0.01, 0.05, 0.1, 0.5, 1, 5, 15, 30, 60, 300, 900, 3_600];
+
+/** Every metric of the house. Dashboards and alerts depend on these names: they may be added to, not changed. */
+export const METRICS: Readonly<Record<string, MetricDeclaration>> = {
+  ai_response_time_seconds: {
+    type: 'histogram',
+    help: 'Time of an answer or model call, from request to last token, by model and endpoint.',
+    labels: ['model', 'endpoint'],
+    buckets: MODEL_SECONDS,
+  },
+  ai_token_usage_total: {
+    type: 'counter',
+    help: 'Tokens sent to and received from models, by type (input, output).',
+    labels: ['model', 'type'],
+  },
+  ai_error_total: {
+    type: 'counter',
+    help: 'Model calls that failed, by error code.',
+    labels: ['model', 'error_type'],
+  },
+  chatsphere_http_requests_total: {
+    type: 'counter',
+    help: 'HTTP requests answered, by route pattern.',
+    labels: ['method', 'route', 'status'],
+  },
+  chatsphere_http_request_duration_seconds: {
+    type: 'histogram',
+    help: 'Time from an HTTP request to the end of its response.',
+    labels: ['method', 'route'],
+    buckets: REQUEST_SECONDS,
+  },
+  chatsphere_search_duration_seconds: {
+    type: 'histogram',
+    help: 'Time to retrieve passages for a query.',
+    labels: [],
+    buckets: SEARCH_SECONDS,
+  },
+  chatsphere_embedding_texts_total: {
+    type: 'counter',
+    help: 'Texts asked to be embedded, by outcome.',
+    labels: ['model', 'outcome'],
+  },
+  chatsphere_embedding_duration_seconds: {
+    type: 'histogram',
+    help: 'Time of one call to an embedder.',
+    labels: ['model'],
+    buckets: EMBEDDING_SECONDS,
+  },
+  chatsphere_job_stage_duration_seconds: {
+    type: 'histogram',
+    help: 'Time of one run of a stage of a job.',
+    labels: ['kind', 'stage'],
+    buckets: STAGE_SECONDS,
+  },
+  chatsphere_job_ended_total: {
+    type: 'counter',
+    help: 'Jobs that ended, by final state.',
+    labels: ['kind', 'state'],
+  },
+  chatsphere_jobs_running: { type: 'gauge', help: 'Stages running in this process.', labels: ['kind'] },
+  chatsphere_answers_total: {
+    type: 'counter',
+    help: 'Questions answered, by outcome.',
+    labels: ['outcome'],
+  },
+  chatsphere_model_retries_total: {
+    type: 'counter',
+    help: 'Model calls that were tried again.',
+    labels: ['model'],
+  },
+  chatsphere_streams_open: { type: 'gauge', help: 'Responses being streamed in this process.', labels: [] },
+  chatsphere_cache_events_total: {
+    type: 'counter',
+    help: 'Cache look-ups, by cache and outcome.',
+    labels: ['cache', 'outcome'],
+  },
+};

@@ -1,0 +1,109 @@
+import type { Selectable, Updateable } from 'kysely';
+import { AppError } from '../kernel/index.ts';
+import type { Bot, BotSettings } from './entities.ts';
+import { changedColumns, ifGiven, readJson, writeJson } from './json-columns.ts';
+import { fetchTenantPage } from './paging.ts';
+import type { BotRepository } from './ports.ts';
+import type { BotsTable } from './schema.ts';
+import type { SqlDialect } from './sql-dialect.ts';
+import type { TenantScope } from './tenant-scope.ts';
+
+export function createBotRepository(scope: TenantScope): BotRepository {
+  return {
+    create: (bot) => namingTakenSlugs(scope.dialect, () => scope.insert('bots', [toRow(bot)]).execute()).then(() => {}),
+    async get(idOrSlug) {
+      const rows = await scope
+        .select('bots')
+        .selectAll()
+        .where((where) => where.or([where('id', '=', idOrSlug), where('slug', '=', idOrSlug)]))
+        .execute();
+      const row = rows.find(({ id }) => id === idOrSlug) ?? rows[0];
+      return row === undefined ? null : toBot(row);
+    },
+    list: (page) => fetchTenantPage(scope, scope.select('bots').selectAll(), { table: 'bots', page, toItem: toBot }),
+    async update(id, changes) {
+      const row = await namingTakenSlugs(scope.dialect, () =>
+        scope.update('bots').set(toChangedColumns(changes)).where('id', '=', id).returningAll().executeTakeFirst(),
+      );
+      return row === undefined ? null : toBot(row);
+    },
+    delete: (id) =>
+      scope.atomically(async (transaction) => {
+        const { numDeletedRows } = await transaction.delete('bots').where('id', '=', id).executeTakeFirst();
+        if (numDeletedRows === 0n) return false;
+        await transaction.delete('jobs').where('bot_id', '=', id).execute();
+        await transaction.lexical.drop(id);
+        return true;
+      }),
+  };
+}
+
+async function namingTakenSlugs<Result>(dialect: SqlDialect, write: () => Promise<Result>): Promise<Result> {
+  try {
+    return await write();
+  } catch (error) {
+    if (dialect.violatedUniqueColumns(error)?.includes('bots.slug')) {
+      throw new AppError('slug_taken', 'Another bot already has this slug. Choose another one.', {
+        param: 'slug',
+        cause: error,
+      });
+    }
+    if (dialect.isMissingParent(error)) {
+      throw new AppError('tenant_not_found', 'There is no such tenant.', { cause: error });
+    }
+    throw error;
+  }
+}
+
+function toRow(bot: Omit<Bot, 'tenantId'>) {
+  return {
+    id: bot.id,
+    name: bot.name,
+    slug: bot.slug,
+    instructions: bot.instructions,
+    model: bot.model,
+    temperature: bot.temperature,
+    max_output_tokens: bot.maxOutputTokens,
+    refusal_message: bot.refusalMessage,
+    retrieval_json: writeJson(bot.retrieval),
+    privacy_json: writeJson(bot.privacy),
+    metadata_json: writeJson(bot.metadata),
+    created_at: bot.createdAt,
+    updated_at: bot.updatedAt,
+  };
+}
+
+function toChangedColumns(changes: Parameters<BotRepository['update']>[1]): Updateable<BotsTable> {
+  return changedColumns<Omit<BotsTable, 'number' | 'id' | 'tenant_id' | 'created_at'>>({
+    name: changes.name,
+    slug: changes.slug,
+    instructions: changes.instructions,
+    model: changes.model,
+    temperature: changes.temperature,
+    max_output_tokens: changes.maxOutputTokens,
+    refusal_message: changes.refusalMessage,
+    retrieval_json: ifGiven(changes.retrieval, writeJson),
+    privacy_json: ifGiven(changes.privacy, writeJson),
+    metadata_json: ifGiven(changes.metadata, writeJson),
+    updated_at: changes.updatedAt,
+  });
+}
+
+function toBot(row: Selectable<BotsTable>): Bot {
+  return {
+    id: row.id,
+    tenantId: row.tenant_id,
+    name: row.name,
+    slug: row.slug,
+    instructions: row.instructions,
+    model: row.model,
+    temperature: row.temperature,
+    maxOutputTokens: row.max_output_tokens,
+    refusalMessage: row.refusal_message,
+    retrieval: readJson<BotSettings['retrieval']>(row.retrieval_json),
+    privacy: readJson<BotSettings['privacy']>(row.privacy_json),
+    metadata: readJson<BotSettings['metadata']>(row.metadata_json),
+    createdAt: row.created_at,
+    updatedAt: row.updated_at,
+  };
+}

@@ -1,0 +1,170 @@
+import { type Selectable, sql } from 'kysely';
+import { AppError } from '../kernel/index.ts';
+import type { Chunk, ChunkVectors } from './entities.ts';
+import { readJson } from './json-columns.ts';
+import { fetchTenantPage } from './paging.ts';
+import type { ChunkRepository } from './ports.ts';
+import type { ChunksTable } from './schema.ts';
+import type { TenantScope } from './tenant-scope.ts';
+import { packWindows, unpackWindows } from './vector-columns.ts';
+
+export function createChunkRepository(scope: TenantScope): ChunkRepository {
+  return {
+    list: (documentId, page) =>
+      fetchTenantPage(scope, scope.select('chunks').selectAll('chunks').where('document_id', '=', documentId), {
+        table: 'chunks',
+        page,
+        toItem: toChunk,
+      }),
+    async getSearchable(botId, ids) {
+      const rows = await withDocuments(scope)
+        .innerJoin('sources', (join) =>
+          join.onRef('sources.tenant_id', '=', 'chunks.tenant_id').onRef('sources.id', '=', 'chunks.source_id'),
+        )
+        .selectAll('chunks')
+        .select(['documents.title as document_title', 'documents.url as document_url', 'sources.external_key'])
+        .where('chunks.bot_id', '=', botId)
+        .where('documents.state', '=', 'searchable')
+        .where((where) => scope.dialect.isOneOf(where.ref('chunks.id'), ids))
+        .execute();
+      const byId = new Map(rows.map((row) => [row.id, row]));
+      return [...new Set(ids)].flatMap((id) => {
+        const row = byId.get(id);
+        if (row === undefined) return [];
+        const document = { documentTitle: row.document_title, documentUrl: row.document_url };
+        return [{ ...toChunk(row), ...document, externalKey: row.external_key }];
+      });
+    },
+    async withoutVectors(sourceId, generation, limit) {
+      const rows = await withDocuments(scope)
+        .select(['chunks.id', 'chunks.document_id', 'chunks.source_id', 'chunks.heading_path_json', 'chunks.text'])
+        .select(['chunks.hash', 'documents.title as document_title'])
+        .where('chunks.source_id', '=', sourceId)
+        .where('documents.state', '!=', 'refused')
+        .where((where) =>
+          where.not(
+            where.exists(
+              where
+                .selectFrom('chunk_vectors')
+                .select(sql.lit(1).as('one'))
+                .whereRef('chunk_vectors.chunk_number', '=', 'chunks.number')
+                .where('chunk_vectors.generation', '=', generation),
+            ),
+          ),
+        )
+        .orderBy('chunks.number')
+        .limit(limit)
+        .execute();
+      return rows.map((row) => ({
+        id: row.id,
+        documentId: row.document_id,
+        sourceId: row.source_id,
+        documentTitle: row.document_title,
+        headingPath: readJson<string[]>(row.heading_path_json),
+        text: row.text,
+        hash: row.hash,
+      }));
+    },
+    async countOf(sourceId, generation) {
+      const counted = await scope
+        .select('chunks')
+        .leftJoin('chunk_vectors', (join) =>
+          join
+            .onRef('chunk_vectors.chunk_number', '=', 'chunks.number')
+            .on('chunk_vectors.generation', '=', generation),
+        )
+        .select((select) => [
+          select.fn.count<number>('chunks.number').as('chunks'),
+          select.fn.count<number>('chunk_vectors.chunk_number').as('embedded'),
+        ])
+        .where('chunks.source_id', '=', sourceId)
+        .executeTakeFirstOrThrow();
+      return { chunks: Number(counted.chunks), embedded: Number(counted.embedded) };
+    },
+    async findVectors(generation, hashes) {
+      const newestOfEachHash = withVectors(scope, generation)
+        .select((select) => select.fn.max('chunks.number').as('number'))
+        .where((where) => scope.dialect.isOneOf(where.ref('chunks.hash'), hashes))
+        .groupBy('chunks.hash');
+      const rows = await withVectors(scope, generation)
+        .select(['chunks.hash', 'chunk_vectors.windows', 'chunk_vectors.vectors'])
+        .where('chunks.number', 'in', newestOfEachHash)
+        .execute();
+      return new Map(rows.map((row) => [row.hash, unpackWindows(row.vectors, row.windows)]));
+    },
+    putVectors: (generation, vectors) =>
+      scope.atomically(async (transaction) => {
+        const owners = await ownersOf(transaction, vectors);
+        const rows = vectors.flatMap(({ chunkId, windows }) => {
+          const owner = owners.get(chunkId);
+          if (owner === undefined) return [];
+          return [{ ...owner, generation, windows: windows.length, vectors: packWindows(windows) }];
+        });
+        refuseUnevenWindows(vectors);
+        await Promise.all(
+          rows.map((row) =>
+            transaction
+              .insert('chunk_vectors', [row])
+              .onConflict((conflict) =>
+                conflict
+                  .columns(['chunk_number', 'generation'])
+                  .doUpdateSet({ windows: row.windows, vectors: row.vectors }),
+              )
+              .execute(),
+          ),
+        );
+      }),
+  };
+}
+
+function withDocuments(scope: TenantScope) {
+  return scope
+    .select('chunks')
+    .innerJoin('documents', (join) =>
+      join.onRef('documents.tenant_id', '=', 'chunks.tenant_id').onRef('documents.id', '=', 'chunks.document_id'),
+    );
+}
+
+function withVectors(scope: TenantScope, generation: string) {
+  return scope
+    .select('chunks')
+    .innerJoin('chunk_vectors', (join) =>
+      join.onRef('chunk_vectors.chunk_number', '=', 'chunks.number').on('chunk_vectors.generation', '=', generation),
+    );
+}
+
+/** Row numbers and bots of the chunks that are (still) there. */
+async function ownersOf(scope: TenantScope, vectors: readonly ChunkVectors[]) {
+  const ids = vectors.map(({ chunkId }) => chunkId);
+  const rows = await scope
+    .select('chunks')
+    .select(['chunks.id', 'chunks.number', 'chunks.bot_id'])
+    .where((where) => scope.dialect.isOneOf(where.ref('chunks.id'), ids))
+    .execute();
+  return new Map(rows.map((row) => [row.id, { chunk_number: row.number, bot_id: row.bot_id }]));
+}
+
+function refuseUnevenWindows(vectors: readonly ChunkVectors[]): void {
+  for (const { windows } of vectors) {
+    if (windows.every((window) => window.length === windows[0]?.length)) continue;
+    throw new AppError('embedding_dimension_mismatch', 'The vectors of one chunk differ in their dimensions.');
+  }
+}
+
+function toChunk(row: Selectable<ChunksTable>): Chunk {
+  return {
+    id: row.id,
+    tenantId: row.tenant_id,
+    botId: row.bot_id,
+    sourceId: row.source_id,
+    documentId: row.document_id,
+    position: row.position,
+    start: row.start_offset,
+    end: row.end_offset,
+    text: row.text,
+    headingPath: readJson<string[]>(row.heading_path_json),
+    page: row.page,
+    tokens: row.tokens,
+    hash: row.hash,
+  };
+}

@@ -1,0 +1,75 @@
+import { type Kysely, sql } from 'kysely';
+import type { Clock } from '../kernel/index.ts';
+import { createApiKeyRepository } from './api-keys.ts';
+import { createBotRepository } from './bots.ts';
+import { createChunkRepository } from './chunks.ts';
+import { createConversationRepository } from './conversations.ts';
+import { createDocumentRepository } from './documents.ts';
+import { createIdempotencyRepository } from './idempotency.ts';
+import { createJobRepository, requireLease } from './jobs.ts';
+import { createMessageRepository } from './messages.ts';
+import { migrate } from './migrations.ts';
+import type { Store, TenantRepositories, TenantStore } from './ports.ts';
+import type { Schema } from './schema.ts';
+import { createSourceRepository } from './sources.ts';
+import type { SqlDialect } from './sql-dialect.ts';
+import { createSystemStore } from './system-store.ts';
+import { createTenantScope, type TenantScope } from './tenant-scope.ts';
+import { createTenantRepository } from './tenants.ts';
+import { createUsageRepository } from './usage.ts';
+
+export interface StoreOptions {
+  /** Opens its connections on first use; `stop` destroys it, so a stopped store cannot be started again. */
+  readonly database: Kysely<Schema>;
+  readonly dialect: SqlDialect;
+  readonly clock: Pick<Clock, 'now'>;
+}
+
+/** The store over a SQL database. */
+export function createStore({ database, dialect, clock }: StoreOptions): Store {
+  let startedAt = clock.now();
+
+  function repositoriesIn(scope: TenantScope): TenantRepositories {
+    return {
+      bots: createBotRepository(scope),
+      sources: createSourceRepository(scope, clock.now),
+      documents: createDocumentRepository(scope, clock.now),
+      chunks: createChunkRepository(scope),
+      jobs: createJobRepository(scope),
+      conversations: createConversationRepository(scope),
+      messages: createMessageRepository(scope),
+      apiKeys: createApiKeyRepository(scope),
+      usage: createUsageRepository(scope),
+      idempotency: createIdempotencyRepository(scope),
+    };
+  }
+
+  function forTenant(tenantId: string): TenantStore {
+    const scope = createTenantScope(database, dialect, tenantId);
+    return {
+      tenantId,
+      ...repositoriesIn(scope),
+      transaction: (work) => scope.atomically((transaction) => work(repositoriesIn(transaction))),
+      fencedTransaction: (lease, work) =>
+        scope.atomically(async (transaction) => {
+          await requireLease(transaction, lease);
+          return work(repositoriesIn(transaction));
+        }),
+    };
+  }
+
+  return {
+    forTenant,
+    tenants: createTenantRepository(database, dialect),
+    system: createSystemStore({ database, dialect, startedAt: () => startedAt }),
+    async ping(signal) {
+      signal?.throwIfAborted();
+      await sql`select 1`.execute(database);
+    },
+    async start() {
+      startedAt = clock.now();
+      await migrate(database, dialect, startedAt);
+    },
+    stop: () => database.destroy(),
+  };
+}

@@ -1,0 +1,157 @@
+import type { Selectable } from 'kysely';
+import { AppError } from '../kernel/index.ts';
+import type { Document, Failure, NewChunk } from './entities.ts';
+import { readJsonOrNull, writeJson, writeJsonOrNull } from './json-columns.ts';
+import { fetchTenantPage } from './paging.ts';
+import type { DocumentRepository } from './ports.ts';
+import type { DocumentsTable } from './schema.ts';
+import type { NewRow, TenantScope } from './tenant-scope.ts';
+
+/** Keeps a statement's parameters (13 a chunk) below every engine's limit. */
+const CHUNKS_PER_INSERT = 100;
+
+const COLUMNS_WITHOUT_TEXT = [
+  'documents.id',
+  'documents.number',
+  'documents.tenant_id',
+  'documents.bot_id',
+  'documents.source_id',
+  'documents.title',
+  'documents.url',
+  'documents.input_name',
+  'documents.state',
+  'documents.last_error_json',
+  'documents.content_hash',
+  'documents.tokens',
+  'documents.created_at',
+] as const;
+
+export function createDocumentRepository(scope: TenantScope, now: () => number): DocumentRepository {
+  const documents = () => scope.select('documents').selectAll('documents');
+  return {
+    add: (botId, sourceId, { document, chunks }) =>
+      scope.atomically(async (transaction) => {
+        if (await exists(transaction, document.id)) return;
+        try {
+          const row = toRow({ ...document, botId, sourceId, createdAt: now() });
+          await transaction.insert('documents', [row]).execute();
+        } catch (error) {
+          if (!scope.dialect.isMissingParent(error)) throw error;
+          throw new AppError('source_not_found', 'There is no such source.', { cause: error });
+        }
+        for (let first = 0; first < chunks.length; first += CHUNKS_PER_INSERT) {
+          const rows = chunks
+            .slice(first, first + CHUNKS_PER_INSERT)
+            .map((chunk) => toChunkRow(chunk, { botId, sourceId, documentId: document.id }));
+          await transaction.insert('chunks', rows).execute();
+        }
+        if (chunks.length > 0) await transaction.lexical.index(botId, [document.id]);
+      }),
+    async get(id) {
+      const row = await documents().where('id', '=', id).executeTakeFirst();
+      return row === undefined ? null : toDocument(row);
+    },
+    async getMany(ids) {
+      const rows = await documents()
+        .where((where) => scope.dialect.isOneOf(where.ref('documents.id'), ids))
+        .execute();
+      return rows.map(toDocument);
+    },
+    list: (sourceId, page) =>
+      fetchTenantPage(scope, scope.select('documents').select(COLUMNS_WITHOUT_TEXT).where('source_id', '=', sourceId), {
+        table: 'documents',
+        page,
+        toItem: toDocumentWithoutText,
+      }),
+    async idsOf(sourceId, states) {
+      const rows = await scope
+        .select('documents')
+        .select('documents.id')
+        .where('source_id', '=', sourceId)
+        .where('state', 'in', [...states])
+        .orderBy('documents.number')
+        .execute();
+      return rows.map(({ id }) => id);
+    },
+    async setState(ids, state) {
+      await scope
+        .update('documents')
+        .set({ state })
+        .where((where) => scope.dialect.isOneOf(where.ref('documents.id'), ids))
+        .execute();
+    },
+    async delete(ids) {
+      if (ids.length === 0) return;
+      await scope.atomically(async (transaction) => {
+        await transaction.lexical.unindex(ids);
+        await transaction
+          .delete('documents')
+          .where((where) => scope.dialect.isOneOf(where.ref('documents.id'), ids))
+          .execute();
+      });
+    },
+  };
+}
+
+async function exists(scope: TenantScope, id: string): Promise<boolean> {
+  const row = await scope.select('documents').select('documents.id').where('id', '=', id).executeTakeFirst();
+  return row !== undefined;
+}
+
+function toRow(document: Omit<Document, 'tenantId'>): NewRow<'documents'> {
+  return {
+    id: document.id,
+    bot_id: document.botId,
+    source_id: document.sourceId,
+    title: document.title,
+    url: document.url,
+    input_name: document.inputName,
+    state: document.state,
+    last_error_json: writeJsonOrNull(document.lastError),
+    content_hash: document.contentHash,
+    tokens: document.tokens,
+    created_at: document.createdAt,
+    text: document.text,
+  };
+}
+
+function toChunkRow(
+  chunk: NewChunk,
+  owner: { readonly botId: string; readonly sourceId: string; readonly documentId: string },
+): NewRow<'chunks'> {
+  return {
+    id: chunk.id,
+    bot_id: owner.botId,
+    source_id: owner.sourceId,
+    document_id: owner.documentId,
+    position: chunk.position,
+    start_offset: chunk.start,
+    end_offset: chunk.end,
+    heading_path_json: writeJson(chunk.headingPath),
+    page: chunk.page,
+    tokens: chunk.tokens,
+    hash: chunk.hash,
+    text: chunk.text,
+  };
+}
+
+function toDocument(row: Selectable<DocumentsTable>): Document {
+  return { ...toDocumentWithoutText(row), text: row.text };
+}
+
+function toDocumentWithoutText(row: Omit<Selectable<DocumentsTable>, 'text'>): Omit<Document, 'text'> {
+  return {
+    id: row.id,
+    tenantId: row.tenant_id,
+    botId: row.bot_id,
+    sourceId: row.source_id,
+    title: row.title,
+    url: row.url,
+    inputName: row.input_name,
+    state: row.state as Document['state'],
+    lastError: readJsonOrNull<Failure>(row.last_error_json),
+    contentHash: row.content_hash,
+    tokens: row.tokens,
+    createdAt: row.created_at,
+  };
+}

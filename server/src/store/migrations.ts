@@ -1,0 +1,56 @@
+import { type Kysely, sql } from 'kysely';
+import { AppError } from '../kernel/index.ts';
+import { createFirstSchema } from './migration-001-first-schema.ts';
+import type { Schema } from './schema.ts';
+import type { SqlDialect } from './sql-dialect.ts';
+
+interface Migration {
+  readonly number: number;
+  readonly name: string;
+  readonly up: (database: Kysely<Schema>, dialect: SqlDialect) => Promise<void>;
+}
+
+/** In order. A migration that was released never changes. */
+const MIGRATIONS: readonly Migration[] = [{ number: 1, name: 'first-schema', up: createFirstSchema }];
+
+interface WithMigrations extends Schema {
+  schema_migrations: { number: number; name: string; applied_at: number };
+}
+
+/**
+ * Brings the database to this version's schema, in one transaction: all steps or none. Rejects with
+ * `configuration_invalid` when a newer version has written the database.
+ */
+export async function migrate(database: Kysely<Schema>, dialect: SqlDialect, now: number): Promise<void> {
+  await database.transaction().execute(async (transaction) => {
+    const tracked = transaction.withTables<Pick<WithMigrations, 'schema_migrations'>>();
+    await tracked.schema
+      .createTable('schema_migrations')
+      .ifNotExists()
+      .addColumn('number', 'integer', (column) => column.primaryKey())
+      .addColumn('name', 'text', (column) => column.notNull())
+      .addColumn('applied_at', 'bigint', (column) => column.notNull())
+      .execute();
+    const { applied } = await tracked
+      .selectFrom('schema_migrations')
+      .select(sql<number>`coalesce(max(number), 0)`.as('applied'))
+      .executeTakeFirstOrThrow();
+    refuseNewer(Number(applied));
+    for (const migration of MIGRATIONS.filter(({ number }) => number > applied)) {
+      await migration.up(transaction, dialect);
+      await tracked
+        .insertInto('schema_migrations')
+        .values({ number: migration.number, name: migration.name, applied_at: now })
+        .execute();
+    }
+  });
+}
+
+function refuseNewer(applied: number): void {
+  const known = MIGRATIONS.at(-1)?.number ?? 0;
+  if (applied <= known) return;
+  throw new AppError(
+    'configuration_invalid',
+    `The database was written by a newer version (schema ${applied}; this version knows ${known}). Run the newer version, or restore an older backup.`,
+  );
+}

@@ -1,0 +1,231 @@
+import type { Generated } from 'kysely';
+
+/**
+ * The tables as Kysely sees them. Every listable table has `number`, which grows with each insert and gives lists their
+ * order; `id` is what the outside knows. Times are milliseconds since 1970; columns named `*_json` hold JSON text.
+ */
+export interface Schema {
+  tenants: TenantsTable;
+  bots: BotsTable;
+  sources: SourcesTable;
+  documents: DocumentsTable;
+  chunks: ChunksTable;
+  chunk_vectors: ChunkVectorsTable;
+  jobs: JobsTable;
+  conversations: ConversationsTable;
+  messages: MessagesTable;
+  api_keys: ApiKeysTable;
+  usage: UsageTable;
+  idempotency: IdempotencyTable;
+  settings: SettingsTable;
+  word_vectors: WordVectorsTable;
+}
+
+/** The tables whose rows belong to a tenant; repositories reach them through a `TenantScope` only. */
+export type TenantTable = Exclude<keyof Schema, 'tenants' | 'settings' | 'word_vectors'>;
+
+interface TenantsTable {
+  number: Generated<number>;
+  id: string;
+  name: string;
+  created_at: number;
+  updated_at: number;
+}
+
+export interface BotsTable {
+  number: Generated<number>;
+  id: string;
+  tenant_id: string;
+  name: string;
+  slug: string;
+  instructions: string | null;
+  model: string | null;
+  temperature: number | null;
+  max_output_tokens: number | null;
+  refusal_message: string | null;
+  retrieval_json: string;
+  privacy_json: string;
+  metadata_json: string;
+  created_at: number;
+  updated_at: number;
+}
+
+export interface SourcesTable {
+  number: Generated<number>;
+  id: string;
+  tenant_id: string;
+  bot_id: string;
+  type: string;
+  title: string;
+  url: string | null;
+  status: string;
+  stage: string | null;
+  progress_done: number;
+  progress_total: number;
+  counts_json: string;
+  last_error_json: string | null;
+  job_id: string | null;
+  external_key: string | null;
+  metadata_json: string;
+  inputs_json: string;
+  content_hash: string;
+  created_at: number;
+  updated_at: number;
+}
+
+export interface DocumentsTable {
+  number: Generated<number>;
+  id: string;
+  tenant_id: string;
+  bot_id: string;
+  source_id: string;
+  title: string;
+  url: string | null;
+  input_name: string;
+  state: string;
+  last_error_json: string | null;
+  content_hash: string;
+  tokens: number;
+  created_at: number;
+  text: string;
+}
+
+export interface ChunksTable {
+  number: Generated<number>;
+  id: string;
+  tenant_id: string;
+  bot_id: string;
+  source_id: string;
+  document_id: string;
+  position: number;
+  start_offset: number;
+  end_offset: number;
+  heading_path_json: string;
+  page: number | null;
+  tokens: number;
+  hash: string;
+  text: string;
+}
+
+/** One row for the vectors of a chunk in one generation: its windows one after the other, as 32-bit floats. */
+interface ChunkVectorsTable {
+  chunk_number: number;
+  generation: string;
+  tenant_id: string;
+  bot_id: string;
+  windows: number;
+  vectors: Uint8Array;
+}
+
+export interface JobsTable {
+  number: Generated<number>;
+  id: string;
+  tenant_id: string;
+  bot_id: string | null;
+  source_id: string | null;
+  kind: string;
+  state: string;
+  stage: string;
+  priority: number;
+  progress_done: number;
+  progress_total: number;
+  attempts: number;
+  max_attempts: number;
+  lease_owner: string | null;
+  lease_expires_at: number | null;
+  fencing_token: number;
+  last_error_json: string | null;
+  cancel_requested: number;
+  /** 1: the handler has been told that the job failed or was cancelled. */
+  settled: Generated<number>;
+  run_at: number;
+  deadline_at: number;
+  payload_json: string;
+  created_at: number;
+  updated_at: number;
+  finished_at: number | null;
+}
+
+export interface ConversationsTable {
+  number: Generated<number>;
+  id: string;
+  tenant_id: string;
+  bot_id: string;
+  end_user: string | null;
+  title: string | null;
+  summary: string | null;
+  summarized_through: string | null;
+  metadata_json: string;
+  created_at: number;
+  updated_at: number;
+}
+
+export interface MessagesTable {
+  number: Generated<number>;
+  id: string;
+  tenant_id: string;
+  bot_id: string;
+  conversation_id: string;
+  role: string;
+  content: string;
+  status: string;
+  citations_json: string;
+  grounded: number | null;
+  served_by: string | null;
+  created_at: number;
+}
+
+export interface ApiKeysTable {
+  number: Generated<number>;
+  id: string;
+  tenant_id: string;
+  name: string;
+  secret_hash: string;
+  hint: string;
+  scopes_json: string;
+  bots_json: string | null;
+  origins_json: string | null;
+  limits_json: string;
+  expires_at: number | null;
+  revoked_at: number | null;
+  last_used_at: number | null;
+  created_at: number;
+}
+
+export interface UsageTable {
+  number: Generated<number>;
+  id: string;
+  tenant_id: string;
+  bot_id: string | null;
+  key_id: string | null;
+  end_user: string | null;
+  conversation_id: string | null;
+  kind: string;
+  model: string;
+  input_tokens: number;
+  output_tokens: number;
+  outcome: string;
+  duration_ms: number;
+  created_at: number;
+}
+
+export interface IdempotencyTable {
+  tenant_id: string;
+  key: string;
+  fingerprint: string;
+  state: string;
+  status: number | null;
+  body: string | null;
+  created_at: number;
+}
+
+interface SettingsTable {
+  name: string;
+  value: string;
+}
+
+interface WordVectorsTable {
+  model: string;
+  word: string;
+  vector: Uint8Array;
+}

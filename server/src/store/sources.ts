@@ -1,0 +1,189 @@
+import { type Selectable, sql, type Updateable } from 'kysely';
+import { AppError } from '../kernel/index.ts';
+import type { Failure, Source } from './entities.ts';
+import { UNFINISHED } from './job-rows.ts';
+import { changedColumns, ifGiven, readJson, readJsonOrNull, writeJson, writeJsonOrNull } from './json-columns.ts';
+import { metadataCondition } from './metadata-filter.ts';
+import { fetchTenantPage } from './paging.ts';
+import type { SourceRepository } from './ports.ts';
+import type { SourcesTable } from './schema.ts';
+import type { TenantScope } from './tenant-scope.ts';
+
+export function createSourceRepository(scope: TenantScope, now: () => number): SourceRepository {
+  const sources = () => scope.select('sources').selectAll('sources');
+  return {
+    async create(source) {
+      try {
+        await scope.insert('sources', [toRow(source)]).execute();
+      } catch (error) {
+        throw explain(scope, error);
+      }
+    },
+    async get(botId, id) {
+      const row = await sources().where('bot_id', '=', botId).where('id', '=', id).executeTakeFirst();
+      return row === undefined ? null : toSource(row);
+    },
+    async getByExternalKey(botId, externalKey) {
+      const row = await sources()
+        .where('bot_id', '=', botId)
+        .where('external_key', '=', externalKey)
+        .executeTakeFirst();
+      return row === undefined ? null : toSource(row);
+    },
+    list: (botId, page) =>
+      fetchTenantPage(scope, sources().where('bot_id', '=', botId), { table: 'sources', page, toItem: toSource }),
+    async update(id, changes) {
+      await scope.update('sources').set(toChangedColumns(changes)).where('id', '=', id).execute();
+    },
+    delete: (botId, id) => scope.atomically((transaction) => deleteSource(transaction, { botId, id, now: now() })),
+    async findIds(botId, filter) {
+      const rows = await scope
+        .select('sources')
+        .select('sources.id')
+        .where('bot_id', '=', botId)
+        .where(metadataCondition(filter, scope.dialect))
+        .orderBy('sources.number')
+        .execute();
+      return rows.map(({ id }) => id);
+    },
+    async findWithoutVectors(generation, limit) {
+      const rows = await sources()
+        .where((where) =>
+          where.exists(
+            where
+              .selectFrom('chunks')
+              .innerJoin('documents', (join) =>
+                join
+                  .onRef('documents.tenant_id', '=', 'chunks.tenant_id')
+                  .onRef('documents.id', '=', 'chunks.document_id'),
+              )
+              .leftJoin('chunk_vectors', (join) =>
+                join
+                  .onRef('chunk_vectors.chunk_number', '=', 'chunks.number')
+                  .on('chunk_vectors.generation', '=', generation),
+              )
+              .select(sql.lit(1).as('one'))
+              .whereRef('chunks.tenant_id', '=', 'sources.tenant_id')
+              .whereRef('chunks.source_id', '=', 'sources.id')
+              .where('documents.state', '=', 'searchable')
+              .where('chunk_vectors.chunk_number', 'is', null),
+          ),
+        )
+        .orderBy('sources.number')
+        .limit(limit)
+        .execute();
+      return rows.map(toSource);
+    },
+  };
+}
+
+async function deleteSource(
+  scope: TenantScope,
+  { botId, id, now }: { readonly botId: string; readonly id: string; readonly now: number },
+): Promise<readonly string[] | null> {
+  const source = await scope
+    .select('sources')
+    .select('sources.id')
+    .where('bot_id', '=', botId)
+    .where('id', '=', id)
+    .executeTakeFirst();
+  if (source === undefined) return null;
+  const documents = await scope.select('documents').select('documents.id').where('source_id', '=', id).execute();
+  const documentIds = documents.map((document) => document.id);
+  await scope.lexical.unindex(documentIds);
+  await scope
+    .update('jobs')
+    .set({
+      state: 'cancelled',
+      cancel_requested: 1,
+      lease_owner: null,
+      lease_expires_at: null,
+      updated_at: now,
+      finished_at: now,
+    })
+    .where('source_id', '=', id)
+    .where(UNFINISHED)
+    .execute();
+  await scope.delete('sources').where('id', '=', id).execute();
+  return documentIds;
+}
+
+function explain(scope: TenantScope, error: unknown): unknown {
+  if (scope.dialect.isMissingParent(error)) {
+    return new AppError('bot_not_found', 'There is no such bot.', { cause: error });
+  }
+  if (scope.dialect.violatedUniqueColumns(error)?.includes('sources.external_key')) {
+    return new AppError('source_busy', 'A source with this external key already exists. Replace it instead.', {
+      param: 'external_key',
+      retryable: true,
+      cause: error,
+    });
+  }
+  return error;
+}
+
+function toRow(source: Omit<Source, 'tenantId'>) {
+  return {
+    id: source.id,
+    bot_id: source.botId,
+    type: source.type,
+    title: source.title,
+    url: source.url,
+    status: source.status,
+    stage: source.stage,
+    progress_done: source.progress.done,
+    progress_total: source.progress.total,
+    counts_json: writeJson(source.counts),
+    last_error_json: writeJsonOrNull(source.lastError),
+    job_id: source.jobId,
+    external_key: source.externalKey,
+    metadata_json: writeJson(source.metadata),
+    inputs_json: writeJson(source.inputs),
+    content_hash: source.contentHash,
+    created_at: source.createdAt,
+    updated_at: source.updatedAt,
+  };
+}
+
+function toChangedColumns(changes: Parameters<SourceRepository['update']>[1]): Updateable<SourcesTable> {
+  return changedColumns<
+    Omit<SourcesTable, 'number' | 'id' | 'tenant_id' | 'bot_id' | 'url' | 'external_key' | 'created_at'>
+  >({
+    type: changes.type,
+    title: changes.title,
+    status: changes.status,
+    stage: changes.stage,
+    progress_done: changes.progress?.done,
+    progress_total: changes.progress?.total,
+    counts_json: ifGiven(changes.counts, writeJson),
+    last_error_json: ifGiven(changes.lastError, writeJsonOrNull),
+    job_id: changes.jobId,
+    metadata_json: ifGiven(changes.metadata, writeJson),
+    inputs_json: ifGiven(changes.inputs, writeJson),
+    content_hash: changes.contentHash,
+    updated_at: changes.updatedAt,
+  });
+}
+
+function toSource(row: Selectable<SourcesTable>): Source {
+  return {
+    id: row.id,
+    tenantId: row.tenant_id,
+    botId: row.bot_id,
+    type: row.type as Source['type'],
+    title: row.title,
+    url: row.url,
+    status: row.status as Source['status'],
+    stage: row.stage as Source['stage'],
+    progress: { done: row.progress_done, total: row.progress_total },
+    counts: readJson<Source['counts']>(row.counts_json),
+    lastError: readJsonOrNull<Failure>(row.last_error_json),
+    jobId: row.job_id,
+    externalKey: row.external_key,
+    metadata: readJson<Source['metadata']>(row.metadata_json),
+    inputs: readJson<Source['inputs']>(row.inputs_json),
+    contentHash: row.content_hash,
+    createdAt: row.created_at,
+    updatedAt: row.updated_at,
+  };
+}

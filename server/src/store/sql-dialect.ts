@@ -1,0 +1,48 @@
+import type { Expression, Kysely, RawBuilder, SqlBool } from 'kysely';
+import type { MetadataFilter } from './ports.ts';
+import type { Schema } from './schema.ts';
+
+/** A filter on one key of a source's metadata. */
+export type MetadataComparison = Exclude<MetadataFilter, { readonly type: 'and' | 'or' }>;
+
+/**
+ * What differs between the SQL engines that the repositories run on. Everything that takes a database must work inside
+ * the transaction it is given.
+ */
+export interface SqlDialect {
+  /** `select ... for update` exists and is needed, because writers run side by side. */
+  readonly rowLocks: boolean;
+  readonly columnTypes: {
+    /** A row number that the database hands out, as the primary key. */
+    readonly rowNumber: RawBuilder<unknown>;
+    readonly bytes: RawBuilder<unknown>;
+  };
+  /** `column in (...)` for a list of any length, bound as one parameter. */
+  isOneOf(column: Expression<unknown>, values: readonly (string | number)[]): Expression<SqlBool>;
+  /**
+   * Whether a member of a JSON object compares as asked. Numbers, strings and booleans compare within their own type
+   * alone; `ne` and `nin` are the opposite of `eq` and `in`, so they hold when the member is missing. Keys and values
+   * are bound, never spliced.
+   */
+  metadataMatches(json: Expression<unknown>, comparison: MetadataComparison): Expression<SqlBool>;
+  /** Creates what the lexical index keeps beside the tables. Runs in the first migration. */
+  createLexicalTables(database: Kysely<Schema>): Promise<void>;
+  /** Puts every chunk of the bot's documents into the bot's lexical index. Each document is indexed once in its life. */
+  indexDocuments(database: Kysely<Schema>, bot: BotKey, documentIds: readonly string[]): Promise<void>;
+  /** Takes the chunks of documents out of the lexical index; runs before the rows go. */
+  unindexDocuments(database: Kysely<Schema>, tenantId: string, documentIds: readonly string[]): Promise<void>;
+  /** Drops the lexical index of a bot, or of every bot of the tenant. */
+  dropLexicalIndexes(
+    database: Kysely<Schema>,
+    owner: { readonly tenantId: string; readonly botId?: string },
+  ): Promise<void>;
+  /** The columns (`table.column`) of the unique constraint that an error is about; null for other errors. */
+  violatedUniqueColumns(error: unknown): readonly string[] | null;
+  /** Whether an error says that a row's parent is not there. */
+  isMissingParent(error: unknown): boolean;
+}
+
+export interface BotKey {
+  readonly tenantId: string;
+  readonly botId: string;
+}

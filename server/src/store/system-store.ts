@@ -1,0 +1,123 @@
+import type { Kysely } from 'kysely';
+import { toApiKey } from './api-keys.ts';
+import type { ChunkVectors, SourceInput } from './entities.ts';
+import { createJobClaims } from './job-claims.ts';
+import { readJson } from './json-columns.ts';
+import type { SystemStore } from './ports.ts';
+import type { Schema } from './schema.ts';
+import type { SqlDialect } from './sql-dialect.ts';
+import { unpackWindows } from './vector-columns.ts';
+
+const VECTORS_PER_BATCH = 500;
+const SOURCES_PER_BATCH = 500;
+
+export interface SystemStoreOptions {
+  readonly database: Kysely<Schema>;
+  readonly dialect: SqlDialect;
+  /** When this process opened the store: what was `running` before that is abandoned. */
+  readonly startedAt: () => number;
+}
+
+export function createSystemStore({ database, dialect, startedAt }: SystemStoreOptions): SystemStore {
+  return {
+    async findApiKey(secretHash) {
+      const row = await database
+        .selectFrom('api_keys')
+        .selectAll()
+        .where('secret_hash', '=', secretHash)
+        .executeTakeFirst();
+      return row === undefined ? null : toApiKey(row);
+    },
+    async touchApiKeys(ids, now) {
+      if (ids.length === 0) return;
+      await database
+        .updateTable('api_keys')
+        .set({ last_used_at: now })
+        .where((where) => dialect.isOneOf(where.ref('api_keys.id'), ids))
+        .execute();
+    },
+    jobs: createJobClaims(database, dialect),
+    async getSetting(name) {
+      const row = await database.selectFrom('settings').select('value').where('name', '=', name).executeTakeFirst();
+      return row?.value ?? null;
+    },
+    async setSetting(name, value) {
+      await database
+        .insertInto('settings')
+        .values({ name, value })
+        .onConflict((conflict) => conflict.column('name').doUpdateSet({ value }))
+        .execute();
+    },
+    async blobHashesInUse() {
+      const hashes = new Set<string>();
+      for await (const rows of inputsOfSources(database)) {
+        for (const { blobHash } of rows) hashes.add(blobHash);
+      }
+      return hashes;
+    },
+    loadVectors: (botId, generation, signal) => loadVectors(database, { botId, generation, signal }),
+    async purgeIdempotency(olderThan) {
+      const { numDeletedRows } = await database
+        .deleteFrom('idempotency')
+        .where((where) =>
+          where.or([
+            where('created_at', '<', olderThan),
+            where.and([where('state', '=', 'running'), where('created_at', '<', startedAt())]),
+          ]),
+        )
+        .executeTakeFirst();
+      return Number(numDeletedRows);
+    },
+  };
+}
+
+async function* inputsOfSources(database: Kysely<Schema>): AsyncGenerator<readonly SourceInput[]> {
+  let last = 0;
+  for (;;) {
+    const rows = await database
+      .selectFrom('sources')
+      .select(['number', 'inputs_json'])
+      .where('number', '>', last)
+      .orderBy('number')
+      .limit(SOURCES_PER_BATCH)
+      .execute();
+    yield rows.flatMap((row) => readJson<SourceInput[]>(row.inputs_json));
+    if (rows.length < SOURCES_PER_BATCH) return;
+    last = rows.at(-1)?.number ?? last;
+  }
+}
+
+async function* loadVectors(
+  database: Kysely<Schema>,
+  { botId, generation, signal }: { botId: string; generation: string; signal: AbortSignal | undefined },
+): AsyncGenerator<readonly (ChunkVectors & { readonly documentId: string; readonly sourceId: string })[]> {
+  let last = 0;
+  for (;;) {
+    signal?.throwIfAborted();
+    const rows = await database
+      .selectFrom('chunk_vectors')
+      .innerJoin('chunks', 'chunks.number', 'chunk_vectors.chunk_number')
+      .innerJoin('documents', (join) =>
+        join.onRef('documents.tenant_id', '=', 'chunks.tenant_id').onRef('documents.id', '=', 'chunks.document_id'),
+      )
+      .select(['chunks.id', 'chunks.document_id', 'chunks.source_id', 'chunk_vectors.chunk_number'])
+      .select(['chunk_vectors.windows', 'chunk_vectors.vectors'])
+      .where('chunk_vectors.bot_id', '=', botId)
+      .where('chunk_vectors.generation', '=', generation)
+      .where('chunk_vectors.chunk_number', '>', last)
+      .where('documents.state', 'in', ['searchable', 'building'])
+      .orderBy('chunk_vectors.chunk_number')
+      .limit(VECTORS_PER_BATCH)
+      .execute();
+    if (rows.length > 0) {
+      yield rows.map((row) => ({
+        chunkId: row.id,
+        documentId: row.document_id,
+        sourceId: row.source_id,
+        windows: unpackWindows(row.vectors, row.windows),
+      }));
+    }
+    if (rows.length < VECTORS_PER_BATCH) return;
+    last = rows.at(-1)?.chunk_number ?? last;
+  }
+}

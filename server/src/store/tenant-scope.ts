@@ -1,0 +1,69 @@
+import {
+  type DeleteQueryBuilder,
+  type DeleteResult,
+  type Expression,
+  type Insertable,
+  type InsertQueryBuilder,
+  type InsertResult,
+  type Kysely,
+  type SelectQueryBuilder,
+  type SqlBool,
+  sql,
+  type UpdateQueryBuilder,
+  type UpdateResult,
+} from 'kysely';
+import type { Schema, TenantTable } from './schema.ts';
+import type { SqlDialect } from './sql-dialect.ts';
+
+/** A row without its tenant: the scope adds it. */
+export type NewRow<Table extends TenantTable> = Omit<Insertable<Schema[Table]>, 'tenant_id'>;
+
+/**
+ * The only way in which tenant repositories reach the database. Every statement that it begins is bound to one tenant:
+ * reads, changes and deletes carry the tenant in their condition, inserts in their rows.
+ */
+export interface TenantScope {
+  readonly tenantId: string;
+  readonly dialect: SqlDialect;
+  select<Table extends TenantTable>(table: Table): SelectQueryBuilder<Schema, Table, object>;
+  insert<Table extends TenantTable>(
+    table: Table,
+    rows: readonly NewRow<Table>[],
+  ): InsertQueryBuilder<Schema, Table, InsertResult>;
+  update<Table extends TenantTable>(table: Table): UpdateQueryBuilder<Schema, Table, Table, UpdateResult>;
+  delete<Table extends TenantTable>(table: Table): DeleteQueryBuilder<Schema, Table, DeleteResult>;
+  /** Runs the work in the transaction that is open, else in one of its own. */
+  atomically<Result>(work: (scope: TenantScope) => Promise<Result>): Promise<Result>;
+  readonly lexical: {
+    index(botId: string, documentIds: readonly string[]): Promise<void>;
+    unindex(documentIds: readonly string[]): Promise<void>;
+    drop(botId: string): Promise<void>;
+  };
+}
+
+export function createTenantScope(database: Kysely<Schema>, dialect: SqlDialect, tenantId: string): TenantScope {
+  return {
+    tenantId,
+    dialect,
+    select: (table) => database.selectFrom(table as TenantTable).where(ofTenant(table, tenantId)) as never,
+    insert: (table, rows) =>
+      database
+        .insertInto(table as TenantTable)
+        .values(rows.map((row) => ({ ...row, tenant_id: tenantId })) as never) as never,
+    update: (table) => database.updateTable(table as TenantTable).where(ofTenant(table, tenantId)) as never,
+    delete: (table) => database.deleteFrom(table as TenantTable).where(ofTenant(table, tenantId)) as never,
+    atomically: (work) => {
+      if (database.isTransaction) return work(createTenantScope(database, dialect, tenantId));
+      return database.transaction().execute((transaction) => work(createTenantScope(transaction, dialect, tenantId)));
+    },
+    lexical: {
+      index: (botId, documentIds) => dialect.indexDocuments(database, { tenantId, botId }, documentIds),
+      unindex: (documentIds) => dialect.unindexDocuments(database, tenantId, documentIds),
+      drop: (botId) => dialect.dropLexicalIndexes(database, { tenantId, botId }),
+    },
+  };
+}
+
+function ofTenant(table: TenantTable, tenantId: string): Expression<SqlBool> {
+  return sql<SqlBool>`${sql.ref(`${table}.tenant_id`)} = ${tenantId}`;
+}

@@ -1,0 +1,152 @@
+import { createHash } from 'node:crypto';
+import type { TokenCounter } from '../llm/index.ts';
+import { scanBlocks } from './block-scanner.ts';
+import type { LoadedText } from './loaded-text.ts';
+import type { ParsedChunk } from './ports.ts';
+import { createRangeSplitter, trim, type Unit } from './range-splitter.ts';
+import { type Section, treeOfSections } from './sections.ts';
+
+export interface ChunkerOptions {
+  readonly tokens: TokenCounter;
+  /** The size that chunks aim at. */
+  readonly targetTokens: number;
+  /** No chunk is larger. */
+  readonly maxTokens: number;
+}
+
+/** Chunks of a text with a title. The same text and title always give the same chunks. */
+export type Chunker = (content: LoadedText & { readonly title: string }) => readonly ParsedChunk[];
+
+/** A chunk in the making. */
+interface Piece {
+  readonly start: number;
+  readonly end: number;
+  readonly tokens: number;
+  readonly headingPath: readonly string[];
+}
+
+/** Between two units stands an empty line, which costs a token. */
+const GAP_TOKENS = 1;
+/** A section below this share of the target is small enough to share a chunk with its neighbours. */
+const TINY_SHARE = 1 / 3;
+/** An introduction that ends with a colon stays with what it introduces. */
+const LONGEST_INTRODUCTION = 60;
+
+/**
+ * A structure- and sentence-aware chunker. Sections under different headings are kept apart unless they are tiny and
+ * stand under the same parent; within a section, blocks stay whole while they fit, and lists are cut by items, tables
+ * by rows and prose by sentences. Chunks do not overlap and leave out nothing but white space.
+ */
+export function createChunker(options: ChunkerOptions): Chunker {
+  return ({ text, layout, title, sections }) => {
+    const split = createRangeSplitter(text, options);
+    const unitsOf = (section: Pick<Section, 'blocks'>): readonly Unit[] =>
+      joinIntroductions(text, section.blocks.flatMap(split), options);
+    const pieces =
+      sections === undefined
+        ? mergeTiny(treeOfSections(scanBlocks(text, { start: 0, end: text.length }, layout), title), unitsOf, options)
+        : sections.flatMap(({ headingPath, ...range }) =>
+            pack(unitsOf({ blocks: scanBlocks(text, range, layout) }), headingPath, options),
+          );
+    return pieces
+      .flatMap((piece) => fit(text, piece, options))
+      .map((piece, position) => toChunk(text, title, { ...piece, position }));
+  };
+}
+
+/** The pieces of a section and of those below it; neighbours of one piece each are joined when one of them is tiny. */
+function mergeTiny(
+  section: Section,
+  unitsOf: (section: Section) => readonly Unit[],
+  options: ChunkerOptions,
+): readonly Piece[] {
+  const { headingPath } = section;
+  const parts = [
+    pack(unitsOf(section), headingPath, options),
+    ...section.children.map((child) => mergeTiny(child, unitsOf, options)),
+  ];
+  const done: Piece[] = [];
+  let open: Piece | null = null;
+  for (const pieces of parts) {
+    const only: Piece | undefined = pieces.length === 1 ? pieces[0] : undefined;
+    if (open !== null && only !== undefined && mayShare(open, only, options)) {
+      open = { start: open.start, end: only.end, tokens: open.tokens + GAP_TOKENS + only.tokens, headingPath };
+      continue;
+    }
+    if (pieces.length === 0) continue;
+    if (open !== null) done.push(open);
+    open = only ?? null;
+    if (only === undefined) done.push(...pieces);
+  }
+  if (open !== null) done.push(open);
+  return done;
+}
+
+function mayShare(one: Piece, other: Piece, { targetTokens }: ChunkerOptions): boolean {
+  if (one.tokens + GAP_TOKENS + other.tokens > targetTokens) return false;
+  return Math.min(one.tokens, other.tokens) < targetTokens * TINY_SHARE;
+}
+
+/** Fills pieces with units, evenly, so that the last one is no mere remainder. */
+function pack(units: readonly Unit[], headingPath: readonly string[], options: ChunkerOptions): readonly Piece[] {
+  const total = units.reduce((sum, unit) => sum + unit.tokens + GAP_TOKENS, 0);
+  const goal = total <= options.maxTokens ? total : total / Math.ceil(total / options.targetTokens);
+  const pieces: Piece[] = [];
+  for (const unit of units) {
+    const last = pieces.at(-1);
+    const tokens = last === undefined ? unit.tokens : last.tokens + GAP_TOKENS + unit.tokens;
+    if (last !== undefined && tokens <= options.maxTokens && isNearer(goal, last.tokens, tokens)) {
+      pieces[pieces.length - 1] = { ...last, end: unit.end, tokens };
+    } else {
+      const path = unit.tableHeader === undefined ? headingPath : [...headingPath, unit.tableHeader];
+      pieces.push({ start: unit.start, end: unit.end, tokens: unit.tokens, headingPath: path });
+    }
+  }
+  return pieces;
+}
+
+/** Whether taking one more unit leaves the piece nearer to its goal than leaving it out. */
+function isNearer(goal: number, without: number, withIt: number): boolean {
+  return withIt <= goal || withIt - goal <= goal - without;
+}
+
+function joinIntroductions(text: string, units: readonly Unit[], { maxTokens }: ChunkerOptions): readonly Unit[] {
+  const joined: Unit[] = [];
+  for (const unit of units) {
+    const last = joined.at(-1);
+    const tokens = (last?.tokens ?? 0) + GAP_TOKENS + unit.tokens;
+    const introduces = last !== undefined && last.tokens <= LONGEST_INTRODUCTION && isIntroduction(text, last);
+    if (introduces && tokens <= maxTokens) joined[joined.length - 1] = { ...last, end: unit.end, tokens };
+    else joined.push(unit);
+  }
+  return joined;
+}
+
+/** A heading, or a sentence that ends with a colon. */
+function isIntroduction(text: string, { start, end }: Unit): boolean {
+  return text[end - 1] === ':' || (text[start] === '#' && /^#{1,6}[ \t][^\n]*$/.test(text.slice(start, end)));
+}
+
+/** Counts a piece as it stands; sums of parts can be a few tokens off. In the rare case that it is too long it is cut. */
+function fit(text: string, piece: Piece, options: ChunkerOptions): readonly Piece[] {
+  const tokens = options.tokens.count(text.slice(piece.start, piece.end));
+  if (tokens <= options.maxTokens) return [{ ...piece, tokens }];
+  const units = createRangeSplitter(text, options)({ kind: 'paragraph', start: piece.start, end: piece.end });
+  return units.map((unit) => ({ ...trim(text, unit), tokens: unit.tokens, headingPath: piece.headingPath }));
+}
+
+function toChunk(
+  text: string,
+  title: string,
+  { position, ...piece }: Piece & { readonly position: number },
+): ParsedChunk {
+  const chunkText = text.slice(piece.start, piece.end);
+  return { ...piece, position, text: chunkText, page: null, hash: hashOfChunk(title, piece.headingPath, chunkText) };
+}
+
+/** SHA-256 of what is embedded of a chunk, hex. */
+function hashOfChunk(title: string, headingPath: readonly string[], text: string): string {
+  return createHash('sha256')
+    .update(JSON.stringify([title, headingPath, text]))
+    .digest('hex');
+}

@@ -1,0 +1,82 @@
+import { AppError } from '../kernel/index.ts';
+import { createWorkerPool, type WorkerPool, workerModule } from '../resilience/index.ts';
+import type { DocumentParser, ParsedDocument, ParserInput } from './ports.ts';
+
+/** What a parse may use. */
+export interface ParseLimits {
+  /** Longest text of one input, in UTF-16 units. */
+  readonly maxCharacters: number;
+  /** The size that chunks aim at, in tokens. */
+  readonly targetTokens: number;
+  /** No chunk is larger, in tokens. */
+  readonly maxTokens: number;
+}
+
+export interface DocumentParserOptions extends Partial<ParseLimits> {
+  /** Worker threads at most; each holds about 100 MB while it works. */
+  readonly size?: number;
+  readonly timeoutMs?: number;
+  readonly heapMb?: number;
+  /** Idle workers end after this long and give their memory back. */
+  readonly idleTimeoutMs?: number;
+}
+
+const DEFAULTS = {
+  maxCharacters: 25_000_000,
+  targetTokens: 400,
+  maxTokens: 512,
+  size: 1,
+  timeoutMs: 30_000,
+  heapMb: 512,
+  idleTimeoutMs: 10_000,
+} as const;
+
+/**
+ * Parses in worker threads, off the event loop: a document that hangs ends as `parse_timeout`, one that eats its heap
+ * as `parse_out_of_memory`, and neither harms the process. Other refusals are those of `loadContent`.
+ */
+export function createDocumentParser(options: DocumentParserOptions = {}): DocumentParser {
+  const { size, timeoutMs, heapMb, idleTimeoutMs, ...limits } = { ...DEFAULTS, ...options };
+  const makePool = (): WorkerPool<ParserInput, readonly ParsedDocument[]> =>
+    createWorkerPool({
+      module: workerModule(import.meta.url, './parse-worker'),
+      size,
+      workerData: limits satisfies ParseLimits,
+      resourceLimits: { maxOldGenerationSizeMb: heapMb },
+      callTimeoutMs: timeoutMs,
+      idleTimeoutMs,
+      onCrash: (cause) => new AppError('parse_out_of_memory', 'Parsing needs more memory than it may use.', { cause }),
+    });
+  let pool: WorkerPool<ParserInput, readonly ParsedDocument[]> | null = null;
+  return {
+    async parse(input, signal) {
+      pool ??= makePool();
+      try {
+        return await pool.call(input, signal);
+      } catch (error) {
+        throw signal?.aborted ? error : nameInput(error, input.name, timeoutMs);
+      }
+    },
+    async start() {
+      pool ??= makePool();
+    },
+    async stop() {
+      await pool?.stop();
+      pool = null;
+    },
+  };
+}
+
+function nameInput(error: unknown, name: string, timeoutMs: number): unknown {
+  if (!(error instanceof AppError)) return error;
+  const advice = 'Split it into smaller files.';
+  if (error.code === 'timeout') {
+    return new AppError('parse_timeout', `"${name}" could not be read within ${timeoutMs / 1_000} s. ${advice}`, {
+      cause: error,
+    });
+  }
+  if (error.code === 'parse_out_of_memory') {
+    return new AppError(error.code, `"${name}" needs more memory to read than it may use. ${advice}`, { cause: error });
+  }
+  return error;
+}

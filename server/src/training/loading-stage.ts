@@ -1,0 +1,193 @@
+import { AppError, type Clock, type ErrorCode, type Logger } from '../kernel/index.ts';
+import type { StageContext, StageResult } from '../jobs/index.ts';
+import type { BlobStore, NewDocument, Source, SourceInput, Store } from '../store/index.ts';
+import type { VectorStore } from '../vector-store/index.ts';
+import { NOTE_MEDIA_TYPE, QA_MEDIA_TYPE } from './file-type.ts';
+import type { DocumentParser, ParsedDocument } from './ports.ts';
+import { STAGE_PRIORITIES } from './training-job.ts';
+import { changeSource, ownSource, type TrainingWork, workOf } from './training-work.ts';
+
+export interface LoadingOptions {
+  readonly store: Pick<Store, 'forTenant'>;
+  readonly blobs: Pick<BlobStore, 'pathOf'>;
+  readonly parser: Pick<DocumentParser, 'parse'>;
+  readonly vectors: Pick<VectorStore, 'deleteDocuments'>;
+  readonly generation: string;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** Faults of an input itself: it is refused, the other inputs go on. Anything else stops the stage. */
+const FAULTS_OF_CONTENT: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'unsupported_file_type',
+  'empty_content',
+  'binary_content',
+  'invalid_encoding',
+  'content_too_large',
+  'parse_failed',
+  'parse_timeout',
+  'parse_out_of_memory',
+]);
+
+/** Documents and chunks that are written in one transaction: large enough to be quick, small enough to let others in. */
+const BATCH_DOCUMENTS = 16;
+const BATCH_CHUNKS = 128;
+const EMBEDDING: StageResult = { type: 'next-stage', stage: 'embedding', priority: STAGE_PRIORITIES.embedding };
+
+/**
+ * Parses every input and stores its documents and chunks unseen. At the end the documents of a new source become
+ * searchable by words; those of a replacement stay unseen until they are embedded. Inputs that cannot be used are kept as
+ * refused documents; a source without any usable input fails with the first fault. Run again, it goes on with
+ * the inputs that are not stored yet.
+ */
+export function createLoadingStage(options: LoadingOptions): (context: StageContext) => Promise<StageResult> {
+  return async (context) => {
+    const work = workOf(context.job, options.store, options.generation);
+    const prepared = await prepare(work, context, options);
+    if (prepared === 'loaded') return EMBEDDING;
+    const refusals = await loadInputs(work, context, { ...options, ...prepared });
+    await finish(work, context, { ...options, refusals });
+    return EMBEDDING;
+  };
+}
+
+interface Prepared {
+  readonly source: Source;
+  /** Documents that an earlier run of this stage has stored. */
+  readonly stored: ReadonlySet<string>;
+}
+
+/** Clears away what other jobs left unfinished, and tells what of this one is there already. */
+async function prepare(
+  work: TrainingWork,
+  { lease, signal }: StageContext,
+  { vectors, clock }: LoadingOptions,
+): Promise<Prepared | 'loaded'> {
+  const result = await changeSource(work, lease, async (repositories, source) => {
+    const kept = await repositories.documents.idsOf(source.id, ['building', 'searchable']);
+    const own = kept.filter(work.ids.ownsDocument);
+    if (source.stage === 'embedding' && own.length > 0) return null;
+    const building = await repositories.documents.idsOf(source.id, ['building']);
+    const refused = await repositories.documents.idsOf(source.id, ['refused']);
+    const stale = building.filter((id) => !work.ids.ownsDocument(id));
+    await repositories.documents.delete([...stale, ...refused.filter(work.ids.ownsDocument)]);
+    const total = source.inputs.length;
+    await repositories.sources.update(source.id, {
+      status: 'processing',
+      stage: 'loading',
+      progress: { done: Math.min(own.length, total), total },
+      lastError: null,
+      updatedAt: clock.now(),
+    });
+    return { source, stored: new Set(own), stale };
+  });
+  if (result === null) return 'loaded';
+  if (result.stale.length > 0) await vectors.deleteDocuments(work.namespace, result.stale, signal);
+  return result;
+}
+
+/** Returns the faults of the inputs that cannot be used. */
+async function loadInputs(
+  work: TrainingWork,
+  context: StageContext,
+  options: LoadingOptions & Prepared,
+): Promise<readonly AppError[]> {
+  const { source, stored, clock } = options;
+  const total = source.inputs.length;
+  const refusals: AppError[] = [];
+  let batch: NewDocument[] = [];
+  const flush = async (done: number): Promise<void> => {
+    const documents = batch;
+    batch = [];
+    await changeSource(work, context.lease, async (repositories) => {
+      for (const document of documents) await repositories.documents.add(work.botId, source.id, document);
+      await repositories.sources.update(source.id, { progress: { done, total }, updatedAt: clock.now() });
+    });
+    context.progress(done, total);
+  };
+  for (const [position, input] of source.inputs.entries()) {
+    if (stored.has(work.ids.document(position, 0))) continue;
+    const parsed = await parseInput(input, source, { ...options, context });
+    if (parsed instanceof AppError) refusals.push(parsed);
+    batch.push(...documentsOf(work, { position, input, parsed }));
+    if (isFull(batch)) await flush(position + 1);
+  }
+  await flush(total);
+  return refusals;
+}
+
+function isFull(batch: readonly NewDocument[]): boolean {
+  return batch.length >= BATCH_DOCUMENTS || batch.reduce((sum, { chunks }) => sum + chunks.length, 0) >= BATCH_CHUNKS;
+}
+
+async function parseInput(
+  input: SourceInput,
+  source: Source,
+  options: LoadingOptions & { readonly context: StageContext },
+): Promise<readonly ParsedDocument[] | AppError> {
+  const { blobs, parser, logger, context } = options;
+  const path = blobs.pathOf(input.blobHash);
+  const fallbackTitle = titleOf(input, source);
+  try {
+    return await parser.parse({ path, name: input.name, mediaType: input.mediaType, fallbackTitle }, context.signal);
+  } catch (error) {
+    if (!(error instanceof AppError) || context.signal.aborted || !FAULTS_OF_CONTENT.has(error.code)) throw error;
+    logger.info({ source: source.id, job: context.job.id, code: error.code }, 'An input cannot be trained on');
+    return error;
+  }
+}
+
+/** What was written through the API bears the source's title; a file is called by its name until it says better. */
+function titleOf({ name, mediaType }: SourceInput, source: Source): string {
+  if (mediaType === NOTE_MEDIA_TYPE || mediaType === QA_MEDIA_TYPE) return source.title;
+  const file = name.split('/').at(-1) ?? name;
+  return file.replace(/(?<=.)\.[a-z\d]{1,8}$/i, '').replace(/[-_]+/g, ' ').trim() || file;
+}
+
+function documentsOf(
+  { ids }: TrainingWork,
+  loaded: { readonly position: number; readonly input: SourceInput; readonly parsed: readonly ParsedDocument[] | AppError },
+): readonly NewDocument[] {
+  const { position, input, parsed } = loaded;
+  if (parsed instanceof AppError) {
+    const lastError = { code: parsed.code, message: parsed.message };
+    const id = ids.document(position, 0);
+    const refused = { title: input.name, url: null, inputName: input.name, contentHash: input.blobHash, text: '', tokens: 0 };
+    return [{ document: { ...refused, id, state: 'refused', lastError }, chunks: [] }];
+  }
+  return parsed.map(({ chunks, ...document }, part) => {
+    const id = ids.document(position, part);
+    return {
+      document: { ...document, id, inputName: input.name, state: 'building', lastError: null },
+      chunks: chunks.map((chunk) => ({ ...chunk, id: ids.chunk(id, chunk.position) })),
+    };
+  });
+}
+
+/** Shows the documents of a source that had none; a replacement goes on unseen. */
+async function finish(
+  work: TrainingWork,
+  { lease }: StageContext,
+  { generation, clock, refusals }: LoadingOptions & { readonly refusals: readonly AppError[] },
+): Promise<void> {
+  await changeSource(work, lease, async (repositories, source) => {
+    const { documents, chunks } = repositories;
+    const searchable = await documents.idsOf(source.id, ['searchable']);
+    const own = (await documents.idsOf(source.id, ['building'])).filter(work.ids.ownsDocument);
+    if (own.length === 0) return;
+    const replaces = searchable.length > 0;
+    if (!replaces) {
+      const refused = await documents.idsOf(source.id, ['refused']);
+      await documents.delete(refused.filter((id) => !work.ids.ownsDocument(id)));
+      await documents.setState(own, 'searchable');
+    }
+    const { chunks: total, embedded } = await chunks.countOf(source.id, generation);
+    const counts = { documents: own.length, chunks: total, tokens: await tokensOf(work, repositories), reused: 0 };
+    await repositories.sources.update(source.id, {
+      stage: 'embedding',
+      progress: { done: embedded, total },
+      counts: replaces ? { ...source.counts, reused: 0 } : counts,
+      updatedAt: clock.now(),
+    });
+  });
+}

@@ -1,0 +1,183 @@
+import type { Clock, IdMaker, JsonObject } from '../kernel/index.ts';
+import { AppError } from '../kernel/index.ts';
+import type { BlobStore, Bot, Source, Store, TenantRepositories, TenantStore } from '../store/index.ts';
+import type { VectorStore } from '../vector-store/index.ts';
+import type { SourceContent, Trainer, Upsert } from './ports.ts';
+import { type StoredContent, storeContent } from './source-inputs.ts';
+import { newTrainingJob } from './training-job.ts';
+
+export interface TrainerLimits {
+  /** Largest input, in bytes. */
+  readonly maxInputBytes: number;
+  /** A job that has not ended by then fails. */
+  readonly jobDeadlineMs: number;
+  readonly maxAttempts: number;
+}
+
+export interface TrainerOptions {
+  readonly store: Pick<Store, 'forTenant'>;
+  readonly blobs: Pick<BlobStore, 'put'>;
+  /** Wakes whoever runs jobs. The job is durable before; a lost announcement only delays it. */
+  readonly announce: (jobId: string) => Promise<void>;
+  readonly vectors: Pick<VectorStore, 'deleteDocuments' | 'deleteNamespace'>;
+  /** The embedder's vector space. */
+  readonly generation: string;
+  readonly clock: Clock;
+  readonly createId: IdMaker;
+  readonly limits?: Partial<TrainerLimits>;
+}
+
+const DEFAULT_LIMITS: TrainerLimits = {
+  maxInputBytes: 100 * 1024 * 1024,
+  jobDeadlineMs: 6 * 60 * 60 * 1_000,
+  maxAttempts: 5,
+};
+
+/** Takes content in: durable blobs first, then the source and its job in one transaction, then the announcement. */
+export function createTrainer(options: TrainerOptions): Trainer {
+  const { store, clock, createId, vectors, generation } = options;
+  const limits = { ...DEFAULT_LIMITS, ...options.limits };
+  const namespaceOf = (bot: Bot) => ({ tenantId: bot.tenantId, botId: bot.id, generation });
+  const jobFor = (source: Pick<Source, 'id' | 'botId'>) =>
+    newTrainingJob(source, 'train', {
+      createId,
+      now: clock.now(),
+      deadlineMs: limits.jobDeadlineMs,
+      maxAttempts: limits.maxAttempts,
+    });
+
+  const keep = (content: SourceContent): Promise<StoredContent> =>
+    storeContent(content, { blobs: options.blobs, maxBytes: limits.maxInputBytes });
+
+  async function createSource(
+    repositories: TenantRepositories,
+    bot: Bot,
+    details: { readonly content: StoredContent; readonly externalKey: string | null; readonly metadata: JsonObject },
+  ): Promise<Source> {
+    const now = clock.now();
+    const id = createId('src');
+    const job = jobFor({ id, botId: bot.id });
+    const source: Omit<Source, 'tenantId'> = {
+      id,
+      botId: bot.id,
+      ...details.content,
+      url: null,
+      status: 'queued',
+      stage: 'loading',
+      progress: { done: 0, total: details.content.inputs.length },
+      counts: { documents: 0, chunks: 0, tokens: 0, reused: 0 },
+      lastError: null,
+      jobId: job.id,
+      externalKey: details.externalKey,
+      metadata: details.metadata,
+      createdAt: now,
+      updatedAt: now,
+    };
+    await repositories.sources.create(source);
+    await repositories.jobs.create(job);
+    return { ...source, tenantId: bot.tenantId };
+  }
+
+  /** Queues the source again. A job that still works on it is cancelled; its late writes are refused by the fence. */
+  async function trainAgain(
+    repositories: TenantRepositories,
+    source: Source,
+    changes: Partial<StoredContent> & { readonly metadata?: JsonObject },
+  ): Promise<Source> {
+    const now = clock.now();
+    const job = jobFor(source);
+    if (source.jobId !== null) await repositories.jobs.requestCancel(source.jobId, now);
+    const update = {
+      ...changes,
+      status: 'queued',
+      stage: 'loading',
+      progress: { done: 0, total: (changes.inputs ?? source.inputs).length },
+      lastError: null,
+      jobId: job.id,
+      updatedAt: now,
+    } as const;
+    await repositories.sources.update(source.id, update);
+    await repositories.jobs.create(job);
+    return { ...source, ...update };
+  }
+
+  async function replace(
+    repositories: TenantRepositories,
+    source: Source,
+    next: { readonly content: StoredContent; readonly metadata: JsonObject },
+  ): Promise<Upsert> {
+    const { content, metadata } = next;
+    const sameText = source.contentHash === content.contentHash && source.title === content.title;
+    if (!sameText || source.status === 'failed') {
+      return { source: await trainAgain(repositories, source, { ...content, metadata }), change: 'replaced' };
+    }
+    if (sameJson(source.metadata, metadata)) return { source, change: 'unchanged' };
+    const update = { metadata, updatedAt: clock.now() };
+    await repositories.sources.update(source.id, update);
+    return { source: { ...source, ...update }, change: 'replaced' };
+  }
+
+  async function upsert(
+    bot: Bot,
+    externalKey: string,
+    next: { readonly content: SourceContent; readonly metadata?: JsonObject },
+  ): Promise<Upsert> {
+    const content = await keep(next.content);
+    const metadata = next.metadata ?? {};
+    const result = await store.forTenant(bot.tenantId).transaction(async (repositories): Promise<Upsert> => {
+      const existing = await repositories.sources.getByExternalKey(bot.id, externalKey);
+      if (existing !== null) return replace(repositories, existing, { content, metadata });
+      return { source: await createSource(repositories, bot, { content, externalKey, metadata }), change: 'created' };
+    });
+    await announceJobOf(result.source);
+    return result;
+  }
+
+  async function announceJobOf(source: Source): Promise<void> {
+    if (source.status === 'queued' && source.jobId !== null) await options.announce(source.jobId);
+  }
+
+  return {
+    async add(bot, content, { externalKey, metadata }) {
+      if (externalKey !== undefined) {
+        return (await upsert(bot, externalKey, { content, ...(metadata === undefined ? {} : { metadata }) })).source;
+      }
+      const stored = await keep(content);
+      const details = { content: stored, externalKey: null, metadata: metadata ?? {} };
+      const source = await store
+        .forTenant(bot.tenantId)
+        .transaction((repositories) => createSource(repositories, bot, details));
+      await announceJobOf(source);
+      return source;
+    },
+    put: upsert,
+    async sync(bot, { id }) {
+      const source = await store.forTenant(bot.tenantId).transaction(async (repositories) => {
+        const current = await repositories.sources.get(bot.id, id);
+        if (current === null) throw new AppError('source_not_found', 'There is no such source.');
+        return trainAgain(repositories, current, {});
+      });
+      await announceJobOf(source);
+      return source;
+    },
+    async remove(bot, sourceId) {
+      const documentIds = await tenant(store, bot).sources.delete(bot.id, sourceId);
+      if (documentIds === null) return false;
+      await vectors.deleteDocuments(namespaceOf(bot), documentIds);
+      return true;
+    },
+    async removeBot(bot) {
+      const removed = await tenant(store, bot).bots.delete(bot.id);
+      if (removed) await vectors.deleteNamespace(namespaceOf(bot));
+      return removed;
+    },
+  };
+}
+
+function tenant(store: Pick<Store, 'forTenant'>, bot: Bot): TenantStore {
+  return store.forTenant(bot.tenantId);
+}
+
+function sameJson(one: JsonObject, other: JsonObject): boolean {
+  return JSON.stringify(Object.entries(one).sort()) === JSON.stringify(Object.entries(other).sort());
+}
