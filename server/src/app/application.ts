@@ -10,8 +10,16 @@ import { createKeySecret, hashSecret } from '../security/index.ts';
 import { type Composition, composeApplication } from './compose.ts';
 import type { Config } from './config.ts';
 import { ensureDataFolder, loadSecret } from './data-folder.ts';
-import { DEMO_SLUG, ensureDefaultTenant, ensureDemoBot, ensureDemoKey, resolveAdminKey } from './first-start.ts';
+import {
+  DEMO_SLUG,
+  ensureDefaultTenant,
+  ensureDemoBot,
+  ensureDemoKey,
+  resolveAdminKey,
+  trainDemoBot,
+} from './first-start.ts';
 import { createLifecycle } from './lifecycle.ts';
+import { createEmbedder } from './models.ts';
 
 const DRAIN_MS = 10_000;
 
@@ -61,12 +69,18 @@ async function startLocked(config: Config, options: StartOptions, lock: DataFold
   const localKey = createKeySecret('live', randomBytes);
   const sqlite = openSqlite({ file: join(config.dataFolder, 'chatsphere.db'), clock, logger });
   const { store } = sqlite;
-  let state: ServingState = 'starting';
-  let demoKey: string | null = null;
+  const { embedder, parts: embedderParts } = createEmbedder({ config, clock, logger, meter }, sqlite.wordVectorCache);
+  const foundation = createLifecycle(
+    [{ name: 'store', start: () => store.start(), stop: () => store.stop() }, ...embedderParts],
+    logger,
+  );
+  await foundation.start();
   try {
-    await store.start();
     await ensureDefaultTenant(store, clock);
     const adminKey = await resolveAdminKey(store, { configured: config.adminKey, pepper, make: options.makeAdminKey });
+    const demoBot = await ensureDemoBot({ store, clock, createId, pepper });
+    const demoKey = demoBot === null ? null : await ensureDemoKey({ store, clock, createId, pepper }, demoBot);
+    let state: ServingState = 'starting';
     const composition = composeApplication({
       config,
       version: options.version,
@@ -75,29 +89,26 @@ async function startLocked(config: Config, options: StartOptions, lock: DataFold
       clock,
       createId,
       sqlite,
+      embedder,
       blobFolder: join(config.dataFolder, 'blobs'),
       pepper,
       adminKeyHashes: [hashSecret(pepper, localKey), ...(adminKey === null ? [] : [adminKey.hash])],
-      demo: () => (demoKey === null ? null : { botSlug: DEMO_SLUG, publicKey: demoKey }),
+      demo: demoKey === null ? null : { botSlug: DEMO_SLUG, publicKey: demoKey },
       servingState: () => state,
     });
     for (const warning of config.warnings) logger.warn({}, warning);
     const lifecycle = createLifecycle([...composition.parts, httpServer(composition, config, logger)], logger);
     await lifecycle.start();
-    const url = addressOf(composition, config);
-    const firstStart = { store, trainer: composition.trainer, clock, createId, pepper, logger };
-    const demoQueued = (async () => {
-      await ensureDemoBot(firstStart, options.documentation);
-      demoKey = await ensureDemoKey(firstStart);
-    })();
-    demoQueued.catch((error: unknown) => logger.error({ error }, 'the demo bot could not be made'));
-    await lock.describe({ url, key: localKey });
+    await lock.describe({ url: addressOf(composition, config), key: localKey });
     state = 'ready';
+    const demoQueued =
+      demoBot === null ? Promise.resolve() : trainDemoBot(demoBot, composition.trainer, options.documentation);
+    demoQueued.catch((error: unknown) => logger.error({ error }, 'the demo bot could not be trained'));
     return {
-      url,
+      url: addressOf(composition, config),
       dataFolder: config.dataFolder,
       chatModel: composition.chatModel,
-      embedder: composition.embedder,
+      embedder: embedder.profile.id,
       createdAdminKey: adminKey?.created ?? null,
       localKey,
       demoQueued,
@@ -105,12 +116,12 @@ async function startLocked(config: Config, options: StartOptions, lock: DataFold
         state = 'draining';
         await demoQueued.catch(() => {});
         await lifecycle.stop();
-        await store.stop();
+        await foundation.stop();
         await lock.release();
       },
     };
   } catch (error) {
-    await store.stop();
+    await foundation.stop();
     throw error;
   }
 }

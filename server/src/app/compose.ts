@@ -4,17 +4,23 @@ import { createEmbeddedVectorStore } from '../adapters/embedded-vectors/index.ts
 import { createFileBlobStore } from '../adapters/file-system/index.ts';
 import type { Sqlite } from '../adapters/sqlite/index.ts';
 import { createAnswerer, createSearcher } from '../chat/index.ts';
-import { createEmbeddingGenerator } from '../embeddings/index.ts';
+import { createEmbeddingGenerator, type Embedder } from '../embeddings/index.ts';
 import { createHttpApp, type DemoBot, type ServingState, type ZodApp } from '../http/index.ts';
 import { createJobEvents, createJobRunner, createMemoryTransport } from '../jobs/index.ts';
 import type { Clock, IdMaker, Lifecycle, Logger } from '../kernel/index.ts';
 import { createTokenCounter } from '../llm/index.ts';
 import type { PrometheusMeter } from '../monitoring/index.ts';
 import { createApiKeys, createRateLimiter } from '../security/index.ts';
-import { createDocumentParser, createTrainer, createTrainingHandler, type Trainer } from '../training/index.ts';
+import {
+  createDocumentParser,
+  createTrainer,
+  createTrainingHandler,
+  embedMissingVectors,
+  type Trainer,
+} from '../training/index.ts';
 import type { Config } from './config.ts';
 import { DEFAULT_TENANT_ID } from './first-start.ts';
-import { createEmbedder, createModelChooser } from './models.ts';
+import { createModelChooser } from './models.ts';
 
 const VECTOR_MEMORY_BYTES = 256 * 1024 ** 2;
 const JSON_BODY_BYTES = 10 * 1024 ** 2;
@@ -31,7 +37,9 @@ export interface CompositionOptions {
   readonly blobFolder: string;
   readonly pepper: string;
   readonly adminKeyHashes: readonly string[];
-  readonly demo: () => DemoBot | null;
+  /** Already started: some embedders learn their width from their provider. */
+  readonly embedder: Embedder;
+  readonly demo: DemoBot | null;
   readonly servingState: () => ServingState;
 }
 
@@ -39,18 +47,16 @@ export interface Composition {
   readonly http: ZodApp;
   readonly trainer: Trainer;
   readonly chatModel: string;
-  readonly embedder: string;
   /** Everything that lives beside the store and the HTTP server, in starting order. */
   readonly parts: readonly Lifecycle[];
 }
 
 /** The whole house in one place: what is made of what. Nothing runs yet. */
 export function composeApplication(options: CompositionOptions): Composition {
-  const { config, logger, meter, clock, createId } = options;
-  const { store, lexicalIndex, wordVectorCache } = options.sqlite;
+  const { config, embedder, logger, meter, clock, createId } = options;
+  const { store, lexicalIndex } = options.sqlite;
   const counter = createTokenCounter();
   const blobs = createFileBlobStore({ folder: options.blobFolder });
-  const { embedder, parts: embedderParts } = createEmbedder({ config, clock, logger, meter }, wordVectorCache);
   const embeddings = createEmbeddingGenerator({ embedder, clock, logger, meter, random: Math.random });
   const vectors = createEmbeddedVectorStore({
     loadNamespace: ({ botId, generation }, signal) => store.system.loadVectors(botId, generation, signal),
@@ -70,17 +76,7 @@ export function composeApplication(options: CompositionOptions): Composition {
     clock,
     createId,
   });
-  const trainingHandler = createTrainingHandler({
-    store,
-    blobs,
-    parser,
-    embeddings,
-    vectors,
-    clock,
-    createId,
-    logger,
-    meter,
-  });
+  const trainingHandler = createTrainingHandler({ store, blobs, parser, embeddings, vectors, clock, logger });
   const runner = createJobRunner({
     store,
     transport,
@@ -123,21 +119,26 @@ export function composeApplication(options: CompositionOptions): Composition {
     createId,
     servingState: options.servingState,
     limits: { maxUploadBytes: config.maxUploadBytes, bodyBytes: JSON_BODY_BYTES },
-    demo: options.demo,
+    ...(options.demo === null ? {} : { demo: options.demo }),
     version: options.version,
   });
   return {
     http,
     trainer,
     chatModel: `${config.chatModel.provider}/${config.chatModel.model}`,
-    embedder: embedder.profile.id,
     parts: [
-      ...embedderParts,
       { name: 'vector store', start: () => vectors.start(), stop: () => vectors.stop() },
       { name: 'parser', start: () => parser.start(), stop: () => parser.stop() },
       { name: 'answers', start: async () => {}, stop: () => answerer.drain() },
       { name: 'job transport', start: () => transport.start(), stop: () => transport.stop() },
       runner,
+      {
+        name: 'missing vectors',
+        start: async () => {
+          await embedMissingVectors({ store, announce, generation: embeddings.generation, clock, createId });
+        },
+        stop: async () => {},
+      },
     ],
   };
 }

@@ -2,7 +2,7 @@ import { hkdfSync, randomBytes } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { Readable } from 'node:stream';
-import type { Clock, IdMaker, Logger } from '../kernel/index.ts';
+import type { Clock, IdMaker } from '../kernel/index.ts';
 import { createKeySecret, hashSecret } from '../security/index.ts';
 import type { Bot, Store } from '../store/index.ts';
 import type { Trainer, UploadedFile } from '../training/index.ts';
@@ -16,11 +16,9 @@ const DEMO_MADE = 'demo_made';
 
 interface FirstStartParts {
   readonly store: Store;
-  readonly trainer: Trainer;
   readonly clock: Clock;
   readonly createId: IdMaker;
   readonly pepper: string;
-  readonly logger: Logger;
 }
 
 /**
@@ -48,21 +46,23 @@ export async function ensureDefaultTenant(store: Store, clock: Clock): Promise<v
   await store.tenants.create({ id: DEFAULT_TENANT_ID, name: 'default', createdAt: now, updatedAt: now });
 }
 
-/**
- * Makes the demo bot at the first start and keeps it trained on the documentation that came with this version; a demo
- * bot that was deleted stays deleted. Does no work when nothing changed.
- */
-export async function ensureDemoBot(parts: FirstStartParts, documentation: string): Promise<void> {
-  const tenant = parts.store.forTenant(DEFAULT_TENANT_ID);
-  const existing = await tenant.bots.get(DEMO_SLUG);
-  if (existing === null && (await parts.store.system.getSetting(DEMO_MADE)) !== null) return;
-  const bot = existing ?? (await makeDemoBot(parts));
+/** The demo bot, made at the first start; null once somebody deleted it. */
+export async function ensureDemoBot(parts: FirstStartParts): Promise<Bot | null> {
+  const { store, clock } = parts;
+  const existing = await store.forTenant(DEFAULT_TENANT_ID).bots.get(DEMO_SLUG);
+  if (existing !== null || (await store.system.getSetting(DEMO_MADE)) !== null) return existing;
+  const bot = await makeDemoBot(parts);
+  await store.system.setSetting(DEMO_MADE, new Date(clock.now()).toISOString());
+  return bot;
+}
+
+/** Trains the demo bot on the documentation that came with this version. Does no work when nothing changed. */
+export async function trainDemoBot(bot: Bot, trainer: Pick<Trainer, 'put'>, documentation: string): Promise<void> {
   for (const path of await documentationFiles(documentation)) {
     const content = await readFile(path, 'utf8');
     const name = basename(path);
-    await parts.trainer.put(bot, name, { content: { type: 'file', title: name, files: oneFile(name, content) } });
+    await trainer.put(bot, name, { content: { type: 'file', title: name, files: oneFile(name, content) } });
   }
-  await parts.store.system.setSetting(DEMO_MADE, new Date(parts.clock.now()).toISOString());
 }
 
 async function makeDemoBot({ store, clock, createId }: FirstStartParts): Promise<Bot> {
@@ -88,12 +88,12 @@ async function makeDemoBot({ store, clock, createId }: FirstStartParts): Promise
 
 /**
  * The public key of the page at `/`: it may chat with the demo bot and nothing else. It is derived from the server's
- * secret, so that it is the same after a restart and stored nowhere. Null when there is no demo bot.
+ * secret, so that it is the same after a restart and stored nowhere. Null when it was revoked.
  */
-export async function ensureDemoKey({ store, clock, createId, pepper }: FirstStartParts): Promise<string | null> {
-  const tenant = store.forTenant(DEFAULT_TENANT_ID);
-  const bot = await tenant.bots.get(DEMO_SLUG);
-  if (bot === null) return null;
+export async function ensureDemoKey(
+  { store, clock, createId, pepper }: FirstStartParts,
+  bot: Bot,
+): Promise<string | null> {
   const secret = createKeySecret(
     'pub',
     (size) => new Uint8Array(hkdfSync('sha256', pepper, bot.id, 'demo page key', size)),
@@ -101,7 +101,7 @@ export async function ensureDemoKey({ store, clock, createId, pepper }: FirstSta
   const secretHash = hashSecret(pepper, secret);
   const known = await store.system.findApiKey(secretHash);
   if (known !== null) return known.revokedAt === null ? secret : null;
-  await tenant.apiKeys.create({
+  await store.forTenant(bot.tenantId).apiKeys.create({
     id: createId('key'),
     name: 'demo page',
     secretHash,

@@ -12,7 +12,7 @@ import { addOpenApi } from './open-api.ts';
 import { createOtherMethods } from './other-methods.ts';
 import { decorateRequests, incomingRequestId } from './request-context.ts';
 import { observeRequest } from './request-metrics.ts';
-import { accessOf } from './route-access.ts';
+import { accessOf, isDocumentation } from './route-access.ts';
 import { addApiKeyRoutes } from './routes/api-key-routes.ts';
 import { addBotRoutes } from './routes/bot-routes.ts';
 import { addChatRoutes } from './routes/chat-routes.ts';
@@ -73,7 +73,7 @@ export function createHttpApp(parts: HttpParts): ZodApp {
   app.addHook('onRoute', (route) => {
     if (route.config?.otherMethod === true) return;
     for (const method of [route.method].flat()) requireKnown(method, route.url);
-    otherMethods.collect(route);
+    if (!isDocumentation(route.url)) otherMethods.collect(route);
   });
   app.register(async (all) => {
     await addOpenApi(all, parts.version);

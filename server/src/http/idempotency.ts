@@ -50,18 +50,17 @@ export function createIdempotency({ store, clock, logger, digestUpload }: Idempo
   const running = new Map<string, RunningAttempt>();
   const owned = new WeakMap<FastifyRequest, { readonly attempt: Attempt; readonly end: (outcome: Outcome) => void }>();
 
-  /** To be called before the handler. When it has sent the reply, the handler must not run. */
-  async function begin(request: FastifyRequest, reply: FastifyReply): Promise<void> {
+  /** To be called before the handler, which must not run when a reply is returned: it has been sent. */
+  async function begin(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined> {
     const attempt = attemptOf(request);
-    if (attempt === null) return;
+    if (attempt === null) return undefined;
     const giveUpAt = clock.now() + MAX_WAIT_MS;
     while (clock.now() < giveUpAt) {
       const outcome = await join(attempt, request, giveUpAt);
-      if (outcome === 'ours') return;
+      if (outcome === 'ours') return undefined;
       if (outcome.type === 'abandoned') continue;
       await requireSameUpload(outcome.answer, request);
-      replay(reply, outcome.answer);
-      return;
+      return replay(reply, outcome.answer);
     }
     throw stillRunning();
   }
@@ -185,8 +184,8 @@ function requireSameRequest(first: { readonly fingerprint: string }, attempt: At
   if (first.fingerprint !== attempt.fingerprint) throw reused();
 }
 
-function replay(reply: FastifyReply, answer: KeptAnswer): void {
-  reply
+function replay(reply: FastifyReply, answer: KeptAnswer): FastifyReply {
+  return reply
     .code(answer.status)
     .header('idempotency-replayed', 'true')
     .type('application/json; charset=utf-8')

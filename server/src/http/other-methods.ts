@@ -41,7 +41,7 @@ export function createOtherMethods() {
           method: 'OPTIONS',
           schema: { hide: true },
           config: { otherMethod: true },
-          handler: async (request, reply) => answerOptions(request, reply, allowed),
+          handler: (request, reply) => answerOptions(request, reply, allowed),
         });
       }
     },

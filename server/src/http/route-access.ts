@@ -77,6 +77,10 @@ export const ROUTE_ACCESS: Readonly<Record<string, RouteAccess>> = {
 /** Who may use the route, by method and pattern; null when the table does not know it. HEAD is as GET. */
 export function accessOf(method: string, pattern: string): RouteAccess | null {
   const reading = method === 'HEAD' ? 'GET' : method;
-  if (pattern === '/docs' || pattern.startsWith('/docs/')) return anyone;
-  return ROUTE_ACCESS[`${reading} ${pattern}`] ?? null;
+  return isDocumentation(pattern) ? anyone : (ROUTE_ACCESS[`${reading} ${pattern}`] ?? null);
+}
+
+/** Routes that the documentation plugin adds itself: the page and its files. */
+export function isDocumentation(pattern: string): boolean {
+  return pattern !== '/docs/errors' && (pattern === '/docs' || pattern.startsWith('/docs/'));
 }

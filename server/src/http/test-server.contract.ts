@@ -35,7 +35,7 @@ export interface TestServer {
   answer: Answerer['answer'];
   /** What happens to uploads and texts; replaced by tests that make training fail. */
   beforeTraining: () => Promise<void>;
-  /** A new key; without a tenant in `default`. */
+  /** A new key; without a tenant, in the default one. */
   key(scopes: readonly ApiKeyScope[], more?: Record<string, unknown>): Promise<string>;
   call(request: InjectOptions & { readonly key?: string | null; readonly json?: unknown }): Promise<Answered>;
   stop(): Promise<void>;
@@ -100,7 +100,7 @@ export async function startTestServer(
   const logger: Logger = { debug: log, info: log, warn: log, error: log };
   const { store } = openSqlite({ file: ':memory:', clock, logger });
   await store.start();
-  await store.tenants.create({ id: 'default', name: 'Default', createdAt: 1000, updatedAt: 1000 });
+  await store.tenants.create({ id: 'tnt_default', name: 'Default', createdAt: 1000, updatedAt: 1000 });
   const trained: TrainerCall[] = [];
   const asked: AnswerRequest[] = [];
   const searched: SearchRequest[] = [];
@@ -121,6 +121,7 @@ export async function startTestServer(
     apiKeys: createApiKeys({
       store,
       pepper: PEPPER,
+      defaultTenantId: 'tnt_default',
       adminKeyHashes: [hashSecret(PEPPER, ADMIN_KEY)],
       clock,
       createId,

@@ -113,7 +113,7 @@ async function* partsOf(request: FastifyRequest): AsyncGenerator<Multipart> {
     fileSize: Number.POSITIVE_INFINITY,
   };
   try {
-    yield* request.parts({ limits });
+    yield* request.parts({ limits, preservePath: true });
   } catch (error) {
     throw formError(error);
   }
@@ -196,13 +196,9 @@ function requireFileField(part: MultipartFile): void {
   throw new AppError('invalid_request', `${param}: Send files in fields that are named "file".`, { param });
 }
 
-/** A name to show and to tell the type by; it is never used as a path. */
+/** A name to show and to tell the type by, with its folders; it is never used as a path. */
 function safeName(name: string | undefined): string {
-  const shown =
-    (name ?? '')
-      .replace(/[\p{Cc}\p{Surrogate}]/gu, '')
-      .split(/[\\/]/)
-      .at(-1) ?? '';
+  const shown = (name ?? '').replace(/[\p{Cc}\p{Surrogate}]/gu, '');
   return shown === '' ? 'file' : shown.slice(-MAX_NAME_LENGTH);
 }
 

@@ -1,5 +1,4 @@
-export { createJobEvents, type JobEventsOptions } from './job-events.ts';
-export { createJobRunner, type JobRunnerOptions } from './job-runner.ts';
-export type { JobStore } from './job-store.ts';
+export { createJobEvents } from './job-events.ts';
+export { createJobRunner } from './job-runner.ts';
 export { createMemoryTransport } from './memory-transport.ts';
-export type { JobEvents, JobHandler, JobTransport, StageContext, StageResult } from './ports.ts';
+export type { JobEvents, JobHandler, StageContext, StageResult } from './ports.ts';

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { createFakeJobStore, type FakeJobStore } from '../adapters/fakes/index.ts';
+import { openSqlite } from '../adapters/sqlite/index.ts';
 import {
   AppError,
   createManualClock,
@@ -7,6 +8,7 @@ import {
   type Logger,
   silentLogger,
   silentMeter,
+  systemClock,
 } from '../kernel/index.ts';
 import type { Job } from '../store/index.ts';
 import { newJob } from './job-claims.contract.ts';
@@ -73,7 +75,7 @@ function setUp() {
 }
 
 afterEach(async () => {
-  await Promise.all(open.splice(0).map((runner) => runner.stop()));
+  for (const runner of open.splice(0)) await runner.stop();
 });
 
 describe('running a job', () => {
@@ -596,6 +598,53 @@ describe('stopping', () => {
     const { store, transport, events, clock } = setUp();
     const parts = { store, transport, events, clock, logger: silentLogger, meter: silentMeter };
     await createJobRunner({ ...parts, handlers: [], owner: 'runner' }).stop();
+  });
+});
+
+describe('on SQLite', () => {
+  it('shares jobs between two runners, each stage of each job once, and takes over what a dead process held', async () => {
+    const { store } = openSqlite({ file: ':memory:', clock: systemClock, logger: silentLogger });
+    await store.start();
+    open.push({ name: 'store', start: async () => {}, stop: () => store.stop() });
+    await store.tenants.create({ id: TENANT, name: TENANT, createdAt: 0, updatedAt: 0 });
+    const { jobs } = store.forTenant(TENANT);
+    const now = systemClock.now();
+    const ids = Array.from({ length: 12 }, (_, index) => `job_${index}`);
+    for (const id of ids) await jobs.create(newJob({ id, runAt: now, createdAt: now, deadlineAt: now + 60_000 }));
+    const claim = { owner: 'dead', kinds: ['train'], now, leaseMs: 600_000, maxPriority: null };
+    await store.system.jobs.claim(claim);
+
+    const runs: string[] = [];
+    const events = createJobEvents({ store, clock: systemClock, pollMs: 50 });
+    const stage =
+      (result: StageResult): Stage =>
+      async ({ job, lease, progress }) => {
+        progress(1, 1);
+        await store.forTenant(TENANT).fencedTransaction(lease, async () => void runs.push(`${job.id} ${job.stage}`));
+        return result;
+      };
+    const handler: JobHandler = {
+      kind: 'train',
+      firstStage: 'loading',
+      stages: {
+        loading: stage({ type: 'next-stage', stage: 'embedding', priority: 20 }),
+        embedding: stage(SUCCEEDED),
+      },
+      onFailed: async () => {},
+    };
+    const transport = createMemoryTransport();
+    await transport.start();
+    const parts = { store, transport, events, handlers: [handler], clock: systemClock, logger: silentLogger };
+    for (const owner of ['first', 'second']) {
+      const reclaimOwners = owner === 'first' ? 'all' : 'none';
+      const runner = createJobRunner({ ...parts, owner, meter: silentMeter, concurrency: 3, reclaimOwners });
+      open.unshift(runner);
+      await runner.start();
+    }
+    const forever = new AbortController().signal;
+    const ends = await Promise.all(ids.map(async (id) => (await collect(events.watch(TENANT, id, forever))).at(-1)));
+    expect(ends.every((job) => job?.state === 'succeeded' && job.attempts <= 2)).toBe(true);
+    expect(runs.sort()).toEqual(ids.flatMap((id) => [`${id} loading`, `${id} embedding`]).sort());
   });
 });
 

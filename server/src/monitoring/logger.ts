@@ -2,12 +2,9 @@ import { type DestinationStream, destination as openDestination, pino } from 'pi
 import type { LogFields, Logger } from '../kernel/index.ts';
 import { createSecretScrubber } from './secret-scrubber.ts';
 
-export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
-
-export type LogLevel = (typeof LOG_LEVELS)[number];
-
 export interface LoggerOptions {
-  readonly level: LogLevel;
+  /** The least urgent that is written. */
+  readonly level: keyof Logger | 'silent';
   /** Where lines go; stderr when absent, since stdout belongs to the data of the command line. */
   readonly destination?: DestinationStream;
   /** Secrets of the configuration (provider keys, admin key, pepper), taken out wherever they turn up. */
@@ -29,7 +26,7 @@ export function createLogger({ level, destination, secrets }: LoggerOptions): Lo
     destination ?? openDestination({ dest: STDERR, sync: false }),
   );
   const at =
-    (name: Exclude<LogLevel, 'silent'>) =>
+    (name: keyof Logger) =>
     (fields: LogFields, message: string): void => {
       if (lines.isLevelEnabled(name)) lines[name](scrubber.value(fields), scrubber.text(message));
     };

@@ -33,7 +33,7 @@ describe('meter', () => {
     meter.count('ai_token_usage_total', { model: 'gpt-4o-mini', type: 'input' });
     meter.observe('ai_response_time_seconds', { model: 'gpt-4o-mini', endpoint: 'chat' }, 0.3);
     meter.gauge('chatsphere_streams_open', {}, 4);
-    const { contentType, body } = await meter.render();
+    const { contentType, text: body } = await meter.render();
     expect(contentType).toMatch(/^text\/plain; version=0\.0\.4/);
     expect(body).toContain('ai_token_usage_total{model="gpt-4o-mini",type="input"} 13');
     expect(body).toContain('ai_response_time_seconds_bucket{le="0.5",model="gpt-4o-mini",endpoint="chat"} 1');
@@ -42,7 +42,7 @@ describe('meter', () => {
   });
 
   it('reports the process and the event loop too', async () => {
-    const { body } = await createMeter().render();
+    const { text: body } = await createMeter().render();
     expect(body).toContain('process_resident_memory_bytes ');
     expect(body).toContain('nodejs_eventloop_lag_p99_seconds ');
   });
@@ -50,7 +50,7 @@ describe('meter', () => {
   it('keeps two meters apart', async () => {
     const [first, second] = [createMeter(quiet), createMeter(quiet)];
     first.count('chatsphere_answers_total', { outcome: 'answered' });
-    expect((await second.render()).body).not.toContain('outcome="answered"');
+    expect((await second.render()).text).not.toContain('outcome="answered"');
   });
 
   const faults: [string, (meter: ReturnType<typeof createMeter>) => void][] = [
@@ -80,7 +80,7 @@ describe('meter', () => {
   it('counts a duration as zero when the clock was set back meanwhile', async () => {
     const meter = createMeter({ ...quiet, strict: true });
     meter.observe('chatsphere_search_duration_seconds', {}, -3_600);
-    expect((await meter.render()).body).toContain('chatsphere_search_duration_seconds_sum 0');
+    expect((await meter.render()).text).toContain('chatsphere_search_duration_seconds_sum 0');
   });
 
   it('bounds the values of a label', async () => {
@@ -89,7 +89,7 @@ describe('meter', () => {
       meter.count('chatsphere_model_retries_total', { model: `model-${model}${'x'.repeat(model)}` });
     }
     meter.count('chatsphere_model_retries_total', { model: 'model-0' });
-    const lines = (await meter.render()).body.split('\n').filter((line) => line.startsWith('chatsphere_model_retries'));
+    const lines = (await meter.render()).text.split('\n').filter((line) => line.startsWith('chatsphere_model_retries'));
     expect(lines).toHaveLength(4);
     expect(lines).toContain('chatsphere_model_retries_total{model="model-0"} 2');
     expect(lines).toContain('chatsphere_model_retries_total{model="other"} 997');

@@ -15,7 +15,7 @@ export interface MeterOptions {
 
 /** The house's meter, and its state in Prometheus' text format. */
 export interface PrometheusMeter extends Meter {
-  render(): Promise<{ readonly contentType: string; readonly body: string }>;
+  render(): Promise<{ readonly contentType: string; readonly text: string }>;
 }
 
 type Instrument =
@@ -77,7 +77,7 @@ export function createMeter(options: MeterOptions = {}): PrometheusMeter {
       const gauge = find('gauge', name, labels);
       if (gauge && isValid(name, value, Number.NEGATIVE_INFINITY)) gauge.metric.set(limitLabels(name, labels), value);
     },
-    render: async () => ({ contentType: registry.contentType, body: await registry.metrics() }),
+    render: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),
   };
 }
 

@@ -32,20 +32,19 @@ export function createDocumentRepository(scope: TenantScope, now: () => number):
     add: (botId, sourceId, { document, chunks }) =>
       scope.atomically(async (transaction) => {
         if (await exists(transaction, document.id)) return;
+        const documentRow = toRow({ ...document, botId, sourceId, createdAt: now() });
+        const chunkRows = chunks.map((chunk) => toChunkRow(chunk, { botId, sourceId, documentId: document.id }));
         try {
-          const row = toRow({ ...document, botId, sourceId, createdAt: now() });
-          await transaction.insert('documents', [row]).execute();
+          // Asked for at once and run in this order.
+          await Promise.all([
+            transaction.insert('documents', [documentRow]).execute(),
+            ...inBatches(chunkRows).map((rows) => transaction.insert('chunks', rows).execute()),
+            chunks.length === 0 ? null : transaction.lexical.index(botId, [document.id]),
+          ]);
         } catch (error) {
           if (!scope.dialect.isMissingParent(error)) throw error;
           throw new AppError('source_not_found', 'There is no such source.', { cause: error });
         }
-        for (let first = 0; first < chunks.length; first += CHUNKS_PER_INSERT) {
-          const rows = chunks
-            .slice(first, first + CHUNKS_PER_INSERT)
-            .map((chunk) => toChunkRow(chunk, { botId, sourceId, documentId: document.id }));
-          await transaction.insert('chunks', rows).execute();
-        }
-        if (chunks.length > 0) await transaction.lexical.index(botId, [document.id]);
       }),
     async get(id) {
       const row = await documents().where('id', '=', id).executeTakeFirst();
@@ -91,6 +90,13 @@ export function createDocumentRepository(scope: TenantScope, now: () => number):
       });
     },
   };
+}
+
+function inBatches(rows: readonly NewRow<'chunks'>[]): readonly (readonly NewRow<'chunks'>[])[] {
+  const batches = Math.ceil(rows.length / CHUNKS_PER_INSERT);
+  return Array.from({ length: batches }, (_, batch) =>
+    rows.slice(batch * CHUNKS_PER_INSERT, (batch + 1) * CHUNKS_PER_INSERT),
+  );
 }
 
 async function exists(scope: TenantScope, id: string): Promise<boolean> {

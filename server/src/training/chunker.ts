@@ -87,15 +87,18 @@ function mayShare(one: Piece, other: Piece, { targetTokens }: ChunkerOptions): b
   return Math.min(one.tokens, other.tokens) < targetTokens * TINY_SHARE;
 }
 
-/** Fills pieces with units, evenly, so that the last one is no mere remainder. */
+/** Fills pieces with units and cuts as near as can be to even parts, so that the last one is no mere remainder. */
 function pack(units: readonly Unit[], headingPath: readonly string[], options: ChunkerOptions): readonly Piece[] {
   const total = units.reduce((sum, unit) => sum + unit.tokens + GAP_TOKENS, 0);
   const goal = total <= options.maxTokens ? total : total / Math.ceil(total / options.targetTokens);
   const pieces: Piece[] = [];
+  let filled = 0;
   for (const unit of units) {
     const last = pieces.at(-1);
     const tokens = last === undefined ? unit.tokens : last.tokens + GAP_TOKENS + unit.tokens;
-    if (last !== undefined && tokens <= options.maxTokens && isNearer(goal, last.tokens, tokens)) {
+    const boundary = goal * pieces.length;
+    filled += unit.tokens + GAP_TOKENS;
+    if (last !== undefined && tokens <= options.maxTokens && filled - boundary <= boundary - (filled - unit.tokens)) {
       pieces[pieces.length - 1] = { ...last, end: unit.end, tokens };
     } else {
       const path = unit.tableHeader === undefined ? headingPath : [...headingPath, unit.tableHeader];
@@ -103,11 +106,6 @@ function pack(units: readonly Unit[], headingPath: readonly string[], options: C
     }
   }
   return pieces;
-}
-
-/** Whether taking one more unit leaves the piece nearer to its goal than leaving it out. */
-function isNearer(goal: number, without: number, withIt: number): boolean {
-  return withIt <= goal || withIt - goal <= goal - without;
 }
 
 function joinIntroductions(text: string, units: readonly Unit[], { maxTokens }: ChunkerOptions): readonly Unit[] {

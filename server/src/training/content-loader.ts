@@ -7,7 +7,7 @@ import { cleanText, controlShare, hasContent } from './text-cleaning.ts';
 import { decodeText } from './text-encoding.ts';
 
 /** Text with a higher share of control characters was never written by a person. */
-const MOST_CONTROLS = 0.1;
+const MOST_CONTROLS = 0.3;
 
 export interface ContentSource {
   readonly name: string;

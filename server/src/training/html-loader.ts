@@ -46,9 +46,13 @@ export function convertHtmlTable(html: string): string {
   return cleanText(createHtmlToMarkdown()(parsePage(html).body));
 }
 
+/** The parser does not make up for a missing `html` or `body` as browsers do. */
 function parsePage(html: string): HtmlDocument {
-  const whole = /<body[\s>]/i.test(html) ? html : `<!doctype html><html><head></head><body>${html}</body></html>`;
-  const { document }: { readonly document: HtmlDocument } = parseHTML(whole);
+  const whole = /<html[\s>]/i.test(html) && /<body[\s>]/i.test(html);
+  const content = whole ? html : html.replace(/<!doctype[^>]*>|<\/?(?:html|body)(?:\s[^<>]*)?>/gi, '');
+  const { document }: { readonly document: HtmlDocument } = parseHTML(
+    whole ? content : `<!doctype html><html><head></head><body>${content}</body></html>`,
+  );
   return document;
 }
 

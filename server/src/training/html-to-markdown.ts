@@ -54,6 +54,7 @@ export function createHtmlToMarkdown(): HtmlToMarkdown {
     'noscript',
     'template',
     'head',
+    'title',
     'iframe',
     'object',
     'button',

@@ -1,3 +1,5 @@
+export { createDocumentParser, type DocumentParserOptions, type ParseLimits } from './document-parser.ts';
+export { embedMissingVectors, type MissingVectorsOptions } from './missing-vectors.ts';
 export type {
   DocumentParser,
   ParsedChunk,
@@ -10,3 +12,5 @@ export type {
   UploadedFile,
   Upsert,
 } from './ports.ts';
+export { createTrainer, type TrainerLimits, type TrainerOptions } from './trainer.ts';
+export { createTrainingHandler, type TrainingHandlerOptions } from './training-handler.ts';

@@ -1,11 +1,11 @@
-import { AppError, type Clock, type ErrorCode, type Logger } from '../kernel/index.ts';
 import type { StageContext, StageResult } from '../jobs/index.ts';
+import { AppError, type Clock, type ErrorCode, type Logger } from '../kernel/index.ts';
 import type { BlobStore, NewDocument, Source, SourceInput, Store } from '../store/index.ts';
 import type { VectorStore } from '../vector-store/index.ts';
 import { NOTE_MEDIA_TYPE, QA_MEDIA_TYPE } from './file-type.ts';
 import type { DocumentParser, ParsedDocument } from './ports.ts';
 import { STAGE_PRIORITIES } from './training-job.ts';
-import { changeSource, ownSource, type TrainingWork, workOf } from './training-work.ts';
+import { changeSource, summarise, type TrainingWork, workOf } from './training-work.ts';
 
 export interface LoadingOptions {
   readonly store: Pick<Store, 'forTenant'>;
@@ -141,18 +141,34 @@ async function parseInput(
 function titleOf({ name, mediaType }: SourceInput, source: Source): string {
   if (mediaType === NOTE_MEDIA_TYPE || mediaType === QA_MEDIA_TYPE) return source.title;
   const file = name.split('/').at(-1) ?? name;
-  return file.replace(/(?<=.)\.[a-z\d]{1,8}$/i, '').replace(/[-_]+/g, ' ').trim() || file;
+  return (
+    file
+      .replace(/(?<=.)\.[a-z\d]{1,8}$/i, '')
+      .replace(/[-_]+/g, ' ')
+      .trim() || file
+  );
 }
 
 function documentsOf(
   { ids }: TrainingWork,
-  loaded: { readonly position: number; readonly input: SourceInput; readonly parsed: readonly ParsedDocument[] | AppError },
+  loaded: {
+    readonly position: number;
+    readonly input: SourceInput;
+    readonly parsed: readonly ParsedDocument[] | AppError;
+  },
 ): readonly NewDocument[] {
   const { position, input, parsed } = loaded;
   if (parsed instanceof AppError) {
     const lastError = { code: parsed.code, message: parsed.message };
     const id = ids.document(position, 0);
-    const refused = { title: input.name, url: null, inputName: input.name, contentHash: input.blobHash, text: '', tokens: 0 };
+    const refused = {
+      title: input.name,
+      url: null,
+      inputName: input.name,
+      contentHash: input.blobHash,
+      text: '',
+      tokens: 0,
+    };
     return [{ document: { ...refused, id, state: 'refused', lastError }, chunks: [] }];
   }
   return parsed.map(({ chunks, ...document }, part) => {
@@ -174,7 +190,7 @@ async function finish(
     const { documents, chunks } = repositories;
     const searchable = await documents.idsOf(source.id, ['searchable']);
     const own = (await documents.idsOf(source.id, ['building'])).filter(work.ids.ownsDocument);
-    if (own.length === 0) return;
+    if (own.length === 0) throw noneUsable(refusals);
     const replaces = searchable.length > 0;
     if (!replaces) {
       const refused = await documents.idsOf(source.id, ['refused']);
@@ -182,7 +198,8 @@ async function finish(
       await documents.setState(own, 'searchable');
     }
     const { chunks: total, embedded } = await chunks.countOf(source.id, generation);
-    const counts = { documents: own.length, chunks: total, tokens: await tokensOf(work, repositories), reused: 0 };
+    const { tokens } = await summarise(work, repositories);
+    const counts = { documents: own.length, chunks: total, tokens, reused: 0 };
     await repositories.sources.update(source.id, {
       stage: 'embedding',
       progress: { done: embedded, total },
@@ -190,4 +207,10 @@ async function finish(
       updatedAt: clock.now(),
     });
   });
+}
+
+function noneUsable([first, ...more]: readonly AppError[]): AppError {
+  if (first === undefined) return new AppError('empty_content', 'The source has no content to train on.');
+  if (more.length === 0) return first;
+  return new AppError(first.code, `${first.message} None of the other ${more.length} files can be trained on either.`);
 }

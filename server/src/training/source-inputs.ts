@@ -70,7 +70,9 @@ function written(name: string, mediaType: string, text: string): UploadedFile {
 
 function checkPairs(items: readonly QuestionAndAnswer[]): void {
   if (items.length === 0) {
-    throw new AppError('empty_content', 'The list of questions is empty. Send at least one in `items`.', { param: 'items' });
+    throw new AppError('empty_content', 'The list of questions is empty. Send at least one in `items`.', {
+      param: 'items',
+    });
   }
   for (const [position, item] of items.entries()) {
     for (const part of ['question', 'answer'] as const) {
@@ -87,7 +89,9 @@ async function storeFile(
 ): Promise<CheckedInput> {
   const name = cleanName(file.name);
   const head: Buffer[] = [];
-  const { hash, bytes } = await blobs.put(Readable.from(keepHead(file.content, head), { objectMode: false }), { maxBytes });
+  const { hash, bytes } = await blobs.put(Readable.from(keepHead(file.content, head), { objectMode: false }), {
+    maxBytes,
+  });
   const source = { name, mediaType: file.mediaType };
   const whole = bytes <= LOOKED_THROUGH_BYTES;
   return { input: { ...source, blobHash: hash, bytes }, fault: findFault(Buffer.concat(head), source, whole) };
@@ -113,7 +117,9 @@ function cleanName(name: string): string {
 }
 
 function titleOf(content: SourceContent, names: readonly string[]): string {
-  const given = cleanText(content.title ?? '').replace(/\s+/g, ' ').slice(0, LONGEST_TITLE);
+  const given = cleanText(content.title ?? '')
+    .replace(/\s+/g, ' ')
+    .slice(0, LONGEST_TITLE);
   if (given !== '') return given;
   if (content.type !== 'file') return content.type === 'qa' ? 'Questions and answers' : 'Text';
   const more = names.length - 1;
@@ -124,5 +130,7 @@ function titleOf(content: SourceContent, names: readonly string[]): string {
 
 function hashOf(type: SourceType, inputs: readonly SourceInput[]): string {
   const parts = inputs.map(({ name, mediaType, blobHash }) => [name, mediaType, blobHash]);
-  return createHash('sha256').update(JSON.stringify([type, parts])).digest('hex');
+  return createHash('sha256')
+    .update(JSON.stringify([type, parts]))
+    .digest('hex');
 }

@@ -120,14 +120,12 @@ export function createTrainer(options: TrainerOptions): Trainer {
   async function upsert(
     bot: Bot,
     externalKey: string,
-    next: { readonly content: SourceContent; readonly metadata?: JsonObject },
+    next: { readonly content: StoredContent; readonly metadata: JsonObject },
   ): Promise<Upsert> {
-    const content = await keep(next.content);
-    const metadata = next.metadata ?? {};
     const result = await store.forTenant(bot.tenantId).transaction(async (repositories): Promise<Upsert> => {
       const existing = await repositories.sources.getByExternalKey(bot.id, externalKey);
-      if (existing !== null) return replace(repositories, existing, { content, metadata });
-      return { source: await createSource(repositories, bot, { content, externalKey, metadata }), change: 'created' };
+      if (existing !== null) return replace(repositories, existing, next);
+      return { source: await createSource(repositories, bot, { ...next, externalKey }), change: 'created' };
     });
     await announceJobOf(result.source);
     return result;
@@ -138,19 +136,25 @@ export function createTrainer(options: TrainerOptions): Trainer {
   }
 
   return {
-    async add(bot, content, { externalKey, metadata }) {
-      if (externalKey !== undefined) {
-        return (await upsert(bot, externalKey, { content, ...(metadata === undefined ? {} : { metadata }) })).source;
-      }
+    async add(bot, content, details) {
       const stored = await keep(content);
-      const details = { content: stored, externalKey: null, metadata: metadata ?? {} };
+      // Only now: the fields of a form may follow its files.
+      const metadata = details.metadata ?? {};
+      if (details.externalKey !== undefined) {
+        return (await upsert(bot, details.externalKey, { content: stored, metadata })).source;
+      }
       const source = await store
         .forTenant(bot.tenantId)
-        .transaction((repositories) => createSource(repositories, bot, details));
+        .transaction((repositories) =>
+          createSource(repositories, bot, { content: stored, externalKey: null, metadata }),
+        );
       await announceJobOf(source);
       return source;
     },
-    put: upsert,
+    async put(bot, externalKey, replacement) {
+      const content = await keep(replacement.content);
+      return upsert(bot, externalKey, { content, metadata: replacement.metadata ?? {} });
+    },
     async sync(bot, { id }) {
       const source = await store.forTenant(bot.tenantId).transaction(async (repositories) => {
         const current = await repositories.sources.get(bot.id, id);

@@ -1,5 +1,5 @@
 import { AppError } from '../kernel/index.ts';
-import type { Document, Job, JobLease, Source, Store, TenantRepositories, TenantStore } from '../store/index.ts';
+import type { Failure, Job, JobLease, Source, Store, TenantRepositories, TenantStore } from '../store/index.ts';
 import type { Namespace } from '../vector-store/index.ts';
 import { modeOf, type TrainingIds, type TrainingMode, trainingIds } from './training-job.ts';
 
@@ -40,35 +40,52 @@ export function changeSource<Result>(
   lease: JobLease,
   change: (repositories: TenantRepositories, source: Source) => Promise<Result>,
 ): Promise<Result> {
-  return work.tenant.fencedTransaction(lease, async (repositories) => change(repositories, await ownSource(work, repositories)));
+  return work.tenant.fencedTransaction(lease, async (repositories) =>
+    change(repositories, await ownSource(work, repositories)),
+  );
 }
 
 /** The job's source. Rejects with `job_cancelled` when it is no longer the job's. */
-export async function ownSource(work: TrainingWork, repositories: Pick<TenantRepositories, 'sources'>): Promise<Source> {
+export async function ownSource(
+  work: TrainingWork,
+  repositories: Pick<TenantRepositories, 'sources'>,
+): Promise<Source> {
   const source = await repositories.sources.get(work.botId, work.sourceId);
   if (source?.jobId === work.job.id) return source;
   throw new AppError('job_cancelled', 'The source was deleted, or is trained by a newer job.');
 }
 
-/** A document without its text. */
-export type DocumentHead = Omit<Document, 'text'>;
+/** What the job has made of its source so far. */
+export interface TrainingSummary {
+  readonly documents: number;
+  readonly tokens: number;
+  /** Why inputs could not be used, in their order. */
+  readonly refusals: readonly Failure[];
+}
 
 const PAGE_LENGTH = 100;
 
-/** Every document of a source, in order. */
-export async function documentHeads(
+/** Reads the job's documents, page by page and without their text. */
+export async function summarise(
+  work: TrainingWork,
   repositories: Pick<TenantRepositories, 'documents'>,
-  sourceId: string,
-): Promise<readonly DocumentHead[]> {
-  const heads: DocumentHead[] = [];
-  for (;;) {
-    const last = heads.at(-1);
-    const page = await repositories.documents.list(sourceId, {
+): Promise<TrainingSummary> {
+  let [documents, tokens] = [0, 0];
+  const refusals: Failure[] = [];
+  for (let after: string | undefined, more = true; more; ) {
+    const page = await repositories.documents.list(work.sourceId, {
       limit: PAGE_LENGTH,
       order: 'asc',
-      ...(last === undefined ? {} : { after: last.id }),
+      ...(after === undefined ? {} : { after }),
     });
-    heads.push(...page.items);
-    if (!page.hasMore) return heads;
+    for (const document of page.items) {
+      if (work.mode === 'train' && !work.ids.ownsDocument(document.id)) continue;
+      if (document.state !== 'refused') documents += 1;
+      else if (document.lastError !== null) refusals.push(document.lastError);
+      tokens += document.tokens;
+    }
+    after = page.items.at(-1)?.id;
+    more = page.hasMore;
   }
+  return { documents, tokens, refusals };
 }

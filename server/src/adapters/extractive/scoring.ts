@@ -55,7 +55,7 @@ export function scoreStatements(
 ): ScoredStatement[] {
   const bestPassage = Math.max(...passages.map(({ passage }) => passage.score), 1e-9);
   const scored: ScoredStatement[] = [];
-  for (const [rank, evidence] of passages.entries()) {
+  for (const [rank, evidence] of byScore(passages).entries()) {
     const prior = (WEIGHT.passage * (evidence.passage.score / bestPassage + 1 / (1 + rank))) / 2;
     for (const statement of evidence.statements) {
       if (!isShowable(statement)) continue;
@@ -73,6 +73,10 @@ export function scoreStatements(
     }
   }
   return scored.sort((a, b) => b.score - a.score);
+}
+
+function byScore(passages: readonly PassageEvidence[]): PassageEvidence[] {
+  return passages.toSorted((a, b) => b.passage.score - a.passage.score);
 }
 
 /** Question terms by weight, summing to 1: rarity among the statements (BM25's idf) times what the term says. */

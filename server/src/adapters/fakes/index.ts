@@ -6,4 +6,10 @@ export {
   type FakeReply,
   type FakeStep,
 } from './fake-chat-model.ts';
+export {
+  createFakeEmbedder,
+  type FakeEmbedder,
+  type FakeEmbedderCall,
+  type FakeEmbedderOptions,
+} from './fake-embedder.ts';
 export { createFakeJobStore, type FakeJobStore } from './fake-job-claims.ts';

@@ -1,6 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { Embedder, EmbedderProfile, EmbeddingPurpose, WordVectorCache } from '../../embeddings/index.ts';
+import {
+  type Embedder,
+  type EmbedderProfile,
+  type EmbeddingPurpose,
+  normalise,
+  type WordVectorCache,
+} from '../../embeddings/index.ts';
 import type { Clock, Logger } from '../../kernel/index.ts';
 import { abortable } from '../../resilience/index.ts';
 import { refuseMisfit } from './refuse-misfit.ts';
@@ -170,6 +176,5 @@ function finish({ sum, unseen }: Draft, learned: ReadonlyMap<string, Float32Arra
     if (vector === undefined) continue;
     for (let d = 0; d < sum.length; d += 1) sum[d] = (sum[d] ?? 0) + count * (vector[d] ?? 0);
   }
-  const length = Math.sqrt(sum.reduce((squares, value) => squares + value * value, 0));
-  return Float32Array.from(sum, (value) => (length === 0 ? 0 : value / length));
+  return normalise(Float32Array.from(sum));
 }

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { LRUCache } from 'lru-cache';
 import type { WordVectorCache } from '../../embeddings/index.ts';
 import type { Logger } from '../../kernel/index.ts';
@@ -6,6 +7,7 @@ import type { UseLiteModel } from './use-lite-model.ts';
 import type { WordTable } from './word-table.ts';
 
 const WORDS_PER_CALL = 64;
+const PROJECTIONS_AT_A_STRETCH = 8;
 /** About 1 KB a word. */
 const WORDS_IN_MEMORY = 5_000;
 
@@ -84,11 +86,23 @@ async function teach(words: readonly string[], options: UnseenWordsOptions): Pro
   const unknown = words.filter((word) => known.get(word)?.length !== table.dimensions);
   if (unknown.length === 0) return known;
   const answers = await teacher.embed(unknown, { perCall: WORDS_PER_CALL });
-  const learned = new Map(
-    unknown.map((word, index) => [word, table.project(answers[index] ?? new Float32Array(table.teacherDimensions))]),
-  );
+  const learned = await projectAll(unknown, answers, table);
   await writeCache(learned, options);
   return new Map([...known, ...learned]);
+}
+
+/** With a pause now and then: a projection is an eighth of a million multiplications. */
+async function projectAll(
+  words: readonly string[],
+  answers: readonly Float32Array[],
+  table: WordTable,
+): Promise<Vectors> {
+  const projected = new Map<string, Float32Array>();
+  for (const [index, word] of words.entries()) {
+    projected.set(word, table.project(answers[index] ?? new Float32Array(table.teacherDimensions)));
+    if (index % PROJECTIONS_AT_A_STRETCH === PROJECTIONS_AT_A_STRETCH - 1) await nextTurn();
+  }
+  return projected;
 }
 
 /** The cache only saves work: without it the words are asked again. */

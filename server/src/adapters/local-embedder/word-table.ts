@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import { dot } from '../../embeddings/index.ts';
 import { AppError } from '../../kernel/index.ts';
 
 const MAGIC = 0x54575343;
@@ -59,23 +60,34 @@ function openTable(bytes: Buffer, fingerprint: string): WordTable {
     addTo(sum, word) {
       const row = rowOf.get(word);
       if (row === undefined) return false;
-      const factor = factors[row] ?? 0;
-      const start = row * dimensions;
-      for (let d = 0; d < dimensions; d += 1) sum[d] = (sum[d] ?? 0) + factor * (rows[start + d] ?? 0);
+      addScaled({ sum, rows, start: row * dimensions, factor: factors[row] ?? 0 });
       return true;
     },
     project(teacherVector) {
-      const projected = new Float32Array(dimensions);
-      for (let d = 0; d < dimensions; d += 1) {
-        let value = 0;
-        for (let k = 0; k < teacherDimensions; k += 1) {
-          value += (projection[d * teacherDimensions + k] ?? 0) * ((teacherVector[k] ?? 0) - (mean[k] ?? 0));
-        }
-        projected[d] = value;
-      }
-      return projected;
+      const centred = mean.map((value, k) => (teacherVector[k] ?? 0) - value);
+      return Float32Array.from({ length: dimensions }, (_, d) =>
+        dot(centred, projection.subarray(d * teacherDimensions, (d + 1) * teacherDimensions)),
+      );
     },
   };
+}
+
+interface ScaledRow {
+  readonly sum: Float64Array;
+  readonly rows: Int8Array;
+  readonly start: number;
+  readonly factor: number;
+}
+
+/** Four components a turn: twice as fast as one, and this is where embedding spends its time. */
+function addScaled({ sum, rows, start, factor }: ScaledRow): void {
+  for (let d = 0; d < sum.length; d += 4) {
+    const from = start + d;
+    sum[d] = (sum[d] as number) + factor * (rows[from] as number);
+    sum[d + 1] = (sum[d + 1] as number) + factor * (rows[from + 1] as number);
+    sum[d + 2] = (sum[d + 2] as number) + factor * (rows[from + 2] as number);
+    sum[d + 3] = (sum[d + 3] as number) + factor * (rows[from + 3] as number);
+  }
 }
 
 /** The layout is written by `encodeTable` of the script. */
@@ -85,7 +97,8 @@ function sectionsOf(bytes: Buffer) {
     bytes.byteOffset,
     HEADER_BYTES / 4,
   );
-  if (magic !== MAGIC || version !== FORMAT_VERSION) throw new Error('not a word table of this version');
+  const isTable = magic === MAGIC && version === FORMAT_VERSION && dimensions % 4 === 0;
+  if (!isTable) throw new Error('not a word table of this version');
   let position = HEADER_BYTES;
   const names = bytes.toString('utf8', position, position + nameBytes).split('\n');
   position += Math.ceil(nameBytes / 4) * 4;

@@ -12,10 +12,10 @@ const LONGEST_WORD = 30;
  */
 export function wordsOf(text: string, isKnown: (word: string) => boolean): string[] {
   const words: string[] = [];
-  for (const [run] of text.matchAll(RUN)) {
+  for (const run of text.match(RUN) ?? []) {
     const whole = run.toLowerCase();
     if (isKnown(whole)) words.push(whole);
-    else if (!looksRandom(run)) for (const [letters] of run.matchAll(LETTERS)) pushWord(words, letters, isKnown);
+    else if (!looksRandom(run)) for (const letters of run.match(LETTERS) ?? []) pushWord(words, letters, isKnown);
   }
   return words;
 }

@@ -5,9 +5,15 @@ import { type Connection, type ConnectionOptions, openConnection } from './conne
 import { databaseUnavailable, toAppError } from './sqlite-failure.ts';
 import type { Statement, StatementFailure, StatementResult, StatementRunner } from './statement.ts';
 
+/** Statements that were asked for in one go travel together: waking a thread costs more than most of them. */
 export type ThreadRequest =
-  | { readonly type: 'execute'; readonly id: number; readonly statement: Statement }
+  | { readonly type: 'execute'; readonly statements: readonly NumberedStatement[] }
   | { readonly type: 'close' };
+
+interface NumberedStatement {
+  readonly id: number;
+  readonly statement: Statement;
+}
 
 export type ThreadReply =
   | { readonly id: number; readonly result: StatementResult }
@@ -21,6 +27,8 @@ interface Pending {
 interface Member {
   readonly worker: Worker;
   readonly pending: Map<number, Pending>;
+  /** Not sent yet: it goes out when the code that is running now is through. */
+  outbox: NumberedStatement[];
   readonly ended: Promise<void>;
 }
 
@@ -44,8 +52,8 @@ export function createDatabaseThread(options: ConnectionOptions & { readonly log
     const ended = new Promise<void>((resolve) => {
       worker.on('exit', () => resolve());
     });
-    const started: Member = { worker, pending, ended };
-    worker.on('message', (reply: ThreadReply) => settle(started, reply));
+    const started: Member = { worker, pending, outbox: [], ended };
+    worker.on('message', (replies: readonly ThreadReply[]) => settle(started, replies));
     worker.on('error', (error) => logger.error({ role, error }, 'the database thread failed'));
     worker.on('exit', () => {
       if (member === started) member = null;
@@ -60,18 +68,20 @@ export function createDatabaseThread(options: ConnectionOptions & { readonly log
     execute(statement) {
       if (stopped) return Promise.reject(databaseUnavailable());
       member ??= startMember();
-      const { worker, pending } = member;
+      const sender = member;
       lastId += 1;
       const id = lastId;
       return new Promise((resolve, reject) => {
-        if (pending.size === 0) worker.ref();
-        pending.set(id, { resolve, reject });
-        worker.postMessage({ type: 'execute', id, statement } satisfies ThreadRequest);
+        if (sender.pending.size === 0) sender.worker.ref();
+        sender.pending.set(id, { resolve, reject });
+        sender.outbox.push({ id, statement });
+        if (sender.outbox.length === 1) queueMicrotask(() => send(sender));
       });
     },
     async stop() {
       stopped = true;
       if (member === null) return;
+      send(member);
       member.worker.ref();
       member.worker.postMessage({ type: 'close' } satisfies ThreadRequest);
       await member.ended;
@@ -79,12 +89,21 @@ export function createDatabaseThread(options: ConnectionOptions & { readonly log
   };
 }
 
-function settle({ worker, pending }: Member, reply: ThreadReply): void {
-  const waiting = pending.get(reply.id);
-  pending.delete(reply.id);
+function send(member: Member): void {
+  const statements = member.outbox;
+  if (statements.length === 0) return;
+  member.outbox = [];
+  member.worker.postMessage({ type: 'execute', statements } satisfies ThreadRequest);
+}
+
+function settle({ worker, pending }: Member, replies: readonly ThreadReply[]): void {
+  for (const reply of replies) {
+    const waiting = pending.get(reply.id);
+    pending.delete(reply.id);
+    if ('result' in reply) waiting?.resolve(reply.result);
+    else waiting?.reject(toAppError(reply.failure));
+  }
   if (pending.size === 0) worker.unref();
-  if ('result' in reply) waiting?.resolve(reply.result);
-  else waiting?.reject(toAppError(reply.failure));
 }
 
 /** A connection in the calling thread, which it blocks. For databases in memory, in tests. */

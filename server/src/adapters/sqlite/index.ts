@@ -1,1 +1,1 @@
-export { openSqlite, type SqliteParts, type SqliteOptions } from './open-sqlite.ts';
+export { openSqlite, type Sqlite, type SqliteOptions } from './open-sqlite.ts';

@@ -20,7 +20,7 @@ export interface SqliteOptions {
   readonly titleWeight?: number;
 }
 
-export interface SqliteParts {
+export interface Sqlite {
   /** Starting and stopping it starts and stops everything here. A stopped store is not started again. */
   readonly store: Store;
   readonly lexicalIndex: LexicalIndex;
@@ -30,7 +30,7 @@ export interface SqliteParts {
 const DEFAULT_TITLE_WEIGHT = 2;
 
 /** The embedded database. A file is worked on by two threads (one writes, one reads), never by the calling one. */
-export function openSqlite({ file, clock, logger, titleWeight = DEFAULT_TITLE_WEIGHT }: SqliteOptions): SqliteParts {
+export function openSqlite({ file, clock, logger, titleWeight = DEFAULT_TITLE_WEIGHT }: SqliteOptions): Sqlite {
   const { writer, reader } = openConnections(file, logger);
   const turns = createWriterTurns({
     writer,

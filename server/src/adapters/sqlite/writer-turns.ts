@@ -75,11 +75,7 @@ export function createWriterTurns({
     const isFirst = group === null;
     const joined = group ?? createGroup();
     group = joined;
-    // Not waited for: statements are refused by the connection when this one failed.
-    const opened = isFirst ? control('begin immediate', 'nothing') : control('savepoint turn');
-    opened.catch((error: unknown) => {
-      joined.lostBy ??= error;
-    });
+    let opened: Promise<unknown> | null = null;
     let hasEnded = false;
     let running = 0;
     let idleTimer = setIdleTimer();
@@ -101,10 +97,19 @@ export function createWriterTurns({
       return isFirstEnd;
     }
 
+    /** Sent together with the first statement, which the connection refuses when this one failed. */
+    function open(): Promise<unknown> {
+      const sent = isFirst ? control('begin immediate', 'nothing') : control('savepoint turn');
+      sent.catch((error: unknown) => {
+        joined.lostBy ??= error;
+      });
+      return sent;
+    }
+
     async function rollback(): Promise<void> {
       if (!end()) return;
       if (isFirst) await abandon(joined, null);
-      else await finish(joined, ['rollback to turn', 'release turn']);
+      else await finish(joined, opened === null ? [] : ['rollback to turn', 'release turn']);
     }
 
     return {
@@ -112,6 +117,7 @@ export function createWriterTurns({
         if (hasEnded) throw databaseUnavailable();
         clearTimeout(idleTimer);
         running += 1;
+        opened ??= open();
         try {
           return await writer.execute({ ...statement, within: 'transaction' });
         } catch (error) {
@@ -125,8 +131,9 @@ export function createWriterTurns({
       },
       async commit() {
         if (!end()) throw databaseUnavailable();
+        if (isFirst && opened === null) return leave();
         joined.turns += 1;
-        await finish(joined, isFirst ? [] : ['release turn']);
+        await finish(joined, isFirst || opened === null ? [] : ['release turn']);
         await joined.onDisk;
       },
       rollback,
@@ -142,17 +149,19 @@ export function createWriterTurns({
       await abandon(joined, joined.lostBy ?? error);
       return;
     }
-    if (isLast) {
-      group = null;
-      joined.resolve();
-    }
-    passOn();
+    if (!isLast) return passOn();
+    joined.resolve();
+    leave();
   }
 
   async function abandon(joined: Group, cause: unknown): Promise<void> {
     await control('rollback', 'nothing').catch(() => {});
-    group = null;
     joined.reject(cause ?? databaseUnavailable());
+    leave();
+  }
+
+  function leave(): void {
+    group = null;
     passOn();
   }
 

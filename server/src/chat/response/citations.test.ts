@@ -16,7 +16,7 @@ const leave = [
   'Annual leave is different. You can carry over at most 240 hours.',
 ].join('\n');
 
-function passageOf(document: string, index: number, start = 0, end = document.length): PackedPassage {
+function passageOf(document: string, index: number, [start, end] = [0, document.length]): PackedPassage {
   const chunk: FoundChunk = {
     id: `chk_${index}`,
     tenantId: 'tnt_1',
@@ -41,7 +41,12 @@ function passageOf(document: string, index: number, start = 0, end = document.le
     headingPath: [],
     text: chunk.text,
     score: 0.9,
+    sourceId: chunk.sourceId,
     documentId: chunk.documentId,
+    chunkId: chunk.id,
+    externalKey: chunk.externalKey,
+    url: chunk.documentUrl,
+    page: chunk.page,
     start,
     end,
     hits: [{ chunk, score: 0.9, scores: { dense: 0.5, lexical: 3 } }],
@@ -129,10 +134,10 @@ describe('citations', () => {
     );
     const text = fc.array(word, { minLength: 1, maxLength: 40 }).map((words) => words.join(' '));
     fc.assert(
-      fc.property(text, fc.nat(200), fc.nat(200), text, (document, from, length, said) => {
+      fc.property(text, fc.tuple(fc.nat(200), fc.nat(200)), text, (...[document, [from, length], said]) => {
         const start = Math.min(from, document.length);
         const end = Math.min(document.length, start + length);
-        const passages = [passageOf(document, 1, start, end)];
+        const passages = [passageOf(document, 1, [start, end])];
         const answer = `${said} [1]. ${document.slice(start, end)} [1][1] ${said}`;
         const documentTexts = new Map([['doc_1', document]]);
         for (const citation of citeAnswer({ question: said, answer, passages, documentTexts })) {

@@ -51,7 +51,7 @@ export function citeAnswer(cited: CitedAnswer): Citation[] {
       cited.question,
     );
     return joinNeighbours(spans, passage.text)
-      .flatMap((span) => toCitation(span, passage))
+      .map((span) => toCitation(span, passage))
       .filter((citation) => isVerified(citation, cited.documentTexts));
   });
 }
@@ -137,24 +137,20 @@ function joinNeighbours(spans: readonly Span[], passage: string): Span[] {
   return joined;
 }
 
-function toCitation(span: Span, passage: PackedPassage): Citation[] {
+function toCitation(span: Span, passage: PackedPassage): Citation {
   const hit = hitAt(passage, span.start);
-  if (hit === undefined) return [];
-  const { chunk, score } = hit;
-  return [
-    {
-      index: passage.index,
-      sourceId: chunk.sourceId,
-      documentId: passage.documentId,
-      chunkId: chunk.id,
-      externalKey: chunk.externalKey,
-      title: passage.title,
-      url: chunk.documentUrl,
-      page: chunk.page,
-      start: passage.start + span.start,
-      end: passage.start + span.end,
-      quote: passage.text.slice(span.start, span.end),
-      score,
-    },
-  ];
+  return {
+    index: passage.index,
+    sourceId: passage.sourceId,
+    documentId: passage.documentId,
+    chunkId: hit?.chunk.id ?? passage.chunkId,
+    externalKey: passage.externalKey,
+    title: passage.title,
+    url: passage.url,
+    page: hit?.chunk.page ?? passage.page,
+    start: passage.start + span.start,
+    end: passage.start + span.end,
+    quote: passage.text.slice(span.start, span.end),
+    score: hit?.score ?? passage.score,
+  };
 }

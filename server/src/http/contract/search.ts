@@ -3,7 +3,9 @@ import { hybridWeights } from './bots.ts';
 import { chatMessages } from './chat-messages.ts';
 
 const key = z.string().min(1).max(64);
-const scalar = z.union([z.string().max(2000), z.number(), z.boolean()]);
+const scalar = z.union([z.string().max(2000), z.number(), z.boolean()], {
+  error: 'Compare with a string, a number or a boolean.',
+});
 
 const comparison = z.strictObject({
   type: z.enum(['eq', 'ne', 'gt', 'gte', 'lt', 'lte']),

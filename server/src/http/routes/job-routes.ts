@@ -43,9 +43,10 @@ export function addJobRoutes(app: ZodApp, parts: HttpParts): void {
           number += 1;
           await stream.send({ event: 'job', id: String(number), data: toLine(toWireJob(now)) });
         }
+        if (!stream.isOpen()) stream.signal.throwIfAborted();
       } catch (error) {
-        if (stream.signal.aborted) return;
         if (!stream.isOpen()) throw error;
+        if (stream.signal.aborted) return;
         const failure = new AppError('stream_interrupted', 'The events broke off. Ask for the job again.', {
           retryable: true,
           cause: error,

@@ -20,15 +20,15 @@ const EMPTY_LINK_TEXT =
  * they can never pass for citation markers.
  */
 export function plainText(markdown: string): string {
-  return decodeEntities(
+  const shown = decodeEntities(
     withoutEmphasis(
       markdown
         .replace(/(^|\n)[ \t]*(?:>[ \t]*)+/gu, '$1')
         .replace(/\{%[^%]*\b(?:image|img|figure|page|link)\b[^%]*%\}/gu, ' ')
         .replace(/\{%[^%]*?(?:"([^"%]*)")?\s*%\}/gu, (_tag, lastArgument: string | undefined) => lastArgument ?? ' ')
         .replace(/\{\{[^}]*\}\}/gu, ' ')
-        .replace(/!\[[^\]]*\]\([^)]*\)/gu, ' ')
-        .replace(/\[((?:[^[\]]|\[[^\]]*\])*)\]\(([^)\s]*)[^)]*\)/gu, (_link, text: string, target: string) =>
+        .replace(/!\[[^\]]{0,400}\]\([^)]*\)/gu, ' ')
+        .replace(/\[((?:[^[\]]|\[[^\]]{0,100}\]){0,400})\]\(([^)\s]*)[^)]*\)/gu, (_link, text: string, target: string) =>
           linkText(text, target),
         )
         .replace(/\[\^[^\]]*\]/gu, '')
@@ -37,12 +37,21 @@ export function plainText(markdown: string): string {
         .replace(/<\/?[a-z][^>]*>|<!--[\s\S]*?-->/giu, ' '),
     ),
   )
-    .replace(/[ \t]*\[\s*\d[\d,\s]*\]/gu, '')
     .replace(/\\([\\`*_{}[\]()#+\-.!|<>~=])/gu, '$1')
     .replace(/\s+/gu, ' ')
     .replace(/^[\s*:]+(?=\S)/u, '')
-    .replace(/ +([,.;:!?)])(?=\s|$)/gu, '$1')
-    .trim();
+    .replace(/ +([,.;:!?)])(?=\s|$)/gu, '$1');
+  return withoutNumbersInBrackets(shown).trim();
+}
+
+/** Until none is left: taking one out may bring the next one about. */
+function withoutNumbersInBrackets(text: string): string {
+  let left = text;
+  for (let before = ''; before !== left; ) {
+    before = left;
+    left = left.replace(/ ?\[[\d, ]*\d[\d, ]*\]/gu, '');
+  }
+  return left;
 }
 
 function linkText(text: string, target: string): string {

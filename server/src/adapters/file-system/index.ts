@@ -1,0 +1,2 @@
+export { type DataFolderHolder, type DataFolderLock, lockDataFolder, readDataFolderLock } from './data-folder-lock.ts';
+export { createFileBlobStore } from './file-blob-store.ts';

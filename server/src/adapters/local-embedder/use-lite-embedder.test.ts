@@ -1,0 +1,23 @@
+import { afterAll, describe, expect, it } from 'vitest';
+import { describeEmbedderContract } from '../../embeddings/embedder.contract.ts';
+import { createUseLiteEmbedder } from './use-lite-embedder.ts';
+import { createUseLiteModel } from './use-lite-model.ts';
+
+const model = createUseLiteModel();
+afterAll(() => model.stop());
+
+describeEmbedderContract('local/use-lite', () => createUseLiteEmbedder({ model }), { knowsMeaning: true });
+
+describe('use-lite embedder', () => {
+  it('refuses another width', async () => {
+    const call = createUseLiteEmbedder({ model }).doEmbed(['a'], { purpose: 'query', dimensions: 256 });
+    await expect(call).rejects.toMatchObject({ code: 'embedding_dimension_mismatch' });
+  });
+
+  it('starts no worker for texts without anything to read, and refuses calls once stopped', async () => {
+    const stopped = createUseLiteModel();
+    await stopped.stop();
+    expect(await stopped.embed([''], { perCall: 8 })).toEqual([new Float32Array(512)]);
+    await expect(stopped.embed(['a'], { perCall: 8 })).rejects.toMatchObject({ code: 'server_draining' });
+  });
+});

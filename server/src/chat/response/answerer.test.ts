@@ -1,0 +1,347 @@
+import { describe, expect, it } from 'vitest';
+import { createFakeChatModel, type FakeReply } from '../../adapters/fakes/fake-chat-model.ts';
+import { AppError, createManualClock, silentLogger } from '../../kernel/index.ts';
+import { createModelCaller } from '../../llm/index.ts';
+import type { Bot, Conversation, Document, FoundChunk, Message, Store, UsageRow } from '../../store/index.ts';
+import type { AnswerEvent, AnswerRequest, SearchRequest } from '../ports.ts';
+import { createAnswerer } from './answerer.ts';
+import { DEFAULT_REFUSAL_MESSAGE, NO_CONTENT_MESSAGE } from './refusal.ts';
+
+const bot: Bot = {
+  id: 'bot_1',
+  tenantId: 'tnt_1',
+  name: 'Ada',
+  slug: 'ada',
+  instructions: 'Say folks.',
+  model: null,
+  temperature: 0.2,
+  maxOutputTokens: 500,
+  refusalMessage: null,
+  retrieval: {},
+  privacy: { pii: 'off' },
+  metadata: {},
+  createdAt: 0,
+  updatedAt: 0,
+};
+
+const text = 'Sick leave accrues at four hours per pay period. There is no maximum.';
+const chunk: FoundChunk = {
+  id: 'chk_1',
+  tenantId: 'tnt_1',
+  botId: 'bot_1',
+  sourceId: 'src_1',
+  documentId: 'doc_1',
+  position: 0,
+  start: 0,
+  end: text.length,
+  text,
+  headingPath: [],
+  page: null,
+  tokens: 14,
+  hash: 'h1',
+  documentTitle: 'Leave',
+  documentUrl: null,
+  externalKey: null,
+};
+
+interface Scene {
+  readonly replies?: readonly FakeReply[];
+  readonly found?: readonly FoundChunk[];
+  readonly sources?: number;
+  readonly readsPrompts?: boolean;
+  readonly documentText?: string;
+  readonly memoryTokens?: number;
+}
+
+function setUp(scene: Scene = {}) {
+  const clock = createManualClock();
+  const model = createFakeChatModel({ replies: scene.replies ?? ['Four hours per pay period [1].'], clock });
+  const messages: Omit<Message, 'tenantId'>[] = [];
+  const conversations = new Map<string, Conversation>();
+  const usage: Omit<UsageRow, 'tenantId'>[] = [];
+  const searches: SearchRequest[] = [];
+  const measures: string[] = [];
+  const repositories = {
+    conversations: {
+      create: async (conversation: Conversation) => void conversations.set(conversation.id, conversation),
+      get: async (id: string) => conversations.get(id) ?? null,
+      update: async (id: string, changes: Partial<Conversation>) => {
+        const kept = conversations.get(id);
+        if (kept !== undefined) conversations.set(id, { ...kept, ...changes });
+      },
+    },
+    messages: {
+      append: async (message: Message) => void messages.push(message),
+      list: async () => ({ items: messages.toReversed(), hasMore: false }),
+    },
+    sources: { list: async () => ({ items: Array.from({ length: scene.sources ?? 1 }), hasMore: false }) },
+    documents: {
+      getMany: async (ids: readonly string[]) =>
+        ids.map((id) => ({ id, text: scene.documentText ?? text }) as Document),
+    },
+    usage: { add: async (rows: readonly UsageRow[]) => void usage.push(...rows) },
+    transaction: async (work: (inside: unknown) => Promise<unknown>) => work(repositories),
+  };
+  let ids = 0;
+  const meter = {
+    count: (name: string, labels: object, amount = 1) =>
+      void measures.push(`${name} ${Object.values(labels).join(' ')} ${amount}`),
+    observe: (name: string, labels: object) => void measures.push(`${name} ${Object.values(labels).join(' ')}`),
+    gauge: () => {},
+  };
+  const answerer = createAnswerer({
+    store: { forTenant: () => repositories } as unknown as Store,
+    searcher: {
+      async search(_bot, request) {
+        searches.push(request);
+        const hits = (scene.found ?? [chunk]).map((found) => ({
+          chunk: found,
+          score: 0.9,
+          scores: { dense: 0.5, lexical: 2 },
+        }));
+        return { query: request.query, hits, lexicalOnly: false };
+      },
+    },
+    chooseModel: () => ({
+      readsPrompts: scene.readsPrompts ?? true,
+      caller: createModelCaller({
+        model,
+        deadlines: { firstTokenMs: 60_000, idleTokenMs: 60_000, totalMs: 60_000 },
+        retries: { attempts: 1, baseDelayMs: 0, maxDelayMs: 0 },
+        clock,
+        logger: silentLogger,
+        meter: { ...meter, observe: () => {}, count: () => {} },
+      }),
+    }),
+    counter: { count: (words) => words.split(/\s+/u).filter((word) => word !== '').length },
+    clock,
+    createId: (prefix) => {
+      ids += 1;
+      return `${prefix}_${ids}`;
+    },
+    logger: silentLogger,
+    meter,
+    ...(scene.memoryTokens === undefined ? {} : { defaults: { memoryTokens: scene.memoryTokens } }),
+  });
+  return { answerer, model, messages, conversations, usage, searches, measures };
+}
+
+const ask = (changes: Partial<AnswerRequest> = {}): AnswerRequest => ({
+  bot,
+  messages: [{ role: 'user', content: 'How much sick leave do I accrue?' }],
+  ...changes,
+});
+
+async function readAll(events: AsyncIterable<AnswerEvent>): Promise<AnswerEvent[]> {
+  const seen: AnswerEvent[] = [];
+  for await (const event of events) seen.push(event);
+  return seen;
+}
+
+const textOf = (events: readonly AnswerEvent[]): string =>
+  events.map((event) => (event.type === 'text-delta' ? event.text : '')).join('');
+
+function endOf(events: readonly AnswerEvent[]): Extract<AnswerEvent, { type: 'end' }> {
+  const end = events.at(-1);
+  if (end?.type !== 'end') throw new Error('the answer has no end');
+  return end;
+}
+
+const signal = new AbortController().signal;
+
+describe('answerer', () => {
+  it('starts once, says the text and ends with verified citations', async () => {
+    const { answerer, measures } = setUp();
+    const events = await readAll(answerer.answer(ask(), signal));
+    expect(events[0]).toEqual({
+      type: 'start',
+      messageId: 'msg_1',
+      conversationId: null,
+      servedBy: 'fake/model',
+      attempts: 1,
+    });
+    expect(events.filter(({ type }) => type === 'start')).toHaveLength(1);
+    expect(textOf(events)).toBe('Four hours per pay period [1].');
+    const { citations, grounded } = endOf(events);
+    expect(grounded).toBe(true);
+    expect(citations.map(({ quote }) => quote)).toEqual(['Sick leave accrues at four hours per pay period.']);
+    expect(measures).toContain('chatsphere_answers_total grounded 1');
+    expect(measures).toContain('ai_response_time_seconds fake/model chat');
+  });
+
+  it('is not grounded on a document that changed under it', async () => {
+    const { answerer } = setUp({ documentText: `Changed. ${text}` });
+    expect(endOf(await readAll(answerer.answer(ask(), signal)))).toMatchObject({ citations: [], grounded: false });
+  });
+
+  it('never lets a marker of a passage that does not exist reach the client', async () => {
+    const { answerer, messages } = setUp({
+      replies: [[{ say: 'Four hours [' }, { say: '7' }, { say: '].' }, { end: 'stop' }]],
+    });
+    const events = await readAll(answerer.answer(ask({ conversation: true }), signal));
+    expect(textOf(events)).toBe('Four hours.');
+    expect(messages.at(-1)?.content).toBe('Four hours.');
+  });
+
+  it('gives the model the passages, its owner’s and the client’s instructions, earlier turns and the owner’s limits', async () => {
+    const { answerer, model, searches } = setUp();
+    const messages = [
+      { role: 'system', content: 'Answer in rhyme.' },
+      { role: 'user', content: 'Hello' },
+      { role: 'assistant', content: 'Hi' },
+      { role: 'user', content: 'How much sick leave?' },
+    ] as const;
+    await readAll(answerer.answer(ask({ messages, maxOutputTokens: 900, stop: ['END'], endUser: 'u1' }), signal));
+    const request = model.calls[0]?.request;
+    const [system, ...turns] = request?.messages ?? [];
+    for (const part of [text, 'Say folks.', 'Answer in rhyme.', DEFAULT_REFUSAL_MESSAGE]) {
+      expect(system?.content).toContain(part);
+    }
+    expect(turns.map(({ content }) => content)).toEqual(['Hello', 'Hi', 'How much sick leave?']);
+    expect(request).toMatchObject({ temperature: 0.2, maxOutputTokens: 500, stop: ['END'], endUser: 'u1' });
+    expect(request?.grounding?.passages).toHaveLength(1);
+    expect(searches[0]?.messages?.map(({ content }) => content)).toEqual(['Hello', 'Hi']);
+  });
+
+  it('declines without asking the model when a trained bot finds nothing', async () => {
+    const { answerer, model, usage, measures } = setUp({ found: [] });
+    const events = await readAll(answerer.answer(ask(), signal));
+    await answerer.drain();
+    expect(textOf(events)).toBe(DEFAULT_REFUSAL_MESSAGE);
+    expect(endOf(events)).toMatchObject({ grounded: false, usage: { inputTokens: 0, outputTokens: 0 } });
+    expect(model.calls).toEqual([]);
+    expect(usage).toEqual([]);
+    expect(measures).toContain('chatsphere_answers_total declined 1');
+  });
+
+  it('takes the refusal message for a refusal, whatever stands around it', async () => {
+    const { answerer, measures } = setUp({ replies: [`"${DEFAULT_REFUSAL_MESSAGE}" [1]`] });
+    expect(endOf(await readAll(answerer.answer(ask(), signal)))).toMatchObject({ citations: [], grounded: false });
+    expect(measures).toContain('chatsphere_answers_total declined 1');
+  });
+
+  it('talks freely for a bot without sources, or says that there is nothing yet', async () => {
+    const free = setUp({ found: [], sources: 0, replies: ['Hello there'] });
+    expect(textOf(await readAll(free.answerer.answer(ask(), signal)))).toBe('Hello there');
+    expect(free.model.calls[0]?.request.grounding).toBeNull();
+    const mute = setUp({ found: [], sources: 0, readsPrompts: false });
+    expect(textOf(await readAll(mute.answerer.answer(ask(), signal)))).toBe(NO_CONTENT_MESSAGE);
+  });
+
+  it('keeps a conversation: question, answer, and both again in the next prompt', async () => {
+    const { answerer, messages, conversations, model } = setUp({ replies: ['Four hours [1].', 'Yes [1].'] });
+    const [start] = await readAll(answerer.answer(ask({ conversation: true, endUser: 'u1' }), signal));
+    const id = start?.type === 'start' ? start.conversationId : null;
+    expect(conversations.get(id ?? '')).toMatchObject({
+      botId: 'bot_1',
+      endUser: 'u1',
+      title: 'How much sick leave do I accrue?',
+    });
+    expect(messages.map(({ role, status }) => `${role} ${status}`)).toEqual(['user complete', 'assistant complete']);
+    expect(messages[1]).toMatchObject({ grounded: true, servedBy: 'fake/model' });
+
+    const followUp = ask({ conversation: id ?? '', messages: [{ role: 'user', content: 'Really?' }], endUser: 'u1' });
+    await readAll(answerer.answer(followUp, signal));
+    expect(model.calls[1]?.request.messages.slice(1).map(({ content }) => content)).toEqual([
+      'How much sick leave do I accrue?',
+      'Four hours.',
+      'Really?',
+    ]);
+  });
+
+  it('summarises what leaves the window in the background', async () => {
+    const { answerer, conversations, usage } = setUp({ replies: ['Four hours [1].', 'A summary.'], memoryTokens: 2 });
+    await readAll(answerer.answer(ask({ conversation: true }), signal));
+    await answerer.drain();
+    expect([...conversations.values()][0]).toMatchObject({ summary: 'A summary.', summarizedThrough: 'msg_3' });
+    expect(usage).toHaveLength(2);
+  });
+
+  it.each([
+    ['unknown', { endUser: undefined }],
+    ['of another end user', { endUser: 'u2' }],
+  ])('does not find a conversation that is %s', async (kind, { endUser }) => {
+    const { answerer, conversations, model } = setUp();
+    const [start] = await readAll(answerer.answer(ask({ conversation: true, endUser: 'u1' }), signal));
+    const id = start?.type === 'start' ? (start.conversationId ?? '') : '';
+    expect(conversations.has(id)).toBe(true);
+    const request = ask({
+      conversation: kind === 'unknown' ? 'conv_x' : id,
+      ...(endUser === undefined ? {} : { endUser }),
+    });
+    await expect(readAll(answerer.answer(request, signal))).rejects.toMatchObject({ code: 'conversation_not_found' });
+    const other = ask({ conversation: id, bot: { ...bot, id: 'bot_2' } });
+    await expect(readAll(answerer.answer(other, signal))).rejects.toMatchObject({ code: 'conversation_not_found' });
+    expect(model.calls).toHaveLength(1);
+  });
+
+  it('refuses messages that end without a question', async () => {
+    const { answerer } = setUp();
+    for (const messages of [
+      [],
+      [{ role: 'assistant' as const, content: 'Hi' }],
+      [{ role: 'user' as const, content: ' ' }],
+    ]) {
+      await expect(readAll(answerer.answer(ask({ messages }), signal))).rejects.toMatchObject({
+        code: 'invalid_request',
+        param: 'messages',
+      });
+    }
+  });
+
+  it('commits to nothing when the model fails before it speaks', async () => {
+    const { answerer, usage, messages, measures } = setUp({ replies: [new AppError('provider_error', 'no')] });
+    const seen: AnswerEvent[] = [];
+    const reading = (async () => {
+      for await (const event of answerer.answer(ask({ conversation: true }), signal)) seen.push(event);
+    })();
+    await expect(reading).rejects.toMatchObject({ code: 'provider_error' });
+    await answerer.drain();
+    expect(seen).toEqual([]);
+    expect(messages.map(({ role }) => role)).toEqual(['user']);
+    expect(usage.map(({ outcome }) => outcome)).toEqual(['failed']);
+    expect(measures).toContain('ai_error_total fake/model provider_error 1');
+    expect(measures).toContain('chatsphere_answers_total failed 1');
+  });
+
+  it('ends with an error and keeps the part when the model breaks off', async () => {
+    const broken = [{ say: 'Four hours' }, { fail: new AppError('provider_error', 'no') }];
+    const { answerer, messages, usage } = setUp({ replies: [broken] });
+    await expect(readAll(answerer.answer(ask({ conversation: true }), signal))).rejects.toBeInstanceOf(AppError);
+    await answerer.drain();
+    expect(messages.at(-1)).toMatchObject({
+      role: 'assistant',
+      content: 'Four hours',
+      status: 'incomplete',
+      grounded: false,
+    });
+    expect(usage[0]).toMatchObject({ outcome: 'failed', outputTokens: 2 });
+  });
+
+  it('cancels the model at once when the reader leaves, and keeps the part', async () => {
+    const { answerer, model, messages, usage, measures } = setUp({
+      replies: [[{ say: 'Four hours' }, { hang: true }]],
+    });
+    const events = answerer.answer(ask({ conversation: true }), signal)[Symbol.asyncIterator]();
+    await events.next();
+    await events.next();
+    const waiting = events.next().catch((error: unknown) => error);
+    await events.return?.();
+    expect(await waiting).toMatchObject({ code: 'request_aborted' });
+    await answerer.drain();
+    expect(model.calls[0]?.outcome).toBe('aborted');
+    expect(messages.at(-1)).toMatchObject({ content: 'Four hours', status: 'incomplete' });
+    expect(usage[0]).toMatchObject({ outcome: 'cancelled' });
+    expect(measures).toContain('chatsphere_answers_total cancelled 1');
+  });
+
+  it('cancels the model when the request is aborted', async () => {
+    const client = new AbortController();
+    const { answerer, model } = setUp({ replies: [[{ say: 'Four' }, { hang: true }]] });
+    const reading = (async () => {
+      for await (const event of answerer.answer(ask(), client.signal)) if (event.type === 'text-delta') client.abort();
+    })();
+    await expect(reading).rejects.toMatchObject({ code: 'request_aborted' });
+    expect(['aborted', 'left']).toContain(model.calls[0]?.outcome);
+  });
+});
