@@ -77,7 +77,7 @@ module.exports = {
     {
       name: 'no-orphan',
       severity,
-      from: { orphan: true, pathNot: ['/main-[^/]*\\.ts$', '-worker\\.ts$', '\\.d\\.ts$', test] },
+      from: { orphan: true, pathNot: ['/main-[^/]*\\.ts$', '-worker\\.ts$', '/assets/', '\\.d\\.ts$', test] },
       to: {},
     },
     { name: 'no-unresolved', severity, from: {}, to: { couldNotResolve: true } },

@@ -53,18 +53,17 @@ async function train() {
   const bot = await client.post('/v1/bots', { name: 'Handbook', slug: 'handbook' });
   const health = watchHealth();
   const startedAt = performance.now();
+  const refused = {};
   await mapBounded(files, 8, async (path) => {
+    const key = relative(values.pages, path);
     const form = new FormData();
-    form.append(
-      'file',
-      new Blob([await readFile(path)], { type: 'text/markdown' }),
-      relative(values.pages, path).split('/').pop(),
-    );
-    await client.request(
-      'PUT',
-      `/v1/bots/${bot.id}/sources/by-key/${encodeURIComponent(relative(values.pages, path))}`,
-      { form },
-    );
+    form.append('file', new Blob([await readFile(path)], { type: 'text/markdown' }), key.split('/').pop());
+    try {
+      await client.request('PUT', `/v1/bots/${bot.id}/sources/by-key/${encodeURIComponent(key)}`, { form });
+    } catch (error) {
+      if (error.status === undefined || error.status >= 500) throw error;
+      refused[error.code] = (refused[error.code] ?? 0) + 1;
+    }
   });
   const uploadedMs = performance.now() - startedAt;
   let searchableMs = 0;
@@ -76,8 +75,8 @@ async function train() {
     );
     if (loaded.length === sources.length && searchableMs === 0) searchableMs = performance.now() - startedAt;
     const ended = sources.filter((source) => ['ready', 'partial', 'failed'].includes(source.status));
-    if (ended.length === files.length) {
-      const byCode = {};
+    if (ended.length === sources.length) {
+      const byCode = { ...refused };
       for (const source of ended)
         if (source.status !== 'ready') byCode[source.last_error.code] = (byCode[source.last_error.code] ?? 0) + 1;
       return {
@@ -107,7 +106,7 @@ function watchHealth() {
       await sleep(10);
     }
   })();
-  void loop;
+  loop.catch((error) => console.error('health could not be read', error.message));
   return {
     stop() {
       running = false;

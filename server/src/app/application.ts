@@ -61,12 +61,13 @@ export async function startApplication(config: Config, options: StartOptions): P
 }
 
 async function startLocked(config: Config, options: StartOptions, lock: DataFolderLock): Promise<RunningApplication> {
-  const logger = createLogger({ level: config.logLevel });
+  const pepper = await loadSecret(config.dataFolder, config.secret);
+  const localKey = createKeySecret('live', randomBytes);
+  const secrets = [pepper, localKey, config.adminKey, config.openAi.apiKey].filter((secret) => secret !== null);
+  const logger = createLogger({ level: config.logLevel, secrets });
   const meter = createMeter({ logger });
   const clock = systemClock;
   const createId = createIdMaker(clock.now);
-  const pepper = await loadSecret(config.dataFolder, config.secret);
-  const localKey = createKeySecret('live', randomBytes);
   const sqlite = openSqlite({ file: join(config.dataFolder, 'chatsphere.db'), clock, logger });
   const { store } = sqlite;
   const { embedder, parts: embedderParts } = createEmbedder({ config, clock, logger, meter }, sqlite.wordVectorCache);

@@ -105,7 +105,7 @@ export async function ensureDemoKey(
     id: createId('key'),
     name: 'demo page',
     secretHash,
-    hint: `${secret.slice(0, 12)}…${secret.slice(-4)}`,
+    hint: `${secret.slice(0, 12)}...${secret.slice(-4)}`,
     scopes: ['chat'],
     bots: [bot.id],
     origins: null,

@@ -35,7 +35,7 @@ Stops on Ctrl-C or SIGTERM: answers that are under way may finish, unfinished tr
       const application = await parts.startApplication(config);
       announce(context, application);
       await aborted(context.signal);
-      say(context.terminal, 'Stopping: letting running answers finish.');
+      if (!context.json) say(context.terminal, 'Stopping: letting running answers finish.');
       await application.stop();
       return EXIT.ok;
     },

@@ -369,6 +369,24 @@ describe('settling what a job worked on', () => {
     expect(calls).toBe(2);
   });
 
+  it('is not begun twice at once', async () => {
+    const { startRunner, clock, add, settled, handlerOf, transport } = setUp();
+    const gate = createGate();
+    const handler: JobHandler = {
+      ...handlerOf({ loading: () => Promise.reject(new AppError('empty_content', 'Nothing to read.')) }),
+      onFailed: gate.pass,
+    };
+    await startRunner({}, { handlers: [handler] });
+    await add();
+    await settled('failed');
+    await transport.announce('job_1');
+    await turns(20);
+    await clock.advance(5_000);
+    await turns(20);
+    expect(gate.entered()).toBe(1);
+    gate.open();
+  });
+
   it('is made up for after a crash between the end of the job and its settling', async () => {
     const { startRunner, clock, store, told } = setUp();
     await store.forTenant(TENANT).jobs.create(newJob({}));
@@ -448,6 +466,23 @@ describe('deadlines', () => {
     await turns(20);
     await clock.advance(5_000);
     await until(() => told.length > 0);
+    expect(told).toEqual(['job_1 failed job_deadline_exceeded']);
+  });
+});
+
+describe('an overdue job of another process', () => {
+  it('is left to that process while it lives, and failed once its lease has run out', async () => {
+    const { startRunner, clock, store, add, get, told } = setUp();
+    await add({ deadlineAt: clock.now() + 1_000 });
+    const request = { owner: 'other', kinds: ['train'], now: clock.now(), leaseMs: 15_000, maxPriority: null };
+    await store.system.jobs.claim(request);
+    await startRunner({ loading: async () => SUCCEEDED });
+    for (const state of ['running', 'running', 'failed']) {
+      await turns(20);
+      await clock.advance(5_000);
+      await turns(20);
+      expect((await get()).state).toBe(state);
+    }
     expect(told).toEqual(['job_1 failed job_deadline_exceeded']);
   });
 });

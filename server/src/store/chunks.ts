@@ -8,6 +8,9 @@ import type { ChunksTable } from './schema.ts';
 import type { TenantScope } from './tenant-scope.ts';
 import { packWindows, unpackWindows } from './vector-columns.ts';
 
+/** Keeps a statement's parameters (6 a chunk) below every engine's limit. */
+const VECTORS_PER_INSERT = 100;
+
 export function createChunkRepository(scope: TenantScope): ChunkRepository {
   return {
     list: (documentId, page) =>
@@ -94,25 +97,23 @@ export function createChunkRepository(scope: TenantScope): ChunkRepository {
     },
     putVectors: (generation, vectors) =>
       scope.atomically(async (transaction) => {
+        refuseUnevenWindows(vectors);
         const owners = await ownersOf(transaction, vectors);
         const rows = vectors.flatMap(({ chunkId, windows }) => {
           const owner = owners.get(chunkId);
           if (owner === undefined) return [];
           return [{ ...owner, generation, windows: windows.length, vectors: packWindows(windows) }];
         });
-        refuseUnevenWindows(vectors);
-        await Promise.all(
-          rows.map((row) =>
-            transaction
-              .insert('chunk_vectors', [row])
-              .onConflict((conflict) =>
-                conflict
-                  .columns(['chunk_number', 'generation'])
-                  .doUpdateSet({ windows: row.windows, vectors: row.vectors }),
-              )
-              .execute(),
-          ),
-        );
+        for (let first = 0; first < rows.length; first += VECTORS_PER_INSERT) {
+          await transaction
+            .insert('chunk_vectors', rows.slice(first, first + VECTORS_PER_INSERT))
+            .onConflict((conflict) =>
+              conflict
+                .columns(['chunk_number', 'generation'])
+                .doUpdateSet((set) => ({ windows: set.ref('excluded.windows'), vectors: set.ref('excluded.vectors') })),
+            )
+            .execute();
+        }
       }),
   };
 }

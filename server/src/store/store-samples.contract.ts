@@ -136,7 +136,11 @@ export function createSamples(seed: string) {
     ...changes,
   });
 
-  const message = (botId: string, conversationId: string, changes: Partial<Message> = {}): Omit<Message, 'tenantId'> => ({
+  const message = (
+    botId: string,
+    conversationId: string,
+    changes: Partial<Message> = {},
+  ): Omit<Message, 'tenantId'> => ({
     id: next('msg'),
     botId,
     conversationId,

@@ -119,7 +119,7 @@ export function describeTenantIsolation(name: string, open: () => Promise<Store>
       Object.entries(methods).map(([method, attempt]) => ({ repository, method, attempt })),
     );
 
-    it.each(cases)('$repository.$method', async ({ repository, attempt }) => {
+    it.each(cases)('$repository, $method', async ({ repository, attempt }) => {
       const owner = await fillTenant(store);
       const before = await everythingOf(store, owner);
       const strangerTenant = samples.tenant();
@@ -160,7 +160,9 @@ export function describeTenantIsolation(name: string, open: () => Promise<Store>
       expect(claimed?.id).toBeDefined();
       const { tenant } = await createTenantWithBot(store, samples);
       const lease = { jobId: claimed?.id ?? '', fencingToken: claimed?.fencingToken ?? 0 };
-      await expect(tenant.fencedTransaction(lease, async () => 'done')).rejects.toMatchObject({ code: 'job_lease_lost' });
+      await expect(tenant.fencedTransaction(lease, async () => 'done')).rejects.toMatchObject({
+        code: 'job_lease_lost',
+      });
       expect(await store.forTenant(owner.tenantId).jobs.get(owner.job.id)).not.toBeNull();
     });
   });

@@ -79,7 +79,7 @@ describe('chunker', () => {
           const make = createChunker({ tokens, targetTokens, maxTokens });
           expectSound({ title: 'T', text, layout }, { maxTokens, make });
         }),
-        { numRuns: 150 },
+        { numRuns: 60 },
       );
     },
   );

@@ -8,7 +8,7 @@ import type { ScanRequest } from './scan-protocol.ts';
 const MAX_LOOKUP_ATTEMPTS = 4;
 
 /** All vectors of one chunk, as the durable store keeps them; `windows[n]` is window n. */
-export interface StoredChunkVectors {
+interface StoredChunkVectors {
   readonly chunkId: string;
   readonly documentId: string;
   readonly sourceId: string;

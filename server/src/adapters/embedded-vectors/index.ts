@@ -1,5 +1,1 @@
-export {
-  createEmbeddedVectorStore,
-  type EmbeddedVectorStoreOptions,
-  type StoredChunkVectors,
-} from './embedded-vector-store.ts';
+export { createEmbeddedVectorStore, type EmbeddedVectorStoreOptions } from './embedded-vector-store.ts';

@@ -15,9 +15,9 @@ export interface ScoredStatement {
 /** Cosine to the question by passage index and statement place. */
 export type Similarities = (evidence: PassageEvidence, statement: EvidenceStatement) => number;
 
-const WEIGHT = { coverage: 0.5, pairs: 0.12, similarity: 0.3, passage: 0.2, cue: 0.08, opening: 0.06 } as const;
+const WEIGHT = { coverage: 0.5, pairs: 0.06, similarity: 0.2, passage: 0.25, cue: 0.08, opening: 0.06 } as const;
 /** What a term counts when it stands not in the statement itself but in what surrounds it. */
-const CREDIT = { lead: 0.8, question: 0.9, heading: 0.6, surroundings: 0.4 } as const;
+const CREDIT = { lead: 0.9, question: 0.9, heading: 0.6, surroundings: 0.4 } as const;
 
 const NUMBER =
   /\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|once|twice|half|dozen|hundred|thousand|million|billion|percent|no (?:limit|maximum|minimum))\b/iu;

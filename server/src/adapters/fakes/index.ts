@@ -1,3 +1,4 @@
+export { createExactVectorStore } from './exact-vector-store.ts';
 export {
   createFakeChatModel,
   type FakeCall,

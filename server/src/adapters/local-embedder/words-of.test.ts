@@ -12,7 +12,7 @@ describe('words of a text', () => {
     ['JavaScript', ['javascript']],
     ["won't it’s Kublai's o'clock", ['won', 'it', 'kublai', "o'clock"]],
     ['gpt4 v2', ['gpt', 'v']],
-    ['3f2504e0-4f89-11d3-9a0c-0305e82c3301', ['e', 'd', 'a']],
+    ['3f2504e0-4f89-11d3-9a0c-0305e82c3301', ['f']],
     ['dGhpcyBpcyBhIHRlc3Qgb2YgYmFzZTY0', []],
     ['', []],
   ])('%s', (text, words) => {
@@ -21,12 +21,11 @@ describe('words of a text', () => {
 
   it('gives short lower-case words without white space for any text', () => {
     fc.assert(
-      fc.property(fc.string({ unit: 'binary', maxLength: 300 }), (text) => {
-        for (const word of split(text)) {
-          expect(word).toBe(word.toLowerCase());
-          expect(word).toMatch(/^[\p{L}\p{M}'’]+$/u);
-          expect(word.length).toBeLessThanOrEqual(30);
-        }
+      fc.property(fc.string({ unit: 'binary', maxLength: 100 }), (text) => {
+        const wrong = split(text).filter(
+          (word) => word !== word.toLowerCase() || word.length > 30 || !/^[\p{L}\p{M}'’]+$/u.test(word),
+        );
+        expect(wrong).toEqual([]);
       }),
     );
   });

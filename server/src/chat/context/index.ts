@@ -1,2 +1,2 @@
-export { hitAt, type PackedPassage, type PackingRequest, packContext } from './context-packing.ts';
-export { createSearcher, type SearcherOptions } from './searcher.ts';
+export { hitAt, type PackedPassage, packContext } from './context-packing.ts';
+export { createSearcher } from './searcher.ts';

@@ -1,0 +1,35 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll } from 'vitest';
+import { silentLogger, systemClock } from '../../kernel/index.ts';
+import { describeStoreContract } from '../../store/store.contract.ts';
+import { openSqlite, type Sqlite } from './index.ts';
+
+/** One database for the whole file: the suites keep apart by tenants. */
+function openOnce(file: () => Promise<string>): () => Promise<Sqlite> {
+  let opened: Promise<Sqlite> | null = null;
+  afterAll(async () => (await opened)?.store.stop());
+  const open = async (): Promise<Sqlite> => {
+    const sqlite = openSqlite({ file: await file(), clock: systemClock, logger: silentLogger });
+    await sqlite.store.start();
+    return sqlite;
+  };
+  return () => {
+    opened ??= open();
+    return opened;
+  };
+}
+
+const folders: string[] = [];
+afterAll(() => Promise.all(folders.map((folder) => rm(folder, { recursive: true }))));
+
+const onFile = openOnce(async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'chatsphere-sqlite-'));
+  folders.push(folder);
+  return join(folder, 'store.db');
+});
+const inMemory = openOnce(async () => ':memory:');
+
+describeStoreContract('SQLite on a file', async () => (await onFile()).store);
+describeStoreContract('SQLite in memory', async () => (await inMemory()).store);
