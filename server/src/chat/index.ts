@@ -1,4 +1,4 @@
-export { createSearcher, type SearcherOptions } from './context/index.ts';
+export { createSearcher } from './context/index.ts';
 export type {
   AnswerEvent,
   Answerer,
@@ -12,6 +12,5 @@ export {
   type AnswererOptions,
   type AnsweringModel,
   createAnswerer,
-  DEFAULT_REFUSAL_MESSAGE,
   type TrackedAnswerer,
 } from './response/index.ts';

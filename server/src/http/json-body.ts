@@ -10,7 +10,7 @@ const LONE_SURROGATE = /\p{Surrogate}/u;
 export function addJsonBodyParser(app: ZodApp): void {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser<Buffer>(
-    /^application\/(?:[\w.-]+\+)?json$/,
+    'application/json',
     { parseAs: 'buffer' },
     async (request: FastifyRequest, bytes: Buffer) => {
       if (request.headers['idempotency-key'] !== undefined) {

@@ -35,7 +35,7 @@ export function signalOfClient(reply: FastifyReply): AbortSignal {
   const controller = new AbortController();
   const { raw } = reply;
   const leave = (): void => {
-    if (!raw.writableFinished) controller.abort(new AppError('request_aborted', 'The client left.'));
+    if (!raw.writableEnded) controller.abort(new AppError('request_aborted', 'The client left.'));
   };
   if (raw.closed || raw.destroyed) leave();
   else raw.once('close', leave);

@@ -11,7 +11,7 @@ export function observeRequest(
   { meter, clock, logger }: { readonly meter: Meter; readonly clock: Clock; readonly logger: Logger },
 ): void {
   reply.raw.once('close', () => {
-    const status = reply.raw.writableFinished ? reply.raw.statusCode : CLIENT_LEFT;
+    const status = reply.raw.writableEnded ? reply.raw.statusCode : CLIENT_LEFT;
     const milliseconds = clock.now() - request.receivedAt;
     // The pattern of the route and never the path: a label whose values a visitor can choose would grow without end.
     const route = request.routeOptions.url ?? 'unknown';

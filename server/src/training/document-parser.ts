@@ -42,7 +42,7 @@ export function createDocumentParser(options: DocumentParserOptions = {}): Docum
       module: workerModule(import.meta.url, './parse-worker'),
       size,
       workerData: limits satisfies ParseLimits,
-      resourceLimits: { maxOldGenerationSizeMb: heapMb },
+      resourceLimits: { maxOldGenerationSizeMb: heapMb, maxYoungGenerationSizeMb: 16 },
       callTimeoutMs: timeoutMs,
       idleTimeoutMs,
       onCrash: (cause) => new AppError('parse_out_of_memory', 'Parsing needs more memory than it may use.', { cause }),

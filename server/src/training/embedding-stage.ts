@@ -4,7 +4,15 @@ import { AppError, type Clock } from '../kernel/index.ts';
 import type { ChunkVectors, EmbeddableChunk, Failure, Store } from '../store/index.ts';
 import type { VectorStore } from '../vector-store/index.ts';
 import { STAGE_PRIORITIES } from './training-job.ts';
-import { changeSource, ownSource, summarise, type TrainingWork, workOf } from './training-work.ts';
+import {
+  changeSource,
+  documentHeads,
+  idsOf,
+  ownSource,
+  summarise,
+  type TrainingWork,
+  workOf,
+} from './training-work.ts';
 
 export interface EmbeddingOptions {
   readonly store: Pick<Store, 'forTenant'>;
@@ -126,22 +134,23 @@ async function index(
 async function finish(work: TrainingWork, { lease }: StageContext, options: EmbeddingOptions): Promise<void> {
   const { embeddings, clock, vectors } = options;
   const replaced = await changeSource(work, lease, async (repositories, source) => {
-    const { documents, chunks } = repositories;
-    const all = await documents.idsOf(source.id, ['building', 'searchable', 'refused']);
-    const stale = all.filter((id) => !work.ids.ownsDocument(id));
-    const building = await documents.idsOf(source.id, ['building']);
+    const { documents, chunks, sources } = repositories;
+    const heads = await documentHeads(work, repositories);
+    const { usable, tokens, refusals, others } = summarise(work, heads);
+    const stale = idsOf(others);
     await documents.delete(stale);
-    await documents.setState(building.filter(work.ids.ownsDocument), 'searchable');
-    const summary = await summarise(work, repositories);
     const { chunks: total } = await chunks.countOf(source.id, embeddings.generation);
-    await repositories.sources.update(source.id, {
-      status: summary.refusals.length === 0 ? 'ready' : 'partial',
-      stage: null,
-      progress: { done: total, total },
-      counts: { documents: summary.documents, chunks: total, tokens: summary.tokens, reused: source.counts.reused },
-      lastError: partialFailure(summary.refusals, source.inputs.length),
-      updatedAt: clock.now(),
-    });
+    await Promise.all([
+      documents.setState(usable, 'searchable'),
+      sources.update(source.id, {
+        status: refusals.length === 0 ? 'ready' : 'partial',
+        stage: null,
+        progress: { done: total, total },
+        counts: { documents: usable.length, chunks: total, tokens, reused: source.counts.reused },
+        lastError: partialFailure(refusals, source.inputs.length),
+        updatedAt: clock.now(),
+      }),
+    ]);
     return stale;
   });
   if (replaced.length > 0) await vectors.deleteDocuments(work.namespace, replaced);

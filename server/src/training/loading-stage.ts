@@ -1,11 +1,19 @@
 import type { StageContext, StageResult } from '../jobs/index.ts';
 import { AppError, type Clock, type ErrorCode, type Logger } from '../kernel/index.ts';
-import type { BlobStore, NewDocument, Source, SourceInput, Store } from '../store/index.ts';
+import type { BlobStore, NewDocument, Source, SourceInput, Store, TenantRepositories } from '../store/index.ts';
 import type { VectorStore } from '../vector-store/index.ts';
 import { NOTE_MEDIA_TYPE, QA_MEDIA_TYPE } from './file-type.ts';
 import type { DocumentParser, ParsedDocument } from './ports.ts';
 import { STAGE_PRIORITIES } from './training-job.ts';
-import { changeSource, summarise, type TrainingWork, workOf } from './training-work.ts';
+import {
+  changeSource,
+  documentHeads,
+  hasEarlierVersion,
+  idsOf,
+  summarise,
+  type TrainingWork,
+  workOf,
+} from './training-work.ts';
 
 export interface LoadingOptions {
   readonly store: Pick<Store, 'forTenant'>;
@@ -45,8 +53,8 @@ export function createLoadingStage(options: LoadingOptions): (context: StageCont
     const work = workOf(context.job, options.store, options.generation);
     const prepared = await prepare(work, context, options);
     if (prepared === 'loaded') return EMBEDDING;
-    const refusals = await loadInputs(work, context, { ...options, ...prepared });
-    await finish(work, context, { ...options, refusals });
+    const loaded = await loadInputs(work, context, { ...options, ...prepared });
+    await finish(work, context, { ...options, ...loaded });
     return EMBEDDING;
   };
 }
@@ -64,56 +72,71 @@ async function prepare(
   { vectors, clock }: LoadingOptions,
 ): Promise<Prepared | 'loaded'> {
   const result = await changeSource(work, lease, async (repositories, source) => {
-    const kept = await repositories.documents.idsOf(source.id, ['building', 'searchable']);
-    const own = kept.filter(work.ids.ownsDocument);
-    if (source.stage === 'embedding' && own.length > 0) return null;
-    const building = await repositories.documents.idsOf(source.id, ['building']);
-    const refused = await repositories.documents.idsOf(source.id, ['refused']);
-    const stale = building.filter((id) => !work.ids.ownsDocument(id));
-    await repositories.documents.delete([...stale, ...refused.filter(work.ids.ownsDocument)]);
+    const heads = await documentHeads(work, repositories);
+    const { usable, others } = summarise(work, heads);
+    if (source.stage === 'embedding' && usable.length > 0) return null;
+    const unfinished = idsOf(others.filter((head) => head.state === 'building'));
+    // Refused inputs are tried again: the cause may have gone.
+    const refused = idsOf(heads.filter((head) => head.state === 'refused' && work.ids.ownsDocument(head.id)));
     const total = source.inputs.length;
-    await repositories.sources.update(source.id, {
-      status: 'processing',
-      stage: 'loading',
-      progress: { done: Math.min(own.length, total), total },
-      lastError: null,
-      updatedAt: clock.now(),
-    });
-    return { source, stored: new Set(own), stale };
+    await Promise.all([
+      repositories.documents.delete([...unfinished, ...refused]),
+      repositories.sources.update(source.id, {
+        status: 'processing',
+        stage: 'loading',
+        progress: { done: Math.min(usable.length, total), total },
+        lastError: null,
+        updatedAt: clock.now(),
+      }),
+    ]);
+    return { source, stored: new Set(usable), unfinished };
   });
   if (result === null) return 'loaded';
-  if (result.stale.length > 0) await vectors.deleteDocuments(work.namespace, result.stale, signal);
+  if (result.unfinished.length > 0) await vectors.deleteDocuments(work.namespace, result.unfinished, signal);
   return result;
 }
 
-/** Returns the faults of the inputs that cannot be used. */
+interface Loaded {
+  /** Faults of the inputs that cannot be used. */
+  readonly refusals: readonly AppError[];
+  /** Documents that are not stored yet. */
+  readonly rest: readonly NewDocument[];
+}
+
 async function loadInputs(
   work: TrainingWork,
   context: StageContext,
   options: LoadingOptions & Prepared,
-): Promise<readonly AppError[]> {
+): Promise<Loaded> {
   const { source, stored, clock } = options;
   const total = source.inputs.length;
   const refusals: AppError[] = [];
   let batch: NewDocument[] = [];
-  const flush = async (done: number): Promise<void> => {
-    const documents = batch;
-    batch = [];
-    await changeSource(work, context.lease, async (repositories) => {
-      for (const document of documents) await repositories.documents.add(work.botId, source.id, document);
-      await repositories.sources.update(source.id, { progress: { done, total }, updatedAt: clock.now() });
-    });
-    context.progress(done, total);
-  };
   for (const [position, input] of source.inputs.entries()) {
     if (stored.has(work.ids.document(position, 0))) continue;
+    if (isFull(batch)) {
+      const progress = { done: position, total };
+      const documents = batch;
+      batch = [];
+      await changeSource(work, context.lease, async (repositories) => {
+        await addAll(work, repositories, documents);
+        await repositories.sources.update(source.id, { progress, updatedAt: clock.now() });
+      });
+      context.progress(progress.done, total);
+    }
     const parsed = await parseInput(input, source, { ...options, context });
     if (parsed instanceof AppError) refusals.push(parsed);
     batch.push(...documentsOf(work, { position, input, parsed }));
-    if (isFull(batch)) await flush(position + 1);
   }
-  await flush(total);
-  return refusals;
+  return { refusals, rest: batch };
+}
+
+async function addAll(
+  { botId, sourceId }: TrainingWork,
+  { documents }: Pick<TenantRepositories, 'documents'>,
+  batch: readonly NewDocument[],
+): Promise<void> {
+  for (const document of batch) await documents.add(botId, sourceId, document);
 }
 
 function isFull(batch: readonly NewDocument[]): boolean {
@@ -180,33 +203,36 @@ function documentsOf(
   });
 }
 
-/** Shows the documents of a source that had none; a replacement goes on unseen. */
+/** Stores the rest and shows the documents of a source that had none; a replacement goes on unseen. */
 async function finish(
   work: TrainingWork,
-  { lease }: StageContext,
-  { generation, clock, refusals }: LoadingOptions & { readonly refusals: readonly AppError[] },
+  context: StageContext,
+  { generation, clock, refusals, rest }: LoadingOptions & Loaded,
 ): Promise<void> {
-  await changeSource(work, lease, async (repositories, source) => {
-    const { documents, chunks } = repositories;
-    const searchable = await documents.idsOf(source.id, ['searchable']);
-    const own = (await documents.idsOf(source.id, ['building'])).filter(work.ids.ownsDocument);
-    if (own.length === 0) throw noneUsable(refusals);
-    const replaces = searchable.length > 0;
-    if (!replaces) {
-      const refused = await documents.idsOf(source.id, ['refused']);
-      await documents.delete(refused.filter((id) => !work.ids.ownsDocument(id)));
-      await documents.setState(own, 'searchable');
-    }
+  const inputs = await changeSource(work, context.lease, async (repositories, source) => {
+    const { documents, chunks, sources } = repositories;
+    await addAll(work, repositories, rest);
+    const summary = summarise(work, await documentHeads(work, repositories));
+    const { usable, tokens, others } = summary;
+    // Refused documents stay, to say which input was at fault.
+    if (usable.length === 0) return { total: source.inputs.length, usable: false };
+    const replaces = hasEarlierVersion(summary);
     const { chunks: total, embedded } = await chunks.countOf(source.id, generation);
-    const { tokens } = await summarise(work, repositories);
-    const counts = { documents: own.length, chunks: total, tokens, reused: 0 };
-    await repositories.sources.update(source.id, {
-      stage: 'embedding',
-      progress: { done: embedded, total },
-      counts: replaces ? { ...source.counts, reused: 0 } : counts,
-      updatedAt: clock.now(),
-    });
+    const counts = { documents: usable.length, chunks: total, tokens, reused: 0 };
+    await Promise.all([
+      replaces ? null : documents.delete(idsOf(others)),
+      replaces ? null : documents.setState(usable, 'searchable'),
+      sources.update(source.id, {
+        stage: 'embedding',
+        progress: { done: embedded, total },
+        counts: replaces ? { ...source.counts, reused: 0 } : counts,
+        updatedAt: clock.now(),
+      }),
+    ]);
+    return { total: source.inputs.length, usable: true };
   });
+  context.progress(inputs.total, inputs.total);
+  if (!inputs.usable) throw noneUsable(refusals);
 }
 
 function noneUsable([first, ...more]: readonly AppError[]): AppError {

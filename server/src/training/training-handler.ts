@@ -7,7 +7,7 @@ import { createEmbeddingStage } from './embedding-stage.ts';
 import { createLoadingStage } from './loading-stage.ts';
 import type { DocumentParser } from './ports.ts';
 import { TRAINING_KIND } from './training-job.ts';
-import { workOf } from './training-work.ts';
+import { documentHeads, hasEarlierVersion, idsOf, summarise, workOf } from './training-work.ts';
 
 export interface TrainingHandlerOptions {
   readonly store: Pick<Store, 'forTenant'>;
@@ -54,15 +54,15 @@ async function settleFailure(
       return [];
     }
     if (source.status !== 'queued' && source.status !== 'processing') return [];
-    const searchable = await documents.idsOf(source.id, ['searchable']);
-    const building = await documents.idsOf(source.id, ['building']);
-    const refused = await documents.idsOf(source.id, ['refused']);
-    const hasEarlier = searchable.some((id) => !work.ids.ownsDocument(id));
-    const unfinished = [...building, ...searchable.filter(work.ids.ownsDocument)];
-    await documents.delete([...unfinished, ...(hasEarlier ? refused.filter(work.ids.ownsDocument) : [])]);
+    const heads = await documentHeads(work, { documents });
+    const hasEarlier = hasEarlierVersion(summarise(work, heads));
+    const unfinished = heads.filter((head) => head.state === 'building' || work.ids.ownsDocument(head.id));
+    // Without an earlier version the refused documents stay, to say which input was at fault.
+    const gone = idsOf(unfinished.filter((head) => head.state !== 'refused' || hasEarlier));
+    await documents.delete(gone);
     const counts = hasEarlier ? source.counts : NO_COUNTS;
     await sources.update(source.id, { ...failure, status: 'failed', stage: null, counts });
-    return unfinished;
+    return gone;
   });
   if (removed.length > 0) await vectors.deleteDocuments(work.namespace, removed);
 }

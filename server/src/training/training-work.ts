@@ -1,5 +1,14 @@
 import { AppError } from '../kernel/index.ts';
-import type { Failure, Job, JobLease, Source, Store, TenantRepositories, TenantStore } from '../store/index.ts';
+import type {
+  Document,
+  Failure,
+  Job,
+  JobLease,
+  Source,
+  Store,
+  TenantRepositories,
+  TenantStore,
+} from '../store/index.ts';
 import type { Namespace } from '../vector-store/index.ts';
 import { modeOf, type TrainingIds, type TrainingMode, trainingIds } from './training-job.ts';
 
@@ -55,37 +64,57 @@ export async function ownSource(
   throw new AppError('job_cancelled', 'The source was deleted, or is trained by a newer job.');
 }
 
-/** What the job has made of its source so far. */
-export interface TrainingSummary {
-  readonly documents: number;
-  readonly tokens: number;
-  /** Why inputs could not be used, in their order. */
-  readonly refusals: readonly Failure[];
-}
+/** A document without its text. */
+export type DocumentHead = Omit<Document, 'text'>;
 
 const PAGE_LENGTH = 100;
 
-/** Reads the job's documents, page by page and without their text. */
-export async function summarise(
-  work: TrainingWork,
-  repositories: Pick<TenantRepositories, 'documents'>,
-): Promise<TrainingSummary> {
-  let [documents, tokens] = [0, 0];
-  const refusals: Failure[] = [];
-  for (let after: string | undefined, more = true; more; ) {
-    const page = await repositories.documents.list(work.sourceId, {
+/** Every document of the job's source, in order. */
+export async function documentHeads(
+  { sourceId }: TrainingWork,
+  { documents }: Pick<TenantRepositories, 'documents'>,
+): Promise<readonly DocumentHead[]> {
+  const heads: DocumentHead[] = [];
+  for (let more = true; more; ) {
+    const after = heads.at(-1)?.id;
+    const page = await documents.list(sourceId, {
       limit: PAGE_LENGTH,
       order: 'asc',
       ...(after === undefined ? {} : { after }),
     });
-    for (const document of page.items) {
-      if (work.mode === 'train' && !work.ids.ownsDocument(document.id)) continue;
-      if (document.state !== 'refused') documents += 1;
-      else if (document.lastError !== null) refusals.push(document.lastError);
-      tokens += document.tokens;
-    }
-    after = page.items.at(-1)?.id;
+    heads.push(...page.items);
     more = page.hasMore;
   }
-  return { documents, tokens, refusals };
+  return heads;
+}
+
+/** What a training job has made of its source, and what is there besides. */
+export interface DocumentSummary {
+  /** Ids of the job's documents that can be used, and their tokens. */
+  readonly usable: readonly string[];
+  readonly tokens: number;
+  /** Why inputs of the job could not be used, in their order. */
+  readonly refusals: readonly Failure[];
+  /** Documents of other jobs. */
+  readonly others: readonly DocumentHead[];
+}
+
+export function summarise({ ids }: TrainingWork, heads: readonly DocumentHead[]): DocumentSummary {
+  const own = heads.filter((head) => ids.ownsDocument(head.id));
+  const usable = own.filter((head) => head.state !== 'refused');
+  return {
+    usable: usable.map((head) => head.id),
+    tokens: usable.reduce((sum, head) => sum + head.tokens, 0),
+    refusals: own.flatMap(({ state, lastError }) => (state === 'refused' && lastError !== null ? [lastError] : [])),
+    others: heads.filter((head) => !ids.ownsDocument(head.id)),
+  };
+}
+
+/** Whether an earlier version of the source is answering. */
+export function hasEarlierVersion({ others }: DocumentSummary): boolean {
+  return others.some((head) => head.state === 'searchable');
+}
+
+export function idsOf(heads: readonly DocumentHead[]): readonly string[] {
+  return heads.map((head) => head.id);
 }

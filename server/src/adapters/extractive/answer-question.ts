@@ -27,7 +27,7 @@ export async function answerQuestion(
   return composeAnswer(selectParts(question, ranked));
 }
 
-const noSimilarity: Similarities = () => 0;
+const noSimilarity: Similarities = () => null;
 
 async function embeddedSimilarity(
   question: string,
@@ -46,7 +46,7 @@ async function embeddedSimilarity(
     const vectors = new Map<EvidenceStatement, Float32Array | undefined>(
       statements.map((statement, position) => [statement, found[position]]),
     );
-    return (_evidence, statement) => dotProduct(asked, vectors.get(statement));
+    return (statement) => dotProduct(asked, vectors.get(statement));
   } catch {
     return noSimilarity;
   }

@@ -30,8 +30,10 @@ function listOf(part: AnswerPart): string {
     const announcesCode = part.statements[0]?.statement.kind === 'code';
     lines.push(announcesCode ? announcement(part.lead.text, marker) : capitalised(part.lead.text), '');
   }
-  for (const [position, item] of itemsOf(part.statements).entries()) {
-    const sign = part.layout === 'steps' ? `${position + 1}. ` : '- ';
+  const items = itemsOf(part.statements);
+  const standsAlone = items.length === 1 && part.lead === null;
+  for (const [position, item] of items.entries()) {
+    const sign = standsAlone ? '' : part.layout === 'steps' ? `${position + 1}. ` : '- ';
     const sentences = item.filter(({ statement }) => statement.kind !== 'code').map(({ text }) => text);
     const code = item.filter(({ statement }) => statement.kind === 'code').map((block) => codeOf(block, part));
     if (sentences.length > 0) lines.push(`${sign}${closedItem(sentences.join(' '), marker)}`);

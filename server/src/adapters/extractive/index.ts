@@ -3,5 +3,4 @@ export {
   createExtractiveChatModel,
   EXTRACTIVE_MODEL_ID,
   type ExtractiveChatModelOptions,
-  NEEDS_CHAT_MODEL_MESSAGE,
 } from './extractive-chat-model.ts';

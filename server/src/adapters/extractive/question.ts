@@ -26,7 +26,7 @@ const WEAK_WORDS =
   'anyone new many long first kind type types different provide explain describe mean means call called allow allowed ask ' +
   'question answer best good better right able possible start starting keep put see look learn understand information ' +
   'info details detail process steps step handle deal available require required must say says list name tell okay ' +
-  'example examples everyone everything something anything include included including part general usually typically out off over up down';
+  'example examples everyone everything something anything include included including part general usually typically time times day days out off over up down';
 
 const WEAK_TERMS: ReadonlySet<string> = new Set(contentTerms(WEAK_WORDS));
 const WEAK_WEIGHT = 0.35;

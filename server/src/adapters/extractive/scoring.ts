@@ -8,12 +8,12 @@ export interface ScoredStatement {
   readonly score: number;
   /** Weighted share of the question's terms that the statement and what it hangs on hold, 0..1. */
   readonly coverage: number;
-  /** Cosine to the question, 0..1; 0 without an embedder. */
-  readonly similarity: number;
+  /** Cosine to the question; null without an embedder. */
+  readonly similarity: number | null;
 }
 
-/** Cosine to the question by passage index and statement place. */
-export type Similarities = (evidence: PassageEvidence, statement: EvidenceStatement) => number;
+/** Cosine of a statement to the question; null without an embedder. */
+export type Similarities = (statement: EvidenceStatement) => number | null;
 
 const WEIGHT = { coverage: 0.5, pairs: 0.06, similarity: 0.2, passage: 0.25, cue: 0.08, opening: 0.06 } as const;
 /** What a term counts when it stands not in the statement itself but in what surrounds it. */
@@ -60,12 +60,13 @@ export function scoreStatements(
     for (const statement of evidence.statements) {
       if (!isShowable(statement)) continue;
       const coverage = coverageOf(statement, evidence, weights);
-      const cosine = Math.max(0, similarity(evidence, statement));
+      const cosine = similarity(statement);
+      const likeness = Math.max(0, cosine ?? 0);
       const score =
         WEIGHT.coverage * coverage +
         WEIGHT.pairs * pairShare(question, statement) +
-        WEIGHT.similarity * cosine +
-        (coverage > 0 || cosine > 0 ? prior : 0) +
+        WEIGHT.similarity * likeness +
+        (coverage > 0 || likeness > 0 ? prior : 0) +
         cueBonus(question, statement, coverage) +
         openingBonus(statement, evidence, weights) -
         penaltyOf(statement);

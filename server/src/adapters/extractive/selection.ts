@@ -180,11 +180,15 @@ function isStep(statement: EvidenceStatement, evidence: PassageEvidence): boolea
   return /^\d/u.test(itemStart(statement, evidence)?.statement.marker ?? '');
 }
 
+/** All steps of the list, with the code that they announce. */
 function stepsAround(statement: EvidenceStatement, evidence: PassageEvidence): EvidenceStatement[] {
   const { block, depth } = statement.statement;
-  const steps = evidence.statements.filter(
-    (other) => other.statement.block === block && other.statement.depth === depth,
-  );
+  const isStepOf = (other: EvidenceStatement | undefined): boolean =>
+    other?.statement.block === block && other.statement.depth === depth && other.statement.kind === 'list-item';
+  const steps = evidence.statements.filter((other) => {
+    if (other.statement.kind !== 'code') return isStepOf(other);
+    return other.statement.block === block || (other.lead !== null && isStepOf(evidence.statements[other.lead]));
+  });
   return firstItems(steps, MOST_STEPS);
 }
 

@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import {
   type Embedder,
   type EmbedderProfile,
@@ -10,6 +9,7 @@ import {
 import type { Clock, Logger } from '../../kernel/index.ts';
 import { abortable } from '../../resilience/index.ts';
 import { refuseMisfit } from './refuse-misfit.ts';
+import { createTimeSlices, type TimeSlices } from './time-slices.ts';
 import { createUnseenWords, type UnseenWords } from './unseen-words.ts';
 import type { UseLiteModel } from './use-lite-model.ts';
 import { loadWordTable, type WordTable } from './word-table.ts';
@@ -19,7 +19,6 @@ const MANIFEST = new URL('./assets/static-en.json', import.meta.url);
 /** Goes up when the same table would give other vectors: other words of a text, other sums. */
 const METHOD_VERSION = 1;
 const PIECE_CHARACTERS = 4_096;
-const LONGEST_SLICE_MS = 5;
 
 export interface StaticEmbedderOptions {
   readonly wordVectors: WordVectorCache;
@@ -49,10 +48,10 @@ export function createStaticEmbedder(options: StaticEmbedderOptions): Embedder {
     async doEmbed(texts, { purpose, dimensions, signal }) {
       refuseMisfit(profile, { texts, dimensions });
       signal?.throwIfAborted();
-      const { table, unseenWords } = await load();
-      const drafts = await draftAll(table, texts, signal);
+      const loaded = await load();
+      const drafts = await draftAll(loaded, texts, signal);
       const wanted = new Set(drafts.flatMap(({ unseen }) => [...unseen.keys()]));
-      const vectorsOf = learningFor(purpose, { ...options, unseenWords });
+      const vectorsOf = learningFor(purpose, { ...options, unseenWords: loaded.unseenWords });
       const learned = wanted.size === 0 ? new Map() : await vectorsOf(wanted, signal);
       return {
         vectors: drafts.map((draft) => finish(draft, learned)),
@@ -70,18 +69,21 @@ export function createStaticEmbedder(options: StaticEmbedderOptions): Embedder {
 interface Parts {
   readonly table: WordTable;
   readonly unseenWords: UnseenWords;
+  readonly slices: TimeSlices;
 }
 
 async function loadParts(profile: EmbedderProfile, options: StaticEmbedderOptions): Promise<Parts> {
   const table = await loadWordTable(MANIFEST);
+  const slices = createTimeSlices();
   const unseenWords = createUnseenWords({
     table,
+    slices,
     teacher: options.teacher,
     cache: options.wordVectors,
     space: `${profile.id}@${profile.version}`,
     logger: options.logger,
   });
-  return { table, unseenWords };
+  return { table, unseenWords, slices };
 }
 
 function readProfile(): EmbedderProfile {
@@ -106,20 +108,18 @@ interface Draft {
 }
 
 async function draftAll(
-  table: WordTable,
+  { table, slices }: Parts,
   texts: readonly string[],
   signal: AbortSignal | undefined,
 ): Promise<readonly Draft[]> {
   const drafts: Draft[] = [];
-  let sliceStart = performance.now();
   for (const text of texts) {
     const draft: Draft = { sum: new Float64Array(table.dimensions), unseen: new Map(), words: 0 };
     for (const piece of piecesOf(text)) {
-      addPiece(draft, piece, table);
-      if (performance.now() - sliceStart < LONGEST_SLICE_MS) continue;
-      await nextTurn();
+      const pause = slices.pauseIfDue();
+      if (pause !== undefined) await pause;
       signal?.throwIfAborted();
-      sliceStart = performance.now();
+      addPiece(draft, piece, table);
     }
     drafts.push(draft);
   }

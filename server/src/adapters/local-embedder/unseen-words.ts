@@ -1,18 +1,18 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { LRUCache } from 'lru-cache';
 import type { WordVectorCache } from '../../embeddings/index.ts';
 import type { Logger } from '../../kernel/index.ts';
 import { abortable } from '../../resilience/index.ts';
+import type { TimeSlices } from './time-slices.ts';
 import type { UseLiteModel } from './use-lite-model.ts';
 import type { WordTable } from './word-table.ts';
 
 const WORDS_PER_CALL = 64;
-const PROJECTIONS_AT_A_STRETCH = 8;
 /** About 1 KB a word. */
 const WORDS_IN_MEMORY = 5_000;
 
 export interface UnseenWordsOptions {
   readonly table: WordTable;
+  readonly slices: TimeSlices;
   readonly teacher: Pick<UseLiteModel, 'embed'>;
   readonly cache: WordVectorCache;
   /** Names the vector space in the cache. */
@@ -86,7 +86,7 @@ async function teach(words: readonly string[], options: UnseenWordsOptions): Pro
   const unknown = words.filter((word) => known.get(word)?.length !== table.dimensions);
   if (unknown.length === 0) return known;
   const answers = await teacher.embed(unknown, { perCall: WORDS_PER_CALL });
-  const learned = await projectAll(unknown, answers, table);
+  const learned = await projectAll(unknown, answers, options);
   await writeCache(learned, options);
   return new Map([...known, ...learned]);
 }
@@ -95,12 +95,12 @@ async function teach(words: readonly string[], options: UnseenWordsOptions): Pro
 async function projectAll(
   words: readonly string[],
   answers: readonly Float32Array[],
-  table: WordTable,
+  { table, slices }: UnseenWordsOptions,
 ): Promise<Vectors> {
   const projected = new Map<string, Float32Array>();
   for (const [index, word] of words.entries()) {
     projected.set(word, table.project(answers[index] ?? new Float32Array(table.teacherDimensions)));
-    if (index % PROJECTIONS_AT_A_STRETCH === PROJECTIONS_AT_A_STRETCH - 1) await nextTurn();
+    await slices.pauseIfDue();
   }
   return projected;
 }

@@ -32,22 +32,24 @@ interface Member {
   readonly ended: Promise<void>;
 }
 
+export interface DatabaseThreadOptions extends ConnectionOptions {
+  readonly logger: Logger;
+  /** Starts the thread; replaced by tests that end it. */
+  readonly startThread?: (connection: ConnectionOptions) => Worker;
+}
+
 /**
  * A connection in a thread of its own. Statements are sent without waiting for earlier answers. When the thread dies,
  * statements without an answer reject with `database_unavailable` and the next one starts a new thread. An idle
  * thread does not keep the process alive.
  */
-export function createDatabaseThread(options: ConnectionOptions & { readonly logger: Logger }): StatementRunner {
-  const { file, role, logger } = options;
+export function createDatabaseThread({ file, role, logger, startThread }: DatabaseThreadOptions): StatementRunner {
   let member: Member | null = null;
   let stopped = false;
   let lastId = 0;
 
   function startMember(): Member {
-    const worker = startWorker({
-      module: workerModule(import.meta.url, './database-worker'),
-      workerData: { file, role } satisfies ConnectionOptions,
-    });
+    const worker = (startThread ?? startDatabaseWorker)({ file, role });
     const pending = new Map<number, Pending>();
     const ended = new Promise<void>((resolve) => {
       worker.on('exit', () => resolve());
@@ -87,6 +89,11 @@ export function createDatabaseThread(options: ConnectionOptions & { readonly log
       await member.ended;
     },
   };
+}
+
+/** The thread of one connection. */
+export function startDatabaseWorker(connection: ConnectionOptions): Worker {
+  return startWorker({ module: workerModule(import.meta.url, './database-worker'), workerData: connection });
 }
 
 function send(member: Member): void {

@@ -28,8 +28,9 @@ export function plainText(markdown: string): string {
         .replace(/\{%[^%]*?(?:"([^"%]*)")?\s*%\}/gu, (_tag, lastArgument: string | undefined) => lastArgument ?? ' ')
         .replace(/\{\{[^}]*\}\}/gu, ' ')
         .replace(/!\[[^\]]{0,400}\]\([^)]*\)/gu, ' ')
-        .replace(/\[((?:[^[\]]|\[[^\]]{0,100}\]){0,400})\]\(([^)\s]*)[^)]*\)/gu, (_link, text: string, target: string) =>
-          linkText(text, target),
+        .replace(
+          /\[((?:[^[\]]|\[[^\]]{0,100}\]){0,400})\]\(([^)\s]*)[^)]*\)/gu,
+          (_link, text: string, target: string) => linkText(text, target),
         )
         .replace(/\[\^[^\]]*\]/gu, '')
         .replace(/\[([^[\]]+)\]\[[^\]]*[^\]\d\s,][^\]]*\]/gu, '$1')

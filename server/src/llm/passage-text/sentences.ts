@@ -11,7 +11,7 @@ const SENTENCE_START = /^\s+["'“‘«([{*_`<#]*(?:[\p{Lu}\p{Lt}\p{Lo}\p{N}\p{S
 const ABBREVIATION =
   /(?:^|[\s("'“‘[*_])(?:e\.g|i\.e|a\.k\.a|cf|vs|etc|approx|incl|resp|no|nos|fig|figs|eq|sec|ch|vol|pp?|ed|eds|al|mr|mrs|ms|dr|prof|sr|jr|st|inc|ltd|co|corp|dept|govt|est|ext|tel|max|min|avg|misc|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec|[a-z]|(?:[a-z]\.)+[a-z])\.$/iu;
 /** Abbreviations after which a sentence often ends all the same, when the next word looks like a start. */
-const MAY_END = /(?:etc|inc|ltd|co|corp|(?:[a-z]\.)+[a-z])\.$/iu;
+const MAY_END = /(?:\b(?:etc|[Ii]nc|[Ll]td|[Cc]o|[Cc]orp)|(?:[A-Z]\.)+[A-Z])\.$/u;
 const LONGEST_SENTENCE = 700;
 
 /**
