@@ -20,7 +20,7 @@ const BODIES: Readonly<Record<string, unknown>> = {
   'POST /v1/bots/:bot/search': { query: 'x' },
   'POST /v1/chat/completions': { model: 'BOT', messages: [{ role: 'user', content: 'x' }] },
   'POST /v1/embeddings': { model: 'local/static-en', input: 'x' },
-  'POST /v1/api_keys': { name: 'k', scopes: ['chat'] },
+  'POST /v1/api_keys': { name: 'k', scopes: ['keys'] },
 };
 
 interface Ids {
@@ -128,10 +128,10 @@ function request(route: (typeof routes)[number], ids: Ids) {
 }
 
 describe('every route', () => {
-  it('of the application is in the table, and the other way round', () => {
-    const document = server.app.swagger();
-    const described = Object.entries(document.paths ?? {}).flatMap(([path, methods]) =>
-      Object.keys(methods ?? {}).map((method) => `${method.toUpperCase()} ${path.replace(/\{(\w+)\}/g, ':$1')}`),
+  it('of the application is in the table, and the other way round', async () => {
+    const document = (await server.call({ method: 'GET', url: '/openapi.json' })).body;
+    const described = Object.entries<object>(document.paths).flatMap(([path, methods]) =>
+      Object.keys(methods).map((method) => `${method.toUpperCase()} ${path.replace(/\{(\w+)\}/g, ':$1')}`),
     );
     const hidden = new Set(['GET /', 'GET /assets/:file', 'GET /openapi.json', 'GET /docs/errors', 'GET /v1/models/*']);
     expect(described.sort()).toEqual(
@@ -166,7 +166,7 @@ describe('every route', () => {
     // What would change the tenant for the next rows is asked of an id that is not there.
     const ids = route.method === 'GET' ? own : { ...own, ...nowhere };
     const { status, body } = await server.call({ ...request(route, ids), key: keys.get(scope) ?? '' });
-    if (may) expect([401, 403]).not.toContain(route.route === 'POST /v1/api_keys' ? 201 : status);
+    if (may) expect([401, 403]).not.toContain(status);
     else expect([status, body.error.code]).toEqual([403, 'insufficient_scope']);
   });
 

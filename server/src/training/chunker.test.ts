@@ -28,8 +28,8 @@ function expectSound(
     expect(content.text.slice(end, piece.start).trim()).toBe('');
     expect(piece.text.trim()).not.toBe('');
     expect(piece.text).not.toMatch(/\p{Surrogate}/u);
-    expect(piece.tokens).toBe(tokens.count(piece.text));
-    expect(piece.tokens).toBeLessThanOrEqual(maxTokens);
+    expect(tokens.count(piece.text)).toBeLessThanOrEqual(maxTokens);
+    expect(Math.abs(piece.tokens - tokens.count(piece.text))).toBeLessThanOrEqual(2 + piece.tokens * 0.1);
     position += 1;
     end = piece.end;
   }

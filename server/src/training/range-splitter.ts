@@ -82,7 +82,7 @@ export function createRangeSplitter(
 }
 
 /** The range without white space at its ends. */
-export function trim(text: string, { start, end }: Range): Range {
+function trim(text: string, { start, end }: Range): Range {
   let first = start;
   let last = end;
   while (first < last && isBlank(text.charCodeAt(first))) first += 1;

@@ -13,9 +13,9 @@ export interface Fit {
 }
 
 /**
- * A long question needs a smaller share of its terms to be met than a short one. Calibrated on 208 questions against
- * the collection they belong to (2.9 % declined) and 313 against others (6.4 % answered, most of them on a neighbouring
- * subject), with the static embedder.
+ * A long question needs a smaller share of its terms to be met than a short one. The thresholds were chosen on 521
+ * questions; on others, held out: of 110 asked of their own collection 7 % are declined (9 % without an embedder), of
+ * 270 asked of a foreign one 4 % are answered (7 %).
  */
 const BASE_COVERAGE = 0.2;
 const COVERAGE_OF_ONE_TERM = 0.8;
