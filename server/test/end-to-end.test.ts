@@ -87,7 +87,7 @@ describe('the built server and command line', () => {
   it('remembers a conversation from piped lines', async () => {
     const chat = await runBuiltCli(['chat', '--bot', 'drinks', '--json'], {
       env,
-      input: 'How is green tea made?\nAnd for how long?\n',
+      input: 'How hot should green tea be steeped?\nAnd for how long?\n',
     });
     const answers = chat.stdout
       .trim()
@@ -100,7 +100,7 @@ describe('the built server and command line', () => {
 
   it.each([
     [['train', '/nowhere', '--bot', 'drinks'], 3, 'no file or folder'],
-    [['ask', 'x', '--bot', 'nobody'], 3, 'nobody'],
+    [['ask', 'x', '--bot', 'nobody'], 3, 'no such bot'],
     [['ask', 'x'], 2, '--bot is missing'],
     [['frobnicate'], 2, 'no command'],
     [['bots', '--frob'], 2, '--frob'],

@@ -1,11 +1,11 @@
 import { readDataFolderLock } from '../adapters/file-system/index.ts';
 import { createDeadline, systemClock } from '../kernel/index.ts';
-import { type RunningApplication, startApplication } from './application.ts';
+import type { RunningApplication } from './application.ts';
 import { type ApiClient, asList, asText, createApiClient } from './cli/api-client.ts';
 import type { InProcessServer } from './cli/connection.ts';
 import { configWith } from './config.ts';
-import { DEMO_SLUG } from './first-start.ts';
 
+const DEMO_SLUG = 'demo';
 const DEMO_WAIT_MS = 20_000;
 const POLL_MS = 100;
 
@@ -29,6 +29,7 @@ export function createLocalServers(options: LocalServerOptions): LocalServers {
   async function start(dataFolder: string | undefined): Promise<RunningApplication> {
     const config = configWith({ ...folderOverride(dataFolder), host: '127.0.0.1', port: 0 });
     const logLevel = config.logLevel === 'info' ? 'warn' : config.logLevel;
+    const { startApplication } = await import('./application.ts');
     return startApplication({ ...config, logLevel }, { ...options, makeAdminKey: false });
   }
   return {

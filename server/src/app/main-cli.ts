@@ -1,7 +1,6 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
 import { systemClock } from '../kernel/index.ts';
-import { startApplication } from './application.ts';
 import { openConnection } from './cli/connection.ts';
 import { runCli } from './cli/run-cli.ts';
 import { configWith, wantsColor } from './config.ts';
@@ -33,7 +32,9 @@ process.exitCode = await runCli(process.argv.slice(2), {
   applicationCommands: [
     createServeCommand({
       config: configWith,
-      startApplication: (config) => startApplication(config, { version, documentation, makeAdminKey: true }),
+      // Loaded when needed: most commands only talk to a server, and should not wait for its code.
+      startApplication: async (config) =>
+        (await import('./application.ts')).startApplication(config, { version, documentation, makeAdminKey: true }),
     }),
     createDoctorCommand({ config: configWith, findRunning: local.findRunning, tryApplication: local.tryApplication }),
   ],

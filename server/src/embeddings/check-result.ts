@@ -1,6 +1,6 @@
 import { AppError } from '../kernel/index.ts';
 import type { EmbeddingResult } from './ports.ts';
-import { dot, normalise } from './quantise.ts';
+import { dot, normalise } from './unit-vectors.ts';
 
 /**
  * The result with every vector at length 1. Throws `embedding_failed` when vectors are missing or hold what is no

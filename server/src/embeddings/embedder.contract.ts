@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Embedder } from './ports.ts';
-import { dot } from './quantise.ts';
+import { dot } from './unit-vectors.ts';
 
 export interface EmbedderTraits {
   /** False for fakes whose vectors know words but no meaning. */

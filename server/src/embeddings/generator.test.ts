@@ -93,6 +93,20 @@ describe('embedding generator', () => {
     expect(results.map(({ inputTokens }) => inputTokens)).toEqual([1, 2, 1]);
   });
 
+  it('embeds a query once that several ask at the same time, and outlives those who leave', async () => {
+    const gate = createGate();
+    const { fake, generator } = makeFake({ hold: gate.hold });
+    const controller = new AbortController();
+    const left = generator.embed(['q'], { ...QUERY, signal: controller.signal });
+    const stays = generator.embed(['q'], QUERY);
+    await turn();
+    controller.abort(new Error('left'));
+    await expect(left).rejects.toThrow('left');
+    gate.release();
+    expect((await stays).vectors).toHaveLength(1);
+    expect(fake.calls).toHaveLength(1);
+  });
+
   it('tries failures of a remote embedder again that may pass, and no others', async () => {
     const passing = makeFake({ profile: remote, failures: [retryable(), retryable()] });
     await expect(passing.generator.embed(['a', 'b'], DOCUMENT)).resolves.toBeDefined();

@@ -1,5 +1,5 @@
 import { AppError, type Clock, type Logger, type Meter } from '../kernel/index.ts';
-import { type Batcher, createBatcher } from '../resilience/index.ts';
+import { type Batcher, createBatcher, createSingleFlight } from '../resilience/index.ts';
 import { createCallLanes } from './call-lanes.ts';
 import { callAll, callOnce, type Embedded, type EmbeddingCaller, type EmbedOptions } from './embedding-calls.ts';
 import type { Embedder, EmbeddingGenerator, EmbeddingPurpose, EmbeddingResult } from './ports.ts';
@@ -31,6 +31,7 @@ export function createEmbeddingGenerator(options: EmbeddingGeneratorOptions): Em
   const lanes = createCallLanes(() => embedder.profile.maxConcurrentCalls);
   const queries = createQueryCache(Math.max(1, options.queryCacheBytes ?? 16 * 1024 * 1024));
   const caller: EmbeddingCaller = { attempts: 4, ...options, lanes };
+  const flights = createSingleFlight<readonly Embedded[]>();
   const joiners = new Map<string, Batcher<string, Embedded>>();
 
   function joinerFor(purpose: EmbeddingPurpose, dimensions: number | undefined): Batcher<string, Embedded> {
@@ -46,15 +47,23 @@ export function createEmbeddingGenerator(options: EmbeddingGeneratorOptions): Em
   };
 
   async function embedFresh(texts: readonly string[], request: EmbedOptions): Promise<readonly Embedded[]> {
-    const [first] = texts;
-    if (texts.length === 1 && first !== undefined && !embedder.profile.local) {
-      return [await joinerFor(request.purpose, request.dimensions).add(first, request.signal)];
-    }
+    const [only] = texts;
+    if (texts.length === 1 && only !== undefined) return embedSingle(only, request);
     const size = embedder.profile.maxTextsPerCall;
     const parts = Array.from({ length: Math.ceil(texts.length / size) }, (_, part) =>
       texts.slice(part * size, (part + 1) * size),
     );
     return (await callAll(caller, parts, request)).flat();
+  }
+
+  /** Many visitors may ask the same at once, and each remote call costs a round trip. */
+  function embedSingle(text: string, request: EmbedOptions): Promise<readonly Embedded[]> {
+    const { purpose, dimensions } = request;
+    const embed = async (signal: AbortSignal): Promise<readonly Embedded[]> =>
+      embedder.profile.local
+        ? callOnce(caller, [text], { ...request, signal })
+        : [await joinerFor(purpose, dimensions).add(text, signal)];
+    return flights.run(`${purpose}:${dimensions ?? ''}:${text}`, embed, request.signal);
   }
 
   return {
@@ -112,12 +121,7 @@ function createJoiner(
     maxItems: caller.embedder.profile.maxTextsPerCall,
     maxConcurrent: JOINED_CALLS_AT_ONCE,
     mayBeFaultOfOne: (error) => error instanceof AppError && !error.retryable,
-    run: async (texts, signal) => {
-      const distinct = [...new Set(texts)];
-      const request = { purpose, signal, ...(dimensions === undefined ? {} : { dimensions }) };
-      const embedded = await callOnce(caller, distinct, request);
-      const byText = new Map(distinct.map((text, position) => [text, embedded[position]]));
-      return texts.flatMap((text) => byText.get(text) ?? []);
-    },
+    run: (texts, signal) =>
+      callOnce(caller, texts, { purpose, signal, ...(dimensions === undefined ? {} : { dimensions }) }),
   });
 }

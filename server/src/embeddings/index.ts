@@ -7,5 +7,5 @@ export type {
   EmbeddingResult,
   WordVectorCache,
 } from './ports.ts';
-export { dot, dotQuantised, normalise, type QuantisedVector, quantise } from './quantise.ts';
+export { dot, normalise } from './unit-vectors.ts';
 export { type WindowSource, windowsOf } from './windows.ts';

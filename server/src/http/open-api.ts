@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
 import { createJsonSchemaTransform, createJsonSchemaTransformObject } from 'fastify-type-provider-zod';
@@ -35,6 +36,7 @@ export async function addOpenApi(app: ZodApp, version: string): Promise<void> {
   });
   await app.register(swaggerUi, {
     routePrefix: '/docs',
+    logo: { type: 'image/svg+xml', content: readFileSync(new URL('./assets/logo.svg', import.meta.url)) },
     uiConfig: { deepLinking: true, persistAuthorization: false },
     staticCSP: {
       'default-src': ["'none'"],

@@ -52,7 +52,7 @@ interface CheckedInput {
 function filesOf(content: SourceContent): Iterable<UploadedFile> | AsyncIterable<UploadedFile> {
   switch (content.type) {
     case 'text':
-      if (!hasContent(cleanText(content.content.slice(0, LOOKED_THROUGH_BYTES))) && content.content.trim() === '') {
+      if (!hasContent(content.content)) {
         throw new AppError('empty_content', 'The text is empty. Send some text in `content`.', { param: 'content' });
       }
       return [written(content.title, NOTE_MEDIA_TYPE, content.content)];
@@ -76,7 +76,7 @@ function checkPairs(items: readonly QuestionAndAnswer[]): void {
   }
   for (const [position, item] of items.entries()) {
     for (const part of ['question', 'answer'] as const) {
-      if (hasContent(cleanText(item[part]))) continue;
+      if (hasContent(item[part])) continue;
       const param = `items[${position}].${part}`;
       throw new AppError('empty_content', `\`${param}\` is empty. Fill it in or leave the item out.`, { param });
     }

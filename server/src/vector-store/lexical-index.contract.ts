@@ -42,8 +42,10 @@ export function describeLexicalIndexContract(
       const bot = await newBot();
       const { chunkIds } = await add(bot, [
         'Deploying the café server to a fleet of machines.',
-        'A deployment of one server; servers, servers everywhere.',
+        'Deployed is one server; servers, servers everywhere.',
         'Nothing of the kind.',
+        'Nor here.',
+        'Least of all in this one.',
       ]);
       expect(await search(bot, 'SERVERS', 'deployed')).toEqual([chunkIds[1], chunkIds[0]]);
       expect(await search(bot, 'cafe')).toEqual([chunkIds[0]]);

@@ -29,7 +29,7 @@ const CACHE_KIB = 8 * 1024;
 
 /** Opens the file, making it when it is not there. Throws a StatementFailure. */
 export function openConnection({ file, role }: ConnectionOptions): Connection {
-  const database = guarded(() => new Database(file));
+  const database = openDatabase(file);
   guarded(() => configure(database, role));
   const prepared = new Map<string, PreparedStatement>();
 
@@ -64,10 +64,20 @@ export function openConnection({ file, role }: ConnectionOptions): Connection {
       }),
     close() {
       prepared.clear();
-      if (role === 'writer') guarded(() => database.exec('pragma wal_checkpoint(truncate)'));
+      // Whatever another program still reads of the log is moved at the next start.
+      if (role === 'writer') database.exec('pragma busy_timeout = 0; pragma wal_checkpoint(truncate)');
       database.close();
     },
   };
+}
+
+function openDatabase(file: string): Database.Database {
+  try {
+    return new Database(file);
+  } catch (error) {
+    // The binding gives failures to open no code.
+    throw failure('SQLITE_CANTOPEN', String(error));
+  }
 }
 
 function configure(database: Database.Database, role: ConnectionOptions['role']): void {

@@ -39,10 +39,6 @@ export const newApiKey = z.strictObject({
   limits: keyLimits.optional(),
 });
 
-export const rotation = z.strictObject({
-  overlap_seconds: z.number().int().min(0).max(2_592_000).default(0).describe('How long the old secret stays valid.'),
-});
-
 export type NewApiKeyBody = z.infer<typeof newApiKey>;
 
 export const wireApiKey = z

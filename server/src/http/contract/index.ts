@@ -1,7 +1,6 @@
 export {
   type NewApiKeyBody,
   newApiKey,
-  rotation,
   type WireApiKey,
   type WireNewApiKey,
   wireApiKey,
