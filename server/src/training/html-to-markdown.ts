@@ -39,7 +39,8 @@ export type HtmlToMarkdown = (root: HtmlElement) => string;
 
 /** Turndown with rules for tables and without escapes. It ships no types, hence `require`. */
 export function createHtmlToMarkdown(): HtmlToMarkdown {
-  const Service: TurndownConstructor = createRequire(import.meta.url)('turndown');
+  const require = createRequire(import.meta.url);
+  const Service: TurndownConstructor = require('turndown');
   const service = new Service({
     headingStyle: 'atx',
     codeBlockStyle: 'fenced',

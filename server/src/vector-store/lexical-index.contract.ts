@@ -3,6 +3,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import type { Store, TenantStore } from '../store/index.ts';
 import { createSamples, createTenantWithBot } from '../store/store-samples.contract.ts';
 import type { LexicalIndex } from './ports.ts';
+import { queryTerms } from './query-terms.ts';
 
 const samples = createSamples('lex');
 
@@ -59,6 +60,17 @@ export function describeLexicalIndexContract(
       const { chunkIds } = await add(bot, ['red green apples', 'green blue pears', 'blue red plums']);
       expect((await search(bot, 'green', 'plum')).sort()).toEqual([...chunkIds].sort());
       expect(await search(bot, 'green-blue')).toEqual([chunkIds[1]]);
+    });
+
+    it('finds text in scripts without spaces by the terms of a question', async () => {
+      const bot = await newBot();
+      const { chunkIds } = await add(bot, [
+        '東京都の図書館は日曜日に休みます。',
+        '大阪の天気は晴れです。',
+        'English text alone.',
+      ]);
+      expect(await search(bot, ...queryTerms('図書館はいつ休みますか'))).toEqual([chunkIds[0]]);
+      expect(await search(bot, ...queryTerms('大阪'))).toEqual([chunkIds[1]]);
     });
 
     it('weighs titles and headings more than text', async () => {

@@ -1,5 +1,6 @@
 import { type Expression, type RawBuilder, type SqlBool, sql } from 'kysely';
 import type { MetadataComparison, SqlDialect } from '../../store/index.ts';
+import { indexableText } from '../../vector-store/index.ts';
 import {
   createLexicalIndexesTable,
   dropLexicalTables,
@@ -7,6 +8,15 @@ import {
   findOrCreateLexicalTable,
 } from './lexical-tables.ts';
 import { failureOf } from './sqlite-failure.ts';
+
+interface LexicalEntry {
+  readonly number: number;
+  readonly title: string;
+  readonly body: string;
+}
+
+/** Texts in scripts without spaces, which the tokenizer would take for one word: they are spaced out first. */
+const UNSPACED_SCRIPTS = '*[\u3005-\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f]*';
 
 /** What is SQLite's own in the store's SQL. */
 export const sqliteSqlDialect: SqlDialect = {
@@ -17,18 +27,27 @@ export const sqliteSqlDialect: SqlDialect = {
   createLexicalTables: createLexicalIndexesTable,
   async indexDocuments(database, bot, documentIds) {
     const table = await findOrCreateLexicalTable(database, bot);
-    await sql`insert into ${table} (rowid, title, body)
+    const entries = sql`(
       select
-        chunks.number,
+        chunks.number as number,
         documents.title || char(10) || (
           select coalesce(group_concat(heading.value, char(10)), '') from json_each(chunks.heading_path_json) as heading
-        ),
-        chunks.text
+        ) as title,
+        chunks.text as body
       from documents
       join chunks on chunks.tenant_id = documents.tenant_id and chunks.document_id = documents.id
       where documents.tenant_id = ${bot.tenantId} and documents.bot_id = ${bot.botId}
         and ${isOneOf(sql.ref('documents.id'), documentIds)}
-      order by chunks.number`.execute(database);
+    )`;
+    const unspaced = sql<SqlBool>`(title || body) glob ${UNSPACED_SCRIPTS}`;
+    await sql`insert into ${table} (rowid, title, body)
+      select number, title, body from ${entries} where not ${unspaced} order by number`.execute(database);
+    const { rows } = await sql<LexicalEntry>`select number, title, body from ${entries} where ${unspaced}
+      order by number`.execute(database);
+    for (const { number, title, body } of rows) {
+      await sql`insert into ${table} (rowid, title, body)
+        values (${number}, ${indexableText(title)}, ${indexableText(body)})`.execute(database);
+    }
   },
   async unindexDocuments(database, tenantId, documentIds) {
     const bots = await database
