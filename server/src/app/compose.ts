@@ -24,7 +24,9 @@ import { createModelChooser } from './models.ts';
 
 const VECTOR_MEMORY_BYTES = 256 * 1024 ** 2;
 const JSON_BODY_BYTES = 10 * 1024 ** 2;
-const STAGES_AT_ONCE = 3;
+/** Loading waits mostly for the parser and the database; embedding takes the processor. */
+const STAGES_AT_ONCE = 8;
+const EMBEDDING_STAGES_AT_ONCE = 3;
 
 export interface CompositionOptions {
   readonly config: Config;
@@ -87,6 +89,7 @@ export function composeApplication(options: CompositionOptions): Composition {
     meter,
     owner: `${hostname()}:${process.pid}:${randomUUID()}`,
     concurrency: STAGES_AT_ONCE,
+    slowPlaces: EMBEDDING_STAGES_AT_ONCE,
     reclaimOwners: 'all',
   });
   const searcher = createSearcher({ store, vectors, lexical: lexicalIndex, embeddings, clock, logger, meter });

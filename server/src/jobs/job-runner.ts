@@ -19,8 +19,10 @@ export interface JobRunnerOptions {
   readonly meter: Meter;
   /** Names this process in leases, like `host:pid:random`. */
   readonly owner: string;
-  /** Stages that run at once; default 2. From 2 on, one place is kept for `urgentPriority`. */
+  /** Stages that run at once; default 2. */
   readonly concurrency?: number;
+  /** How many of them may be slow (not urgent) ones; default: all but one, so that a place is kept for urgent stages. */
+  readonly slowPlaces?: number;
   /** Stages with this priority or a lower number never wait for slower ones; default 10. */
   readonly urgentPriority?: number;
   /** How long a claim holds without a heartbeat, in milliseconds; default 15,000. */
@@ -48,7 +50,13 @@ export interface JobRunnerOptions {
  */
 export function createJobRunner(options: JobRunnerOptions): Lifecycle {
   const { store, transport, events, clock, logger, meter } = options;
-  const { concurrency = 2, urgentPriority = 10, leaseMs = 15_000, stopGraceMs = 2_000 } = options;
+  const {
+    concurrency = 2,
+    slowPlaces = Math.max(1, concurrency - 1),
+    urgentPriority = 10,
+    leaseMs = 15_000,
+    stopGraceMs = 2_000,
+  } = options;
   const claims = store.system.jobs;
   const handlers = new Map(options.handlers.map((handler) => [handler.kind, handler]));
   const kinds = [...handlers.keys()];
@@ -81,10 +89,10 @@ export function createJobRunner(options: JobRunnerOptions): Lifecycle {
     }
   }
 
-  /** While the other places are taken by slow stages, the last one is for urgent ones. */
+  /** Once slow stages have all the places that they may have, the others are for urgent ones. */
   function maxPriorityNow(): number | null {
     const slow = [...running.values()].filter(({ job }) => job.priority > urgentPriority).length;
-    return concurrency > 1 && slow >= concurrency - 1 ? urgentPriority : null;
+    return concurrency > 1 && slow >= slowPlaces ? urgentPriority : null;
   }
 
   function begin(job: Job): void {

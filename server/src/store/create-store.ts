@@ -21,12 +21,17 @@ import { createUsageRepository } from './usage.ts';
 export interface StoreOptions {
   /** Opens its connections on first use; `stop` destroys it, so a stopped store cannot be started again. */
   readonly database: Kysely<Schema>;
+  /**
+   * The same database for work under a lease and its book-keeping. Nobody is told that such a write is done, and the
+   * work is done again when it is lost: a commit need not be synced to disk by itself, as long as writes keep their order.
+   */
+  readonly background: Kysely<Schema>;
   readonly dialect: SqlDialect;
   readonly clock: Pick<Clock, 'now'>;
 }
 
 /** The store over a SQL database. */
-export function createStore({ database, dialect, clock }: StoreOptions): Store {
+export function createStore({ database, background, dialect, clock }: StoreOptions): Store {
   let startedAt = clock.now();
 
   function repositoriesIn(scope: TenantScope): TenantRepositories {
@@ -46,12 +51,13 @@ export function createStore({ database, dialect, clock }: StoreOptions): Store {
 
   function forTenant(tenantId: string): TenantStore {
     const scope = createTenantScope(database, dialect, tenantId);
+    const backgroundScope = createTenantScope(background, dialect, tenantId);
     return {
       tenantId,
       ...repositoriesIn(scope),
       transaction: (work) => scope.atomically((transaction) => work(repositoriesIn(transaction))),
       fencedTransaction: (lease, work) =>
-        scope.atomically(async (transaction) => {
+        backgroundScope.atomically(async (transaction) => {
           await requireLease(transaction, lease);
           return work(repositoriesIn(transaction));
         }),
@@ -61,7 +67,7 @@ export function createStore({ database, dialect, clock }: StoreOptions): Store {
   return {
     forTenant,
     tenants: createTenantRepository(database, dialect),
-    system: createSystemStore({ database, dialect, startedAt: () => startedAt }),
+    system: createSystemStore({ database, background, dialect, startedAt: () => startedAt }),
     async ping(signal) {
       signal?.throwIfAborted();
       await sql`select 1`.execute(database);

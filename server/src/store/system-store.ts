@@ -13,12 +13,14 @@ const SOURCES_PER_BATCH = 500;
 
 export interface SystemStoreOptions {
   readonly database: Kysely<Schema>;
+  /** See `StoreOptions`. */
+  readonly background: Kysely<Schema>;
   readonly dialect: SqlDialect;
   /** When this process opened the store: what was `running` before that is abandoned. */
   readonly startedAt: () => number;
 }
 
-export function createSystemStore({ database, dialect, startedAt }: SystemStoreOptions): SystemStore {
+export function createSystemStore({ database, background, dialect, startedAt }: SystemStoreOptions): SystemStore {
   return {
     async findApiKey(secretHash) {
       const row = await database
@@ -30,13 +32,13 @@ export function createSystemStore({ database, dialect, startedAt }: SystemStoreO
     },
     async touchApiKeys(ids, now) {
       if (ids.length === 0) return;
-      await database
+      await background
         .updateTable('api_keys')
         .set({ last_used_at: now })
         .where((where) => dialect.isOneOf(where.ref('api_keys.id'), ids))
         .execute();
     },
-    jobs: createJobClaims(database, dialect),
+    jobs: createJobClaims(background, dialect),
     async getSetting(name) {
       const row = await database.selectFrom('settings').select('value').where('name', '=', name).executeTakeFirst();
       return row?.value ?? null;

@@ -17,17 +17,25 @@ export function createFileBlobStore({ folder }: { readonly folder: string }): Bl
     if (!HASH.test(hash)) throw new AppError('internal_error', 'That is no blob hash.');
     return join(folder, hash.slice(0, 2), hash);
   };
-  const oneAtATime = createSequence();
+  const oneAtATime = createSequences();
+  let prepared: Promise<void> | null = null;
+
+  function prepare(): Promise<void> {
+    prepared ??= makeFolders(folder).catch((error: unknown) => {
+      prepared = null;
+      throw error;
+    });
+    return prepared;
+  }
 
   return {
     pathOf,
     async put(content, { maxBytes, signal }) {
-      const incoming = join(folder, INCOMING);
-      const temporary = join(incoming, randomUUID());
+      const temporary = join(folder, INCOMING, randomUUID());
       try {
-        await mkdir(incoming, { recursive: true });
+        await prepare();
         const reference = await writeSynced(temporary, content, { maxBytes, signal });
-        await oneAtATime(() => moveIntoPlace(temporary, pathOf(reference.hash)));
+        await oneAtATime(reference.hash, () => moveIntoPlace(temporary, pathOf(reference.hash)));
         return reference;
       } catch (error) {
         content.destroy();
@@ -46,7 +54,7 @@ export function createFileBlobStore({ folder }: { readonly folder: string }): Bl
         for (const name of await readdir(join(folder, directory)).catch(() => [])) {
           if (inUse.has(name)) continue;
           const path = join(folder, directory, name);
-          if (await oneAtATime(() => removeOlder(path, olderThan))) removed += 1;
+          if (await oneAtATime(name, () => removeOlder(path, olderThan))) removed += 1;
         }
       }
       return removed;
@@ -71,16 +79,31 @@ async function removeOlder(path: string, olderThan: number): Promise<boolean> {
 }
 
 /**
- * Runs one step after the other: a sweep must not remove an old blob between the moment that it was found old and the
- * moment that the same bytes were put again.
+ * Runs the steps on one name one after the other: a sweep must not remove an old blob between the moment that it was
+ * found old and the moment that the same bytes were put again.
  */
-function createSequence(): <Result>(step: () => Promise<Result>) => Promise<Result> {
-  let last: Promise<unknown> = Promise.resolve();
-  return (step) => {
-    const result = last.then(step);
-    last = result.catch(() => {});
+function createSequences(): <Result>(name: string, step: () => Promise<Result>) => Promise<Result> {
+  const lasts = new Map<string, Promise<unknown>>();
+  return (name, step) => {
+    const result = (lasts.get(name) ?? Promise.resolve()).then(step);
+    const settled = result
+      .catch(() => {})
+      .then(() => {
+        if (lasts.get(name) === settled) lasts.delete(name);
+      });
+    lasts.set(name, settled);
     return result;
   };
+}
+
+/** All folders at once, synced, so that putting a blob has to sync no more than the folder it lands in. */
+async function makeFolders(folder: string): Promise<void> {
+  await mkdir(join(folder, INCOMING), { recursive: true });
+  for (let first = 0; first < 256; first += 1) {
+    await mkdir(join(folder, first.toString(16).padStart(2, '0')), { recursive: true });
+  }
+  await syncDirectory(folder);
+  await syncDirectory(dirname(folder));
 }
 
 interface WriteLimits {
@@ -123,11 +146,8 @@ async function writeAll(file: FileHandle, data: Buffer): Promise<void> {
  * their new user.
  */
 async function moveIntoPlace(temporary: string, path: string): Promise<void> {
-  const directory = dirname(path);
-  const made = await mkdir(directory, { recursive: true });
   await rename(temporary, path);
-  await syncDirectory(directory);
-  if (made !== undefined) await syncDirectory(dirname(directory));
+  await syncDirectory(dirname(path));
 }
 
 async function syncDirectory(path: string): Promise<void> {

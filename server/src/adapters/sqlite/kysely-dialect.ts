@@ -9,13 +9,15 @@ import {
   SqliteQueryCompiler,
 } from 'kysely';
 import type { StatementResult, StatementRunner } from './statement.ts';
-import type { TurnStatement, WriterTurns, WriteTurn } from './writer-turns.ts';
+import type { Durability, TurnStatement, WriterTurns, WriteTurn } from './writer-turns.ts';
 
 export interface SqliteConnections {
   readonly writer: StatementRunner;
   /** Null when there is one connection alone: reads then take their turn with the writes. */
   readonly reader: StatementRunner | null;
   readonly turns: WriterTurns;
+  /** Of everything that is written through this dialect. */
+  readonly durability: Durability;
 }
 
 /** Kysely over the connections: reads outside transactions go to the reader, all else takes its turn at the writer. */
@@ -28,14 +30,14 @@ export function createKyselyDialect(connections: SqliteConnections): Dialect {
   };
 }
 
-function createDriver({ writer, reader, turns }: SqliteConnections): Driver {
+function createDriver({ writer, reader, turns, durability }: SqliteConnections): Driver {
   const turnOf = new WeakMap<DatabaseConnection, WriteTurn>();
 
   function run(connection: DatabaseConnection, statement: TurnStatement): Promise<StatementResult> {
     const turn = turnOf.get(connection);
     if (turn !== undefined) return turn.execute(statement);
     if (reader !== null && isRead(statement.sql)) return reader.execute({ ...statement, within: 'nothing' });
-    return turns.run(statement);
+    return turns.run(statement, durability);
   }
 
   function createConnection(): DatabaseConnection {
@@ -54,7 +56,7 @@ function createDriver({ writer, reader, turns }: SqliteConnections): Driver {
     async init() {},
     acquireConnection: async () => createConnection(),
     async beginTransaction(connection) {
-      turnOf.set(connection, await turns.begin());
+      turnOf.set(connection, await turns.begin(durability));
     },
     async commitTransaction(connection) {
       await turnOf.get(connection)?.commit();

@@ -9,7 +9,7 @@ import { createSqliteLexicalIndex } from './lexical-index.ts';
 import { sqliteSqlDialect } from './sqlite-sql-dialect.ts';
 import type { StatementRunner } from './statement.ts';
 import { createSqliteWordVectorCache } from './word-vector-cache.ts';
-import { createWriterTurns } from './writer-turns.ts';
+import { createWriterTurns, type Durability } from './writer-turns.ts';
 
 export interface SqliteOptions {
   /** The database file, made when it is not there (its folder must be); `:memory:` for one that is lost with the process. */
@@ -36,11 +36,14 @@ export function openSqlite({ file, clock, logger, titleWeight = DEFAULT_TITLE_WE
     writer,
     onAbandoned: () => logger.error({}, 'a database transaction was idle for too long and was rolled back'),
   });
-  const database = new Kysely<Schema>({ dialect: createKyselyDialect({ writer, reader, turns }) });
+  const open = (durability: Durability): Kysely<Schema> =>
+    new Kysely({ dialect: createKyselyDialect({ writer, reader, turns, durability }) });
+  const database = open('synced');
+  const background = open('ordered');
   return {
-    store: createStore({ database, dialect: sqliteSqlDialect, clock }),
+    store: createStore({ database, background, dialect: sqliteSqlDialect, clock }),
     lexicalIndex: createSqliteLexicalIndex({ database, titleWeight }),
-    wordVectorCache: createSqliteWordVectorCache(database),
+    wordVectorCache: createSqliteWordVectorCache(background),
   };
 }
 

@@ -35,7 +35,7 @@ describe('writer turns', () => {
         abandoned += 1;
       },
     });
-    await turns.run(statement('create table numbers (value unique)'));
+    await turns.run(statement('create table numbers (value unique)'), 'synced');
     ran = [];
   });
   afterEach(async () => {
@@ -52,16 +52,16 @@ describe('writer turns', () => {
   };
 
   it('runs a lone statement without a transaction around it', async () => {
-    await turns.run(insert(1));
+    await turns.run(insert(1), 'synced');
     expect(ran).toEqual([insert(1).sql]);
   });
 
   it('commits those that wait together, and tells none of them before that', async () => {
     const done: number[] = [];
-    const first = await turns.begin();
+    const first = await turns.begin('synced');
     await first.execute(insert(0));
     const writes = Array.from({ length: 9 }, async (_, count) => {
-      await turns.run(insert(count + 1));
+      await turns.run(insert(count + 1), 'synced');
       expect(ran).toContain('commit');
       done.push(count);
     });
@@ -73,13 +73,40 @@ describe('writer turns', () => {
   });
 
   it('does not let a group grow without end', async () => {
-    await Promise.all(Array.from({ length: 60 }, (_, count) => turns.run(insert(count))));
+    await Promise.all(Array.from({ length: 60 }, (_, count) => turns.run(insert(count), 'synced')));
     expect(ran.filter((sql) => sql === 'commit').length).toBeGreaterThanOrEqual(3);
     expect(await stored()).toHaveLength(60);
   });
 
+  it('syncs what asks for it, and never leaves it in a group that does not', async () => {
+    await turns.run(insert(1), 'ordered');
+    await turns.run(insert(2), 'synced');
+    expect(ran).toEqual(['pragma synchronous = normal', insert(1).sql, 'pragma synchronous = full', insert(2).sql]);
+    ran = [];
+    const background = await turns.begin('ordered');
+    await background.execute(insert(3));
+    const synced = turns.run(insert(4), 'synced');
+    await Promise.all([background.commit(), synced]);
+    expect(ran.filter((sql) => !sql.startsWith('insert'))).toEqual([
+      'pragma synchronous = normal',
+      'begin immediate',
+      'commit',
+      'pragma synchronous = full',
+    ]);
+    expect(await stored()).toEqual([1, 2, 3, 4]);
+  });
+
+  it('lets ordered turns join a synced group', async () => {
+    const first = await turns.begin('synced');
+    await first.execute(insert(1));
+    const others = [turns.run(insert(2), 'ordered'), turns.run(insert(3), 'synced')];
+    await Promise.all([first.commit(), ...others]);
+    expect(ran.filter((sql) => sql === 'commit')).toHaveLength(1);
+    expect(ran.some((sql) => sql.startsWith('pragma'))).toBe(false);
+  });
+
   it('undoes a failed turn alone', async () => {
-    const outcomes = await Promise.allSettled([1, 2, 2, 3, 1, 4].map((value) => turns.run(insert(value))));
+    const outcomes = await Promise.allSettled([1, 2, 2, 3, 1, 4].map((value) => turns.run(insert(value), 'synced')));
     expect(outcomes.map(({ status }) => status === 'fulfilled')).toEqual([true, true, false, true, false, true]);
     expect(await stored()).toEqual([1, 2, 3, 4]);
   });
@@ -88,33 +115,33 @@ describe('writer turns', () => {
     const { rows } = await database.execute({ ...statement('pragma page_count'), within: 'nothing' });
     const limit = Number(rows[0]?.[0]) + 4;
     await database.execute({ ...statement(`pragma max_page_count = ${limit}`), within: 'nothing' });
-    const first = await turns.begin();
+    const first = await turns.begin('synced');
     await first.execute(insert(1));
-    const second = turns.run(insert('x'.repeat(100_000)));
+    const second = turns.run(insert('x'.repeat(100_000)), 'synced');
     const outcomes = await Promise.allSettled([first.commit(), second]);
     expect(outcomes.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
     for (const outcome of outcomes)
       expect(outcome).toMatchObject({ reason: { code: 'storage_full', retryable: true } });
     expect(await stored()).toEqual([]);
     await database.execute({ ...statement('pragma max_page_count = 100000'), within: 'nothing' });
-    await turns.run(insert(2));
+    await turns.run(insert(2), 'synced');
     expect(await stored()).toEqual([2]);
   });
 
   it('refuses statements of a turn whose transaction is gone', async () => {
-    const turn = await turns.begin();
+    const turn = await turns.begin('synced');
     await turn.execute(insert(1));
     await database.execute({ ...statement('rollback'), within: 'nothing' });
     await expect(turn.execute(insert(2))).rejects.toMatchObject({ code: 'database_unavailable' });
     await expect(turn.commit()).rejects.toMatchObject({ code: 'database_unavailable' });
-    await turns.run(insert(3));
+    await turns.run(insert(3), 'synced');
     expect(await stored()).toEqual([3]);
   });
 
   it('gives the writer back from a turn that forgot it', async () => {
-    const forgotten = await turns.begin();
+    const forgotten = await turns.begin('synced');
     await forgotten.execute(insert(1));
-    await turns.run(insert(2));
+    await turns.run(insert(2), 'synced');
     expect(abandoned).toBe(1);
     expect(await stored()).toEqual([2]);
     await expect(forgotten.execute(insert(3))).rejects.toMatchObject({ code: 'database_unavailable' });
@@ -124,10 +151,10 @@ describe('writer turns', () => {
   });
 
   it('ends turns in which nothing happened', async () => {
-    const [first, second] = [await turns.begin(), turns.begin()];
+    const [first, second] = [await turns.begin('synced'), turns.begin('synced')];
     await first.commit();
     await (await second).rollback();
-    await turns.run(insert(1));
+    await turns.run(insert(1), 'synced');
     expect(ran).not.toContain('begin immediate');
     expect(await stored()).toEqual([1]);
   });

@@ -7,20 +7,27 @@ export type TurnStatement = Omit<Statement, 'within'>;
 /** One transaction of the writer. It must be ended by `commit` or `rollback`, once. */
 export interface WriteTurn {
   execute(statement: TurnStatement): Promise<StatementResult>;
-  /** Resolves when the turn is on disk. */
+  /** Resolves when the turn is as durable as was asked for. */
   commit(): Promise<void>;
   rollback(): Promise<void>;
 }
 
+/**
+ * What a turn survives. `synced`: everything. `ordered`: the death of the process; a loss of power may undo the latest
+ * turns, each whole and in order, up to the last synced one.
+ */
+export type Durability = 'synced' | 'ordered';
+
 /** The writer, one turn at a time, first come first served. */
 export interface WriterTurns {
-  begin(): Promise<WriteTurn>;
+  begin(durability: Durability): Promise<WriteTurn>;
   /** One statement as a turn of its own. */
-  run(statement: TurnStatement): Promise<StatementResult>;
+  run(statement: TurnStatement, durability: Durability): Promise<StatementResult>;
 }
 
 /** Turns that share one transaction of the database, and so one sync to disk. */
 interface Group {
+  readonly durability: Durability;
   turns: number;
   /** Why the database rolled it back, once it has. */
   lostBy: unknown;
@@ -36,44 +43,62 @@ export interface WriterTurnsOptions {
   readonly idleLimitMs?: number;
 }
 
+interface Waiting {
+  readonly durability: Durability;
+  readonly start: () => void;
+}
+
+const SYNCHRONOUS: Readonly<Record<Durability, string>> = { synced: 'full', ordered: 'normal' };
 const MAX_TURNS_IN_GROUP = 16;
 const DEFAULT_IDLE_LIMIT_MS = 30_000;
 
 /**
  * Turns over one connection, with group commit: when others wait, a finished turn is not synced alone but leaves its
  * transaction open for the next one, which works under a savepoint; the last of the group syncs for all. Nobody is told
- * that a turn is done before it is on disk, and readers see nothing of a group before that. When the group cannot be
- * committed, all of its turns reject.
+ * that a turn is done before its group is, and readers see nothing of a group before that. When the group cannot be
+ * committed, all of its turns reject. A synced turn joins no group that is merely ordered.
  */
 export function createWriterTurns({
   writer,
   onAbandoned,
   idleLimitMs = DEFAULT_IDLE_LIMIT_MS,
 }: WriterTurnsOptions): WriterTurns {
-  const waiting: (() => void)[] = [];
+  const waiting: Waiting[] = [];
   let held = false;
   let group: Group | null = null;
+  /** What the connection was last told; a new connection begins as `synced`, which is never too little. */
+  let durabilityNow: Durability = 'synced';
 
-  function acquire(): Promise<void> {
+  function acquire(durability: Durability): Promise<void> {
     if (!held) {
       held = true;
       return Promise.resolve();
     }
-    return new Promise((resolve) => waiting.push(resolve));
+    return new Promise((start) => waiting.push({ durability, start }));
   }
 
   function passOn(): void {
     const next = waiting.shift();
     if (next === undefined) held = false;
-    else next();
+    else next.start();
+  }
+
+  /** Travels with the statement that follows it. */
+  function setDurability(durability: Durability): void {
+    if (durability === durabilityNow) return;
+    durabilityNow = durability;
+    control(`pragma synchronous = ${SYNCHRONOUS[durability]}`, 'nothing').catch(() => {
+      // Whatever failed it fails the statement that follows, and starts a connection that is synced.
+      durabilityNow = 'synced';
+    });
   }
 
   const control = (sql: string, within: Statement['within'] = 'transaction'): Promise<StatementResult> =>
     writer.execute({ sql, parameters: [], within });
 
-  function openTurn(): WriteTurn {
+  function openTurn(durability: Durability): WriteTurn {
     const isFirst = group === null;
-    const joined = group ?? createGroup();
+    const joined = group ?? createGroup(durability);
     group = joined;
     let opened: Promise<unknown> | null = null;
     let hasEnded = false;
@@ -99,6 +124,7 @@ export function createWriterTurns({
 
     /** Sent together with the first statement, which the connection refuses when this one failed. */
     function open(): Promise<unknown> {
+      if (isFirst) setDurability(durability);
       const sent = isFirst ? control('begin immediate', 'nothing') : control('savepoint turn');
       sent.catch((error: unknown) => {
         joined.lostBy ??= error;
@@ -142,7 +168,9 @@ export function createWriterTurns({
 
   /** Ends a turn, and its group as well unless others wait to join it. */
   async function finish(joined: Group, statements: readonly string[]): Promise<void> {
-    const isLast = waiting.length === 0 || joined.turns >= MAX_TURNS_IN_GROUP;
+    const next = waiting[0];
+    const mayJoin = next !== undefined && (joined.durability === 'synced' || next.durability === 'ordered');
+    const isLast = !mayJoin || joined.turns >= MAX_TURNS_IN_GROUP;
     try {
       for (const sql of isLast ? [...statements, 'commit'] : statements) await control(sql);
     } catch (error) {
@@ -165,8 +193,8 @@ export function createWriterTurns({
     passOn();
   }
 
-  async function runAsTurn(statement: TurnStatement): Promise<StatementResult> {
-    const turn = openTurn();
+  async function runAsTurn(statement: TurnStatement, durability: Durability): Promise<StatementResult> {
+    const turn = openTurn(durability);
     let result: StatementResult;
     try {
       result = await turn.execute(statement);
@@ -179,14 +207,15 @@ export function createWriterTurns({
   }
 
   return {
-    async begin() {
-      await acquire();
-      return openTurn();
+    async begin(durability) {
+      await acquire(durability);
+      return openTurn(durability);
     },
-    async run(statement) {
-      await acquire();
-      if (group !== null || waiting.length > 0) return runAsTurn(statement);
+    async run(statement, durability) {
+      await acquire(durability);
+      if (group !== null || waiting.length > 0) return runAsTurn(statement, durability);
       try {
+        setDurability(durability);
         return await writer.execute({ ...statement, within: 'nothing' });
       } finally {
         passOn();
@@ -195,7 +224,7 @@ export function createWriterTurns({
   };
 }
 
-function createGroup(): Group {
+function createGroup(durability: Durability): Group {
   let resolve = (): void => {};
   let reject = (_error: unknown): void => {};
   const onDisk = new Promise<void>((fulfil, refuse) => {
@@ -204,7 +233,7 @@ function createGroup(): Group {
   });
   // Turns that were rolled back do not wait for it.
   onDisk.catch(() => {});
-  return { turns: 0, lostBy: null, onDisk, resolve, reject };
+  return { durability, turns: 0, lostBy: null, onDisk, resolve, reject };
 }
 
 /** Whether the engine may have rolled the whole transaction back. */
