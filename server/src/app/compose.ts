@@ -20,6 +20,7 @@ import {
 } from '../training/index.ts';
 import type { Config } from './config.ts';
 import { DEFAULT_TENANT_ID } from './first-start.ts';
+import { createHousekeeping } from './housekeeping.ts';
 import { createModelChooser } from './models.ts';
 
 const VECTOR_MEMORY_BYTES = 256 * 1024 ** 2;
@@ -134,6 +135,7 @@ export function composeApplication(options: CompositionOptions): Composition {
       { name: 'parser', start: () => parser.start(), stop: () => parser.stop() },
       { name: 'answers', start: async () => {}, stop: () => answerer.drain() },
       { name: 'job transport', start: () => transport.start(), stop: () => transport.stop() },
+      createHousekeeping({ store, blobs, clock, logger }),
       runner,
       {
         name: 'missing vectors',

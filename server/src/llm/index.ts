@@ -20,7 +20,6 @@ export type {
   TokenUsage,
 } from './ports.ts';
 export {
-  PROMPT_VERSION,
   type PromptTemplateName,
   renderSystemPrompt,
   type SystemPromptInput,

@@ -26,6 +26,9 @@ export interface WorkerPool<Request, Response> {
   stop(): Promise<void>;
 }
 
+/** A third of Node's own: every thread has a young generation of its own, and theirs live for milliseconds. */
+const YOUNG_GENERATION_MB = 16;
+
 interface Task<Request, Response> {
   readonly request: Request;
   readonly signal: AbortSignal | undefined;
@@ -152,7 +155,7 @@ export function startWorker({
   const worker = new Worker(fromSource ? importThroughLoader(module) : module, {
     eval: fromSource,
     workerData,
-    ...(resourceLimits === undefined ? {} : { resourceLimits }),
+    resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB, ...resourceLimits },
   });
   worker.setMaxListeners(0);
   // A worker that dies while idle must not take the process with it; callers see deaths through their own listeners.

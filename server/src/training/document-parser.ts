@@ -28,7 +28,7 @@ const DEFAULTS = {
   size: 1,
   timeoutMs: 30_000,
   heapMb: 512,
-  idleTimeoutMs: 10_000,
+  idleTimeoutMs: 3_000,
 } as const;
 
 /**

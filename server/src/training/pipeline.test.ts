@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createExactVectorStore } from '../adapters/fakes/exact-vector-store.ts';
+import { createExactVectorStore } from '../adapters/fakes/index.ts';
 import { createFileBlobStore } from '../adapters/file-system/index.ts';
 import { openSqlite } from '../adapters/sqlite/index.ts';
 import type { EmbeddingGenerator } from '../embeddings/index.ts';

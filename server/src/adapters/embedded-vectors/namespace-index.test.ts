@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { clusteredVector, record } from '../../vector-store/vector-store.contract.ts';
-import { createExactVectorStore } from '../fakes/exact-vector-store.ts';
+import { createExactVectorStore } from '../fakes/index.ts';
 import { createInt8Kernel } from './int8-kernel.ts';
 import { createNamespaceIndex } from './namespace-index.ts';
 

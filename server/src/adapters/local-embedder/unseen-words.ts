@@ -6,7 +6,7 @@ import type { TimeSlices } from './time-slices.ts';
 import type { UseLiteModel } from './use-lite-model.ts';
 import type { WordTable } from './word-table.ts';
 
-const WORDS_PER_CALL = 64;
+const WORDS_PER_CALL = 32;
 /** About 1 KB a word. */
 const WORDS_IN_MEMORY = 5_000;
 

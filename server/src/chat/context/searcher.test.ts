@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from 'vitest';
-import { createExactVectorStore } from '../../adapters/fakes/exact-vector-store.ts';
+import { createExactVectorStore } from '../../adapters/fakes/index.ts';
 import type { EmbeddingGenerator } from '../../embeddings/index.ts';
 import { createManualClock, type LogFields, type Logger, type Meter, silentLogger } from '../../kernel/index.ts';
 import type { Bot, FoundChunk, MetadataFilter } from '../../store/index.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createFakeChatModel } from '../../adapters/fakes/fake-chat-model.ts';
+import { createFakeChatModel } from '../../adapters/fakes/index.ts';
 import { AppError, createManualClock, silentLogger, silentMeter } from '../../kernel/index.ts';
 import { createModelCaller } from '../../llm/index.ts';
 import type { Conversation, Message } from '../../store/index.ts';

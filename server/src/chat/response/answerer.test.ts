@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createFakeChatModel, type FakeReply } from '../../adapters/fakes/fake-chat-model.ts';
+import { createFakeChatModel, type FakeReply } from '../../adapters/fakes/index.ts';
 import { AppError, createManualClock, silentLogger } from '../../kernel/index.ts';
 import { createModelCaller } from '../../llm/index.ts';
 import type { Bot, Conversation, Document, FoundChunk, Message, Store, UsageRow } from '../../store/index.ts';

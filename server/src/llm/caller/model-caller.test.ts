@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createFakeChatModel, type FakeReply } from '../../adapters/fakes/fake-chat-model.ts';
+import { createFakeChatModel, type FakeReply } from '../../adapters/fakes/index.ts';
 import { AppError, createManualClock, type ManualClock, silentLogger, silentMeter } from '../../kernel/index.ts';
 import type { ChatModel, ChatModelRequest } from '../ports.ts';
 import { readAnswer } from './model-answer.ts';

@@ -1,2 +1,2 @@
-export { PROMPT_VERSION, renderSystemPrompt, type SystemPromptInput } from './system-prompt.ts';
+export { renderSystemPrompt, type SystemPromptInput } from './system-prompt.ts';
 export type { PromptTemplateName } from './templates.ts';

@@ -2,9 +2,6 @@ import type { Passage } from '../ports.ts';
 import { fence, neutraliseAttribute } from './fence.ts';
 import { PROMPT_TEMPLATES, type PromptTemplateName } from './templates.ts';
 
-/** Changes whenever the same input would give another prompt; part of cache keys. */
-export const PROMPT_VERSION = '1';
-
 export interface SystemPromptInput {
   readonly template: PromptTemplateName;
   readonly botName: string;
