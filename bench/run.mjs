@@ -4,6 +4,7 @@ import { execFile } from 'node:child_process';
 import { access, writeFile } from 'node:fs/promises';
 import { cpus, release, totalmem } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { parseArgs, promisify } from 'node:util';
 
 const run = promisify(execFile);
@@ -19,7 +20,7 @@ if (values.data === '') {
 
 async function bench(script, args) {
   console.error(`running ${script} ...`);
-  const { stdout } = await run(process.execPath, [new URL(script, import.meta.url).pathname, ...args], {
+  const { stdout } = await run(process.execPath, [fileURLToPath(new URL(script, import.meta.url)), ...args], {
     maxBuffer: 64 * 1024 * 1024,
   });
   return JSON.parse(stdout);

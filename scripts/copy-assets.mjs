@@ -1,9 +1,10 @@
 // TypeScript emits only code: binary tables and pages that the server reads at run time are copied beside it.
 import { cp, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 
-const source = new URL('../server/src/', import.meta.url).pathname;
-const target = new URL('../server/dist/', import.meta.url).pathname;
+const source = fileURLToPath(new URL('../server/src/', import.meta.url));
+const target = fileURLToPath(new URL('../server/dist/', import.meta.url));
 for (const entry of await readdir(source, { recursive: true, withFileTypes: true })) {
   if (entry.isDirectory() && entry.name === 'assets') {
     const folder = join(entry.parentPath, entry.name);

@@ -4,8 +4,9 @@ import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 
-const MAIN = new URL('../../server/dist/app/main-cli.js', import.meta.url).pathname;
+const MAIN = fileURLToPath(new URL('../../server/dist/app/main-cli.js', import.meta.url));
 
 /** An admin key of the benchmark's own, so that no output has to be read for it. */
 export const BENCH_KEY = 'bench-admin-key-0123456789';

@@ -4,8 +4,9 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
 
-const MAIN = new URL('../dist/app/main-cli.js', import.meta.url).pathname;
+const MAIN = fileURLToPath(new URL('../dist/app/main-cli.js', import.meta.url));
 
 export const ADMIN_KEY = 'test-admin-key-0123456789';
 

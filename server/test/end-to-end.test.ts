@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type BuiltServer, callServer, jobEnded, runBuiltCli, startBuiltServer } from './built-server.ts';
@@ -157,7 +158,7 @@ describe('the first start', () => {
 
 describe('kill -9 while documents upload', () => {
   it('loses, doubles and strands nothing', async () => {
-    const script = new URL('../../bench/kill.mjs', import.meta.url).pathname;
+    const script = fileURLToPath(new URL('../../bench/kill.mjs', import.meta.url));
     const { stdout } = await promisify(execFile)(process.execPath, [script, '--kills', '4', '--seed', '7']);
     expect(JSON.parse(stdout)).toMatchObject({ kills: 4, lost: 0, doubled: 0, unfinished: 0, failed: 0 });
   }, 120_000);

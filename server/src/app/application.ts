@@ -10,14 +10,8 @@ import { createKeySecret, hashSecret } from '../security/index.ts';
 import { type Composition, composeApplication } from './compose.ts';
 import type { Config } from './config.ts';
 import { ensureDataFolder, loadSecret } from './data-folder.ts';
-import {
-  DEMO_SLUG,
-  ensureDefaultTenant,
-  ensureDemoBot,
-  ensureDemoKey,
-  resolveAdminKey,
-  trainDemoBot,
-} from './first-start.ts';
+import { DEMO_SLUG } from './demo-slug.ts';
+import { ensureDefaultTenant, ensureDemoBot, ensureDemoKey, resolveAdminKey, trainDemoBot } from './first-start.ts';
 import { createLifecycle } from './lifecycle.ts';
 import { createEmbedder } from './models.ts';
 
@@ -100,7 +94,13 @@ async function startLocked(config: Config, options: StartOptions, lock: DataFold
     for (const warning of config.warnings) logger.warn({}, warning);
     const lifecycle = createLifecycle([...composition.parts, httpServer(composition, config, logger)], logger);
     await lifecycle.start();
-    await lock.describe({ url: addressOf(composition, config), key: localKey });
+    try {
+      await lock.describe({ url: addressOf(composition, config), key: localKey });
+      await adminKey?.keep();
+    } catch (error) {
+      await lifecycle.stop();
+      throw error;
+    }
     state = 'ready';
     const demoQueued =
       demoBot === null ? Promise.resolve() : trainDemoBot(demoBot, composition.trainer, options.documentation);

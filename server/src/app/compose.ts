@@ -78,6 +78,7 @@ export function composeApplication(options: CompositionOptions): Composition {
     generation: embeddings.generation,
     clock,
     createId,
+    limits: { maxInputBytes: config.maxUploadBytes },
   });
   const trainingHandler = createTrainingHandler({ store, blobs, parser, embeddings, vectors, clock, logger });
   const runner = createJobRunner({

@@ -126,7 +126,12 @@ function toConfig(environment: Environment, withoutEffect: readonly string[]): C
     },
     maxUploadBytes: environment.MAX_UPLOAD_BYTES,
     logLevel: environment.LOG_LEVEL,
-    warnings: withoutEffect.map((name) => `${name} is set but has no effect in this version.`),
+    warnings: [
+      ...withoutEffect.map((name) => `${name} is set but has no effect in this version.`),
+      ...((environment.OPENAI_API_KEY ?? '').includes(',')
+        ? ['OPENAI_API_KEY lists several keys; this version uses the first.']
+        : []),
+    ],
   };
 }
 
@@ -186,6 +191,10 @@ export function configWith(overrides: {
   readonly port?: number;
   readonly host?: string;
 }): Config {
+  const { port } = overrides;
+  if (port !== undefined && !(Number.isInteger(port) && port >= 0 && port <= 65_535)) {
+    throw new AppError('configuration_invalid', 'The port must be a whole number from 0 to 65535.');
+  }
   return Object.freeze({ ...readConfig(), ...overrides });
 }
 

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, readFile } from 'node:fs/promises';
+import { mkdir, open, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AppError } from '../kernel/index.ts';
 
@@ -27,13 +27,26 @@ export async function loadSecret(folder: string, configured: string | null): Pro
       'configuration_invalid',
       `The file ${path} is damaged. Restore it from a backup: API keys depend on it.`,
     );
+  return makeSecret(folder, path);
+}
+
+/** Written beside and moved into place once it is whole and synced: a crash leaves no half of it. */
+async function makeSecret(folder: string, path: string): Promise<string> {
   const secret = randomBytes(48).toString('base64url');
-  const file = await open(path, 'wx', 0o600);
+  const temporary = `${path}.${process.pid}`;
+  const file = await open(temporary, 'w', 0o600);
   try {
     await file.writeFile(`${secret}\n`);
     await file.sync();
   } finally {
     await file.close();
+  }
+  await rename(temporary, path);
+  const directory = await open(folder, 'r');
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
   }
   return secret;
 }

@@ -3,16 +3,19 @@ import { readdir, readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { Readable } from 'node:stream';
 import type { Clock, IdMaker } from '../kernel/index.ts';
-import { createKeySecret, hashSecret } from '../security/index.ts';
+import { createKeySecret, hashSecret, hintOf } from '../security/index.ts';
 import type { Bot, Store } from '../store/index.ts';
 import type { Trainer, UploadedFile } from '../training/index.ts';
+import { DEMO_SLUG } from './demo-slug.ts';
 
 /** The tenant that the first start makes; the admin key acts in it unless another is named. */
 export const DEFAULT_TENANT_ID = 'tnt_default';
-export const DEMO_SLUG = 'demo';
 
 const ADMIN_KEY_HASH = 'admin_key_hash';
-const DEMO_MADE = 'demo_made';
+const DEMO_BOT_ID = 'demo_bot_id';
+/** Anybody who opens the page uses this key: enough for a person, too little for a program. */
+const DEMO_LIMITS = { requestsPerMinute: 60, tokensPerMinute: 60_000, concurrent: 4 };
+const DEMO_MAX_OUTPUT_TOKENS = 800;
 
 interface FirstStartParts {
   readonly store: Store;
@@ -21,22 +24,27 @@ interface FirstStartParts {
   readonly pepper: string;
 }
 
-/**
- * The hash that the bootstrap admin key is checked against. A key from the configuration wins; else the one of the
- * first start stays, and `created` holds a new key when there was none and one is to be made.
- */
+/** The bootstrap admin key as it is checked, and the key itself when this start made it. */
+export interface AdminKey {
+  readonly hash: string;
+  readonly created: string | null;
+  /** Keeps a key that was made for later starts. Call it once the key is about to be shown: it can be shown only once. */
+  keep(): Promise<void>;
+}
+
+/** A key from the configuration wins; else the one of the first start stays; else one is made when `make` says so. */
 export async function resolveAdminKey(
-  store: Store,
+  store: Pick<Store, 'system'>,
   options: { readonly configured: string | null; readonly pepper: string; readonly make: boolean },
-): Promise<{ readonly hash: string; readonly created: string | null } | null> {
-  if (options.configured !== null) return { hash: hashSecret(options.pepper, options.configured), created: null };
+): Promise<AdminKey | null> {
+  const known = (hash: string): AdminKey => ({ hash, created: null, keep: async () => {} });
+  if (options.configured !== null) return known(hashSecret(options.pepper, options.configured));
   const stored = await store.system.getSetting(ADMIN_KEY_HASH);
-  if (stored !== null) return { hash: stored, created: null };
+  if (stored !== null) return known(stored);
   if (!options.make) return null;
   const created = createKeySecret('live', randomBytes);
   const hash = hashSecret(options.pepper, created);
-  await store.system.setSetting(ADMIN_KEY_HASH, hash);
-  return { hash, created };
+  return { hash, created, keep: () => store.system.setSetting(ADMIN_KEY_HASH, hash) };
 }
 
 /** Makes the default tenant when it is missing. */
@@ -46,13 +54,18 @@ export async function ensureDefaultTenant(store: Store, clock: Clock): Promise<v
   await store.tenants.create({ id: DEFAULT_TENANT_ID, name: 'default', createdAt: now, updatedAt: now });
 }
 
-/** The demo bot, made at the first start; null once somebody deleted it. */
+/**
+ * The demo bot, made at the first start; null once somebody deleted it. It is known by its id: a bot that an operator
+ * calls "demo" later is not it.
+ */
 export async function ensureDemoBot(parts: FirstStartParts): Promise<Bot | null> {
-  const { store, clock } = parts;
-  const existing = await store.forTenant(DEFAULT_TENANT_ID).bots.get(DEMO_SLUG);
-  if (existing !== null || (await store.system.getSetting(DEMO_MADE)) !== null) return existing;
+  const { system } = parts.store;
+  const { bots } = parts.store.forTenant(DEFAULT_TENANT_ID);
+  const id = await system.getSetting(DEMO_BOT_ID);
+  if (id !== null) return bots.get(id);
+  if ((await bots.get(DEMO_SLUG)) !== null) return null;
   const bot = await makeDemoBot(parts);
-  await store.system.setSetting(DEMO_MADE, new Date(clock.now()).toISOString());
+  await system.setSetting(DEMO_BOT_ID, bot.id);
   return bot;
 }
 
@@ -74,7 +87,7 @@ async function makeDemoBot({ store, clock, createId }: FirstStartParts): Promise
     instructions: 'You answer questions about ChatSphere AI from its documentation.',
     model: null,
     temperature: null,
-    maxOutputTokens: null,
+    maxOutputTokens: DEMO_MAX_OUTPUT_TOKENS,
     refusalMessage: null,
     retrieval: {},
     privacy: { pii: 'off' },
@@ -105,11 +118,11 @@ export async function ensureDemoKey(
     id: createId('key'),
     name: 'demo page',
     secretHash,
-    hint: `${secret.slice(0, 12)}...${secret.slice(-4)}`,
+    hint: hintOf(secret),
     scopes: ['chat'],
     bots: [bot.id],
     origins: null,
-    limits: { requestsPerMinute: 120 },
+    limits: DEMO_LIMITS,
     expiresAt: null,
     revokedAt: null,
     lastUsedAt: null,

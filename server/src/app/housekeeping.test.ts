@@ -27,7 +27,7 @@ describe('housekeeping', () => {
     expect(done).toEqual(['purge 86400000']);
     await clock.advance(3_600_000);
     await clock.advance(0);
-    expect(done).toEqual(['purge 86400000', 'purge 86400000', 'sweep used 86400000']);
+    expect(done).toEqual(['purge 86400000', 'purge 86400000', 'sweep used 3600000']);
     await housekeeping.stop();
   });
 });

@@ -5,7 +5,7 @@ const HOUR_MS = 3_600_000;
 /** How long the answer of an idempotent request can be asked for again. */
 const IDEMPOTENCY_KEPT_MS = 24 * HOUR_MS;
 /** Blobs younger than this may belong to an upload that is still under way. */
-const BLOB_GRACE_MS = 24 * HOUR_MS;
+const BLOB_GRACE_MS = HOUR_MS;
 
 /** Clears away, at the start and every hour, what nobody needs any more: old idempotency records and blobs of no source. */
 export function createHousekeeping(parts: {

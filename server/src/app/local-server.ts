@@ -4,8 +4,8 @@ import type { RunningApplication } from './application.ts';
 import { type ApiClient, asList, asText, createApiClient } from './cli/api-client.ts';
 import type { InProcessServer } from './cli/connection.ts';
 import { configWith } from './config.ts';
+import { DEMO_SLUG } from './demo-slug.ts';
 
-const DEMO_SLUG = 'demo';
 const DEMO_WAIT_MS = 20_000;
 const POLL_MS = 100;
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { systemClock } from '../kernel/index.ts';
 import { openConnection } from './cli/connection.ts';
 import { runCli } from './cli/run-cli.ts';
@@ -11,7 +12,7 @@ import { createServeCommand } from './serve-command.ts';
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
   version: string;
 };
-const documentation = new URL('../../../', import.meta.url).pathname;
+const documentation = fileURLToPath(new URL('../../../', import.meta.url));
 const local = createLocalServers({ version, documentation });
 
 const interrupt = new AbortController();

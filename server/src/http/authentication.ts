@@ -61,10 +61,14 @@ export function bearerOf(request: FastifyRequest): string | undefined {
   return /^Bearer +(\S+) *$/i.exec(header)?.[1] ?? '';
 }
 
-/** Behind a proxy every request seems to come from this machine; the proxy's headers give that away. */
+/**
+ * Behind a proxy every request seems to come from this machine; the proxy's headers, or a `Host` that is not this
+ * machine's own name for itself, give that away.
+ */
 function isFromThisMachine(request: FastifyRequest): boolean {
   const { headers } = request;
   if (['x-forwarded-for', 'forwarded', 'x-real-ip', 'via'].some((name) => headers[name] !== undefined)) return false;
+  if (!/^(?:localhost|127(?:\.\d+){3}|\[::1\])(?::\d+)?$/i.test(headers.host ?? '')) return false;
   const address = request.socket.remoteAddress ?? '';
   return address === '::1' || /^(?:::ffff:)?127\./.test(address);
 }

@@ -100,8 +100,8 @@ export const ERROR_EXPLANATIONS: Readonly<Record<ErrorCode, ErrorExplanation>> =
     remedy: 'Look at its `status`; to train a source again use `POST /v1/bots/{bot}/sources/{id}/sync`.',
   },
   source_busy: {
-    meaning: 'The source is being trained at this moment.',
-    remedy: 'Wait until its job has ended (`GET /v1/jobs/{id}/events`), then try again.',
+    meaning: 'Another request made a source with the same external key at the same moment.',
+    remedy: 'Send it again: it then replaces that source.',
   },
   payload_too_large: {
     meaning: 'The request is larger than the server takes.',

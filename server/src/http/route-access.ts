@@ -59,7 +59,7 @@ export const ROUTE_ACCESS: Readonly<Record<string, RouteAccess>> = {
 
   'POST /v1/bots/:bot/search': scope('search'),
   'POST /v1/chat/completions': scope('chat'),
-  'POST /v1/embeddings': scope('search', 'chat'),
+  'POST /v1/embeddings': scope('search'),
   'GET /v1/models': scope('chat', 'search', 'bots:read'),
   'GET /v1/models/:id': scope('chat', 'search', 'bots:read'),
   'GET /v1/models/*': scope('chat', 'search', 'bots:read'),

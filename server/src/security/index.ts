@@ -2,4 +2,4 @@ export { hasScope, requireBootstrapAdmin, requireBot, requireOrigin, requireScop
 export { createApiKeys } from './api-keys.ts';
 export type { Admission, ApiKeys, NewApiKey, Principal, RateLimiter } from './ports.ts';
 export { createRateLimiter } from './rate-limiter.ts';
-export { createKeySecret, hashSecret } from './secret.ts';
+export { createKeySecret, hashSecret, hintOf } from './secret.ts';
