@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import type { WordVectorCache } from '../../embeddings/index.ts';
 import type { Logger } from '../../kernel/index.ts';
-import { abortable } from '../../resilience/index.ts';
+import { abortable, type Batcher, createBatcher } from '../../resilience/index.ts';
 import type { TimeSlices } from './time-slices.ts';
 import type { UseLiteModel } from './use-lite-model.ts';
 import type { WordTable } from './word-table.ts';
@@ -33,6 +33,12 @@ type Vectors = ReadonlyMap<string, Float32Array>;
 export function createUnseenWords(options: UnseenWordsOptions): UnseenWords {
   const memory = new LRUCache<string, Float32Array>({ max: WORDS_IN_MEMORY });
   const lessons = new Map<string, Promise<Vectors>>();
+  // A call of four words costs the teacher twice as much a word as a call of sixteen: what several wait for goes together.
+  const askTeacher = createBatcher<string, Float32Array>({
+    maxItems: WORDS_PER_CALL,
+    maxConcurrent: 1,
+    run: (words, signal) => options.teacher.embed(words, { perCall: WORDS_PER_CALL, signal }),
+  });
 
   function atHand(words: Iterable<string>): Map<string, Float32Array> {
     const found = new Map<string, Float32Array>();
@@ -52,7 +58,7 @@ export function createUnseenWords(options: UnseenWordsOptions): UnseenWords {
   }
 
   function startLesson(words: readonly string[]): void {
-    const lesson = teach(words, options);
+    const lesson = teach(words, askTeacher, options);
     for (const word of words) lessons.set(word, lesson);
     const end = (): void => {
       for (const word of words) lessons.delete(word);
@@ -80,12 +86,16 @@ export function createUnseenWords(options: UnseenWordsOptions): UnseenWords {
   };
 }
 
-async function teach(words: readonly string[], options: UnseenWordsOptions): Promise<Vectors> {
-  const { table, teacher } = options;
+async function teach(
+  words: readonly string[],
+  askTeacher: Batcher<string, Float32Array>,
+  options: UnseenWordsOptions,
+): Promise<Vectors> {
+  const { table } = options;
   const known = await readCache(words, options);
   const unknown = words.filter((word) => known.get(word)?.length !== table.dimensions);
   if (unknown.length === 0) return known;
-  const answers = await teacher.embed(unknown, { perCall: WORDS_PER_CALL });
+  const answers = await Promise.all(unknown.map((word) => askTeacher.add(word)));
   const learned = await projectAll(unknown, answers, options);
   await writeCache(learned, options);
   return new Map([...known, ...learned]);
