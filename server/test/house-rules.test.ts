@@ -70,6 +70,7 @@ describe('house rules', () => {
       'tsconfig.tools.json',
       'package.json',
       'server/src',
+      'server/test',
       'server/package.json',
       'server/tsconfig.json',
     ]) {
