@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type BuiltServer, callServer, jobEnded, runBuiltCli, startBuiltServer } from './built-server.ts';
+import { ADMIN_KEY, type BuiltServer, callServer, jobEnded, runBuiltCli, startBuiltServer } from './built-server.ts';
 
 describe('the built server and command line', () => {
   let folder = '';
@@ -83,6 +83,34 @@ describe('the built server and command line', () => {
       (await callServer(server, { method: 'DELETE', path: `/v1/bots/drinks/sources/${String(body['id'])}` })).body,
     ).toMatchObject({ deleted: true });
     expect(JSON.stringify((await search()).body['data'])).not.toContain('zorblax');
+  });
+
+  it('answers a form that ends in mid-file', async () => {
+    const response = await fetch(`${server.url}/v1/bots/drinks/sources`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${ADMIN_KEY}`, 'content-type': 'multipart/form-data; boundary=X' },
+      body: '--X\r\ncontent-disposition: form-data; name="file"; filename="a.md"\r\n\r\nhello',
+    });
+    expect(response.status).toBe(400);
+    expect(await response.text()).toContain('The form is damaged');
+  });
+
+  it('refuses a bot with a model that the server cannot call', async () => {
+    const bot = { name: 'Impossible', model: 'acme/llm' };
+    expect((await callServer(server, { path: '/v1/bots', json: bot })).body).toMatchObject({
+      error: { code: 'model_not_found', param: 'model' },
+    });
+  });
+
+  it('ends an empty answer that a stop sequence cut, without an error', async () => {
+    const request = {
+      model: 'drinks',
+      stop: 'Green',
+      messages: [{ role: 'user', content: 'How is green tea steeped?' }],
+    };
+    const { status, body } = await callServer(server, { path: '/v1/chat/completions', json: request });
+    expect(status).toBe(200);
+    expect(JSON.stringify(body)).toContain('"finish_reason":"stop"');
   });
 
   it('remembers a conversation from piped lines', async () => {

@@ -113,6 +113,9 @@ export function composeApplication(options: CompositionOptions): Composition {
     searcher,
     answerer,
     embeddings,
+    requireModel: (id) => {
+      chooseModel(id);
+    },
     apiKeys,
     rateLimiter: createRateLimiter({ clock }),
     jobEvents,

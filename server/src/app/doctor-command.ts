@@ -1,10 +1,11 @@
-import { access, constants, mkdir, statfs } from 'node:fs/promises';
+import { access, constants, statfs } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { toAppError } from '../kernel/index.ts';
 import { EXIT } from './cli/cli-error.ts';
 import type { Command, CommandContext } from './cli/command.ts';
 import { paint, printable, printJson, printLine } from './cli/terminal.ts';
 import type { Config } from './config.ts';
+import { ensureDataFolder } from './data-folder.ts';
 
 type CheckResult = { readonly level: 'ok' | 'warn' | 'fail'; readonly detail: string };
 
@@ -81,7 +82,7 @@ function checkConfiguration(config: Config): CheckResult {
 }
 
 async function checkFolder(folder: string): Promise<CheckResult> {
-  await mkdir(folder, { recursive: true });
+  await ensureDataFolder(folder);
   const writable = await access(folder, constants.R_OK | constants.W_OK).then(
     () => true,
     () => false,

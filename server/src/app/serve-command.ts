@@ -57,7 +57,10 @@ function announce(context: CommandContext, application: RunningApplication): voi
     printLine(terminal, `  admin key  ${paint(terminal, 'green', application.createdAdminKey)}`);
     printLine(terminal, '  This key is shown this once only: keep it.');
   }
-  printLine(terminal, `  Try it: open ${application.url} or run: chatsphere ask "What can you do?" --bot demo`);
+  printLine(
+    terminal,
+    `  Try it: open ${application.url} or run: chatsphere ask "What happens when I delete a source?" --bot demo`,
+  );
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

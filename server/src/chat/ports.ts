@@ -75,6 +75,14 @@ export type AnswerEvent =
 
 /** Question to cited answer. */
 export interface Answerer {
-  /** The iterator must be read to its end or returned; returning or aborting cancels the model call at once. */
-  answer(request: AnswerRequest, signal: AbortSignal): AsyncIterable<AnswerEvent>;
+  /**
+   * The iterator must be read to its end or returned; returning or aborting cancels the model call at once.
+   * `reportUsage` is told what the answer has used so far: when the model is asked, as it speaks, and at the end of
+   * whatever kind, so that the last report holds for answers that broke off or were left, too.
+   */
+  answer(
+    request: AnswerRequest,
+    signal: AbortSignal,
+    reportUsage?: (usage: TokenUsage) => void,
+  ): AsyncIterable<AnswerEvent>;
 }

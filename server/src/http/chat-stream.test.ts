@@ -160,6 +160,20 @@ describe('a streamed answer', () => {
   });
 });
 
+describe('an answer that fails', () => {
+  it.each([true, false])('has used what the model was asked (stream: %s)', async (stream) => {
+    const key = await server.key(['chat'], { limits: { tokens_per_minute: 100 } });
+    server.answer = async function* (_request, _signal, reportUsage): AsyncGenerator<AnswerEvent> {
+      yield START;
+      reportUsage?.({ inputTokens: 500, outputTokens: 20 });
+      throw new AppError('stream_interrupted', 'Broke off.', { retryable: true });
+    };
+    const send = () => server.call({ method: 'POST', url: '/v1/chat/completions', json: { ...QUESTION, stream }, key });
+    await send();
+    expect((await send()).status).toBe(429);
+  });
+});
+
 describe('a whole answer', () => {
   it('is OpenAI’s, with citations beside the text', async () => {
     const { status, body, headers } = await ask({ stream: false, user: 'ann', conversation: true, stop: 'END' });
@@ -230,7 +244,7 @@ describe('a whole answer', () => {
 
 describe('a client that leaves', () => {
   /** Sends the question over a real line and returns what closes it. */
-  async function askOverLine(json: unknown) {
+  async function askOverLine(json: unknown, key = ADMIN_KEY) {
     if (!server.app.server.listening) await server.app.listen({ port: 0, host: '127.0.0.1' });
     const { port } = server.app.server.address() as AddressInfo;
     const line = connect(port, '127.0.0.1');
@@ -238,7 +252,7 @@ describe('a client that leaves', () => {
     const head = [
       'POST /v1/chat/completions HTTP/1.1',
       'host: test',
-      `authorization: Bearer ${ADMIN_KEY}`,
+      `authorization: Bearer ${key}`,
       'content-type: application/json',
       `content-length: ${Buffer.byteLength(body)}`,
     ];
@@ -275,6 +289,23 @@ describe('a client that leaves', () => {
     expect(performance.now() - leftAt).toBeLessThan(100);
     expect(returned).toBe(true);
     await expect.poll(() => server.counted.at(-1)?.labels['status'], { interval: 1 }).toBe('499');
+  });
+
+  it.each(windows)('%s has used what the model was asked', async (_window, question, events) => {
+    const key = await server.key(['chat'], { limits: { tokens_per_minute: 100 } });
+    const asked = newLatch();
+    server.answer = async function* (_request, signal, reportUsage): AsyncGenerator<AnswerEvent> {
+      reportUsage?.({ inputTokens: 500, outputTokens: 0 });
+      yield* events;
+      asked.open();
+      await new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
+    };
+    const line = await askOverLine(question, key);
+    await asked.opened;
+    line.destroy();
+    await expect.poll(() => server.counted.at(-1)?.labels['status'], { interval: 1 }).toBe('499');
+    const next = await server.call({ method: 'POST', url: '/v1/chat/completions', json: question, key });
+    expect([next.status, next.body.error.code]).toEqual([429, 'rate_limit_exceeded']);
   });
 
   it('or reads slowly holds the answer back, and a reader that has stopped is dropped', async () => {

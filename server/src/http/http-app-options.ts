@@ -29,6 +29,8 @@ export interface HttpParts {
   readonly searcher: Searcher;
   readonly answerer: Answerer;
   readonly embeddings: EmbeddingGenerator;
+  /** Throws `model_not_found` for a chat model that this server cannot call. */
+  readonly requireModel?: (id: string) => void;
   readonly apiKeys: ApiKeys;
   readonly rateLimiter: RateLimiter;
   readonly jobEvents: JobEvents;

@@ -377,7 +377,7 @@ describe('search', () => {
       messages: [{ role: 'user', content: 'Before' }],
     });
     expect(status).toBe(200);
-    expect(body).toMatchObject({ object: 'search_results.page', search_query: 'hello', degraded: ['lexical_only'] });
+    expect(body).toMatchObject({ object: 'search_results.page', search_query: 'hello', degraded: ['lexical_search'] });
     expect(body.data[0]).toMatchObject({ chunk_id: 'chk_1', score: 0.8, scores: { dense: 0.5, lexical: null } });
     expect(server.searched.at(-1)).toMatchObject({
       query: 'hello',

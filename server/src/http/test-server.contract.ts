@@ -112,9 +112,9 @@ export async function startTestServer(
     trainer: scriptedTrainer(store, { createId, trained, before: () => server.beforeTraining() }),
     searcher: scriptedSearcher(searched),
     answerer: {
-      answer(request, signal) {
+      answer(request, signal, reportUsage) {
         asked.push(request);
-        return server.answer(request, signal);
+        return server.answer(request, signal, reportUsage);
       },
     },
     embeddings: scriptedEmbeddings(embedded),

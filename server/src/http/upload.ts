@@ -1,6 +1,6 @@
 import { createHash, type Hash } from 'node:crypto';
 import { once } from 'node:events';
-import { type Readable, Transform } from 'node:stream';
+import { finished, type Readable, Transform } from 'node:stream';
 import type { Multipart, MultipartFile, MultipartValue } from '@fastify/multipart';
 import type { FastifyRequest } from 'fastify';
 import type { z } from 'zod';
@@ -142,12 +142,22 @@ function countedContent(
       done(budget.bytesLeft < 0 ? tooLarge(budget.maxBytes) : null, bytes);
     },
   });
-  file.once('error', (error) => counted.destroy(formError(error)));
-  file.once('close', () => {
-    if (!file.readableEnded) counted.destroy(new AppError('request_aborted', 'The upload broke off.'));
+  // It may fail before anybody reads it: whoever reads it later still gets the error.
+  counted.on('error', () => {});
+  // Also told of a file that broke off before it was handed out here.
+  finished(file, (error) => {
+    if (error) counted.destroy(isBrokenOff(error) ? brokenOff() : formError(error));
   });
   file.pipe(counted);
   return counted;
+}
+
+function isBrokenOff(error: NodeJS.ErrnoException): boolean {
+  return error.code === 'ERR_STREAM_PREMATURE_CLOSE';
+}
+
+function brokenOff(): AppError {
+  return new AppError('request_aborted', 'The upload broke off.');
 }
 
 /** The form goes on only when a file has been read; a consumer may have stopped early. */

@@ -151,9 +151,16 @@ export function describeJobClaimsContract(name: string, make: () => Promise<JobC
       const { add, claim, claimed, claims, get, release } = await open();
       const id = await add();
       const job = await claimed();
-      expect(await release(job, { type: 'succeeded' }, NOW + 5)).toBe(true);
+      const progress = { done: 4, total: 4 };
+      expect(await release(job, { type: 'succeeded', progress }, NOW + 5)).toBe(true);
       expect(await release(job, { type: 'failed', error }, NOW + 6)).toBe(false);
-      expect(await get(id)).toMatchObject({ state: 'succeeded', lease: null, finishedAt: NOW + 5, lastError: null });
+      expect(await get(id)).toMatchObject({
+        state: 'succeeded',
+        progress,
+        lease: null,
+        finishedAt: NOW + 5,
+        lastError: null,
+      });
       expect(await claim(NOW + LEASE_MS)).toBeNull();
       expect(await claims.findUnsettled(['train'], 10)).toEqual([]);
     });

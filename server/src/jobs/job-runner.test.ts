@@ -212,8 +212,8 @@ describe('running a job', () => {
     await settled('succeeded');
   });
 
-  it('writes progress at most twice a second, and the last of it', async () => {
-    const { startRunner, clock, store, add, settled } = setUp();
+  it('writes progress at most twice a second, and the last of it with the end of the job', async () => {
+    const { startRunner, clock, store, add, get, settled } = setUp();
     const writes: number[] = [];
     const watched = withClaims(store, {
       progress: (lease, progress, now) => {
@@ -238,7 +238,36 @@ describe('running a job', () => {
     await clock.advance(600);
     gate.open();
     await settled('succeeded');
-    expect(writes).toEqual([1, 401, 990]);
+    expect(writes).toEqual([1, 401]);
+    expect(await get()).toMatchObject({ progress: { done: 990, total: 1_000 } });
+  });
+
+  it('writes no progress that says all is done: the end of the stage says it', async () => {
+    const { startRunner, store, add, get, settled } = setUp();
+    const writes: number[] = [];
+    const watched = withClaims(store, {
+      progress: (lease, progress, now) => {
+        writes.push(progress.done);
+        return store.system.jobs.progress(lease, progress, now);
+      },
+    });
+    await startRunner(
+      {
+        loading: async ({ progress }) => {
+          progress(1, 1);
+          return { type: 'next-stage', stage: 'embedding', priority: 20 };
+        },
+        embedding: async ({ progress }) => {
+          progress(7, 7);
+          return SUCCEEDED;
+        },
+      },
+      { store: watched },
+    );
+    await add();
+    await settled('succeeded');
+    expect(writes).toEqual([]);
+    expect(await get()).toMatchObject({ progress: { done: 7, total: 7 } });
   });
 });
 

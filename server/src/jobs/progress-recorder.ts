@@ -7,7 +7,7 @@ export interface ProgressRecorderOptions {
   /** Writes progress durably; false when that was not possible. Must not reject. */
   write(progress: Job['progress']): Promise<boolean>;
   readonly clock: Clock;
-  /** Writes are at least this far apart, in milliseconds, but for the one that says all is done. */
+  /** Writes are at least this far apart, in milliseconds. That all is done is left to the end of the run. */
   readonly everyMs: number;
 }
 
@@ -15,6 +15,8 @@ export interface ProgressRecorder {
   report(done: number, total: number): void;
   /** Writes what was reported and not written yet. */
   flush(): Promise<void>;
+  /** What was reported and not written, once no write is under way. */
+  unwritten(): Promise<Job['progress'] | null>;
   /** Whether the run has got further than its job had before. */
   hasAdvanced(): boolean;
 }
@@ -30,7 +32,7 @@ export function createProgressRecorder(options: ProgressRecorderOptions): Progre
   function report(done: number, total: number): void {
     reported = { done: wholeNumber(done), total: wholeNumber(total) };
     const finished = reported.done >= reported.total;
-    if (writing === null && (finished || clock.now() - writtenAt >= everyMs)) writing = writeReported(reported);
+    if (writing === null && !finished && clock.now() - writtenAt >= everyMs) writing = writeReported(reported);
   }
 
   async function writeReported(progress: Job['progress']): Promise<void> {
@@ -46,7 +48,12 @@ export function createProgressRecorder(options: ProgressRecorderOptions): Progre
     await writing;
   }
 
-  return { report, flush, hasAdvanced: () => furthest > initial.done };
+  async function unwritten(): Promise<Job['progress'] | null> {
+    await writing;
+    return reported;
+  }
+
+  return { report, flush, unwritten, hasAdvanced: () => furthest > initial.done };
 }
 
 function wholeNumber(value: number): number {

@@ -11,7 +11,7 @@ export type StageEnd =
 
 export interface EndedRun {
   readonly job: Job;
-  readonly end: StageEnd;
+  readonly end: Exclude<StageEnd, { readonly type: 'returned' }>;
   /** Why the stage was told to stop, when it was. */
   readonly stopped: AppError | null;
   /** Runs without progress so far, with this one. */
@@ -28,9 +28,8 @@ export function outcomeWithoutRun(job: Job, now: number): JobOutcome | null {
   return null;
 }
 
-/** What a run's end means for its job; null when the lease was lost, and the job with it. */
+/** What the end of a run that came to no result means for its job; null when the lease was lost, and the job with it. */
 export function outcomeOfRun(run: EndedRun): JobOutcome | null {
-  if (run.end.type === 'returned') return run.end.result;
   if (run.stopped !== null) return outcomeOfStop(run.stopped);
   if (run.end.type === 'abandoned') return null;
   const error = toAppError(run.end.error);

@@ -1,7 +1,7 @@
 import { AppError, type Clock, type Logger, type Meter } from '../kernel/index.ts';
 import type { Job, JobClaims, JobLease, JobOutcome } from '../store/index.ts';
 import { createLeaseKeeper } from './lease-keeper.ts';
-import type { JobHandler, StageContext } from './ports.ts';
+import type { JobHandler, StageContext, StageResult } from './ports.ts';
 import { createProgressRecorder } from './progress-recorder.ts';
 import { type RetryDelayOptions, retryDelayMs } from './retry-delay.ts';
 import { outcomeOfRun, outcomeWithoutRun, type StageEnd } from './stage-outcome.ts';
@@ -80,6 +80,7 @@ export function runStage(job: Job, options: StageRunOptions): StageRun {
       { kind: job.kind, stage: job.stage },
       (clock.now() - startedAt) / 1_000,
     );
+    if (end.type === 'returned') return withProgress(end.result, await progress.unwritten());
     await progress.flush();
     if (end.type === 'threw') {
       logFailure(end.error);
@@ -89,6 +90,14 @@ export function runStage(job: Job, options: StageRunOptions): StageRun {
     const attempts = progress.hasAdvanced() ? 1 : job.attempts;
     const delayMs = retryDelayMs(attempts, options.retry);
     return outcomeOfRun({ job, end, stopped: keeper.stopReason(), attempts, now: clock.now(), delayMs });
+  }
+
+  /** The last progress is recorded with the end of the job; at the end of a stage, progress begins anew. */
+  function withProgress(result: StageResult, last: Job['progress'] | null): JobOutcome {
+    if (last === null) return result;
+    if (result.type === 'succeeded') return { ...result, progress: last };
+    options.publish({ ...job, progress: last, updatedAt: clock.now() });
+    return result;
   }
 
   async function callStage(): Promise<StageEnd> {

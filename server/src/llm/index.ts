@@ -20,6 +20,7 @@ export type {
   TokenUsage,
 } from './ports.ts';
 export {
+  isPromptTemplateName,
   type PromptTemplateName,
   renderSystemPrompt,
   type SystemPromptInput,

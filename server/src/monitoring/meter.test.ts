@@ -22,8 +22,6 @@ describe('meter', () => {
       'gauge chatsphere_jobs_running{kind}',
       'counter chatsphere_answers_total{outcome}',
       'counter chatsphere_model_retries_total{model}',
-      'gauge chatsphere_streams_open{}',
-      'counter chatsphere_cache_events_total{cache,outcome}',
     ]);
   });
 
@@ -32,13 +30,13 @@ describe('meter', () => {
     meter.count('ai_token_usage_total', { model: 'gpt-4o-mini', type: 'input' }, 12);
     meter.count('ai_token_usage_total', { model: 'gpt-4o-mini', type: 'input' });
     meter.observe('ai_response_time_seconds', { model: 'gpt-4o-mini', endpoint: 'chat' }, 0.3);
-    meter.gauge('chatsphere_streams_open', {}, 4);
+    meter.gauge('chatsphere_jobs_running', { kind: 'train' }, 4);
     const { contentType, text: body } = await meter.render();
     expect(contentType).toMatch(/^text\/plain; version=0\.0\.4/);
     expect(body).toContain('ai_token_usage_total{model="gpt-4o-mini",type="input"} 13');
     expect(body).toContain('ai_response_time_seconds_bucket{le="0.5",model="gpt-4o-mini",endpoint="chat"} 1');
     expect(body).toContain('ai_response_time_seconds_sum{model="gpt-4o-mini",endpoint="chat"} 0.3');
-    expect(body).toContain('chatsphere_streams_open 4');
+    expect(body).toContain('chatsphere_jobs_running{kind="train"} 4');
   });
 
   it('reports the process and the event loop too', async () => {
@@ -55,9 +53,9 @@ describe('meter', () => {
 
   const faults: [string, (meter: ReturnType<typeof createMeter>) => void][] = [
     ['an unknown name', (meter) => meter.count('chatsphere_unknown_total', {})],
-    ['a wrong kind', (meter) => meter.count('chatsphere_streams_open', {})],
+    ['a wrong kind', (meter) => meter.count('chatsphere_jobs_running', { kind: 'train' })],
     ['a missing label', (meter) => meter.count('chatsphere_answers_total', {})],
-    ['an undeclared label', (meter) => meter.gauge('chatsphere_streams_open', { user: 'u' }, 1)],
+    ['an undeclared label', (meter) => meter.gauge('chatsphere_jobs_running', { kind: 'train', user: 'u' }, 1)],
     ['a counter that goes down', (meter) => meter.count('chatsphere_answers_total', { outcome: 'answered' }, -1)],
     ['not a number', (meter) => meter.observe('chatsphere_search_duration_seconds', {}, Number.NaN)],
   ];

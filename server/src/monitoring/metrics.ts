@@ -83,10 +83,4 @@ export const METRICS: Readonly<Record<string, MetricDeclaration>> = {
     help: 'Model calls that were tried again.',
     labels: ['model'],
   },
-  chatsphere_streams_open: { type: 'gauge', help: 'Responses being streamed in this process.', labels: [] },
-  chatsphere_cache_events_total: {
-    type: 'counter',
-    help: 'Cache look-ups, by cache and outcome.',
-    labels: ['cache', 'outcome'],
-  },
 };

@@ -22,8 +22,10 @@ export interface StoreOptions {
   /** Opens its connections on first use; `stop` destroys it, so a stopped store cannot be started again. */
   readonly database: Kysely<Schema>;
   /**
-   * The same database for work under a lease and its book-keeping. Nobody is told that such a write is done, and the
-   * work is done again when it is lost: a commit need not be synced to disk by itself, as long as writes keep their order.
+   * The same database for work under a lease and its book-keeping. A commit here need not be synced to disk by itself, as
+   * long as writes keep their order. Such writes survive the death of the process, but a loss of power may undo the latest
+   * of them, in order: the job's row goes back with what the job has written, and that work is done again. Who was told of
+   * it already (a source that is ready, a job that ended) then sees it happen once more.
    */
   readonly background: Kysely<Schema>;
   readonly dialect: SqlDialect;

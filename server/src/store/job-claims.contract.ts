@@ -131,6 +131,10 @@ export function describeJobClaims(name: string, open: () => Promise<Store>): voi
       ],
       [{ type: 'succeeded' }, { state: 'succeeded', finishedAt: now + 7 }],
       [
+        { type: 'succeeded', progress: { done: 4, total: 4 } },
+        { state: 'succeeded', progress: { done: 4, total: 4 } },
+      ],
+      [
         { type: 'failed', error },
         { state: 'failed', lastError: error, finishedAt: now + 7 },
       ],

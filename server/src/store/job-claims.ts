@@ -1,4 +1,5 @@
 import { type Kysely, type Selectable, sql, type Updateable } from 'kysely';
+import type { Job } from './entities.ts';
 import { toJob, UNFINISHED, UNSETTLED } from './job-rows.ts';
 import { writeJson } from './json-columns.ts';
 import type { JobClaims, JobLease, JobOutcome } from './ports.ts';
@@ -163,10 +164,14 @@ function columnsOf(outcome: JobOutcome, now: number): Updateable<JobsTable> {
     case 'failed':
       return { state: 'failed', last_error_json: writeJson(outcome.error), finished_at: now };
     case 'succeeded':
-      return { state: 'succeeded', last_error_json: null, finished_at: now };
+      return { state: 'succeeded', last_error_json: null, finished_at: now, ...progressColumns(outcome.progress) };
     case 'cancelled':
       return { state: 'cancelled', finished_at: now };
   }
+}
+
+function progressColumns(progress: Job['progress'] | undefined): Updateable<JobsTable> {
+  return progress === undefined ? {} : { progress_done: progress.done, progress_total: progress.total };
 }
 
 /** A new stage begins with none; an attempt that the process itself cut short is not counted. */

@@ -309,7 +309,8 @@ export interface JobClaims {
 export type JobOutcome =
   /** Queued again at once, with progress 0 of 0, no attempts and no error. */
   | { readonly type: 'next-stage'; readonly stage: string; readonly priority: number }
-  | { readonly type: 'succeeded' }
+  /** With the progress to record last, if it was not recorded before. */
+  | { readonly type: 'succeeded'; readonly progress?: Job['progress'] }
   | { readonly type: 'failed'; readonly error: Failure }
   | { readonly type: 'cancelled' }
   | { readonly type: 'retry'; readonly error: Failure; readonly runAt: number }

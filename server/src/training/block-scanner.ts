@@ -24,7 +24,7 @@ const FENCE = /^\s{0,12}(`{3,}|~{3,})/;
 const HEADING = /^ {0,3}(#{1,6})(?:[ \t]+|$)/;
 const UNDERLINE = /^ {0,3}(=+|-{2,})[ \t]*$/;
 const LIST_ITEM = /^ {0,3}(?:[-*+]|\d{1,9}[.)])[ \t]/;
-const TABLE_DELIMITER = /^[ \t]*\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-*:?[ \t]*){0,200}$/;
+const TABLE_DELIMITER = /^[ \t]*(?:\|[ \t]*)?:?-+:?[ \t]*(?:\|[ \t]*(?::?-+:?[ \t]*)?){0,200}$/;
 /** Enough of a line to tell what it starts. */
 const LINE_START = 400;
 const LONGEST_UNDERLINED_HEADING = 200;
@@ -137,7 +137,7 @@ function closesFence(head: string, marker: string): boolean {
 function headingOf(text: string, line: Line): Extract<Block, { kind: 'heading' }> | null {
   const marks = HEADING.exec(line.head);
   if (marks === null) return null;
-  const words = text.slice(line.start + marks[0].length, line.end).replace(/[ \t]+#+[ \t]*$/, '');
+  const words = text.slice(line.start + marks[0].length, line.end).replace(/(?<![ \t])[ \t]+#+[ \t]*$/, '');
   return { kind: 'heading', start: line.start, end: line.end, level: marks[1]?.length ?? 1, text: words };
 }
 

@@ -6,9 +6,9 @@ import type { VectorStore } from '../vector-store/index.ts';
 import { STAGE_PRIORITIES } from './training-job.ts';
 import {
   changeSource,
-  documentHeads,
   idsOf,
   ownSource,
+  sourceWithHeads,
   summarise,
   type TrainingWork,
   workOf,
@@ -34,8 +34,8 @@ const LOADING: StageResult = { type: 'next-stage', stage: 'loading', priority: S
 export function createEmbeddingStage(options: EmbeddingOptions): (context: StageContext) => Promise<StageResult> {
   return async (context) => {
     const work = workOf(context.job, options.store, options.embeddings.generation);
-    await ownSource(work, work.tenant);
-    if (work.mode === 'train' && !(await hasDocuments(work))) return LOADING;
+    const [loaded] = await Promise.all([work.mode !== 'train' || hasDocuments(work), ownSource(work, work.tenant)]);
+    if (!loaded) return LOADING;
     await embedAll(work, context, options);
     if (work.mode === 'train') await finish(work, context, options);
     return { type: 'succeeded' };
@@ -63,6 +63,7 @@ async function embedAll(work: TrainingWork, context: StageContext, options: Embe
     done += batch.length;
     await embedBatch(work, context, { ...options, batch, progress: { done, total } });
     context.progress(done, total);
+    if (batch.length < size) return;
   }
 }
 
@@ -85,13 +86,12 @@ async function embedBatch(work: TrainingWork, context: StageContext, options: Em
   );
   const reused = hashes.filter((hash) => known.has(hash)).length;
   await changeSource(work, context.lease, async (repositories, source) => {
-    await repositories.chunks.putVectors(embeddings.generation, rows);
     const counts = { ...source.counts, reused: source.counts.reused + reused };
     const updatedAt = clock.now();
-    await repositories.sources.update(
-      source.id,
-      work.mode === 'train' ? { progress, counts, updatedAt } : { updatedAt },
-    );
+    await Promise.all([
+      repositories.chunks.putVectors(embeddings.generation, rows),
+      repositories.sources.update(source.id, work.mode === 'train' ? { progress, counts, updatedAt } : { updatedAt }),
+    ]);
   });
   await index(work, context, { ...options, rows });
 }
@@ -133,9 +133,9 @@ async function index(
 /** The job's documents take over: the earlier version goes, and the source is ready. */
 async function finish(work: TrainingWork, { lease }: StageContext, options: EmbeddingOptions): Promise<void> {
   const { embeddings, clock, vectors } = options;
-  const replaced = await changeSource(work, lease, async (repositories, source) => {
+  const replaced = await work.tenant.fencedTransaction(lease, async (repositories) => {
     const { documents, chunks, sources } = repositories;
-    const heads = await documentHeads(work, repositories);
+    const { source, heads } = await sourceWithHeads(work, repositories);
     const { usable, tokens, refusals, others } = summarise(work, heads);
     const stale = idsOf(others);
     await documents.delete(stale);

@@ -83,7 +83,7 @@ function unquote(value: string): string {
   const single = /^'((?:[^']|'')*)'/.exec(value)?.[1];
   if (single !== undefined) return single.replaceAll("''", "'").trim();
   return value
-    .replace(/\s+#.*$/, '')
+    .replace(/(?<!\s)\s+#.*$/, '')
     .replace(/,$/, '')
     .trim();
 }

@@ -49,7 +49,7 @@ export function convertHtmlTable(html: string): string {
 /** The parser does not make up for a missing `html` or `body` as browsers do. */
 function parsePage(html: string): HtmlDocument {
   const whole = /<html[\s>]/i.test(html) && /<body[\s>]/i.test(html);
-  const content = whole ? html : html.replace(/<!doctype[^>]*>|<\/?(?:html|body)(?:\s[^<>]*)?>/gi, '');
+  const content = whole ? html : html.replace(/<!doctype[^<>]*>|<\/?(?:html|body)(?:\s[^<>]*)?>/gi, '');
   const { document }: { readonly document: HtmlDocument } = parseHTML(
     whole ? content : `<!doctype html><html><head></head><body>${content}</body></html>`,
   );

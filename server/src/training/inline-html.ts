@@ -6,7 +6,7 @@ const BLOCKS =
   'address|article|aside|blockquote|body|center|dd|details|dialog|div|dl|dt|fieldset|figcaption|figure|footer|form|header|hr|html|legend|main|nav|ol|p|pre|section|summary|table|tbody|td|tfoot|th|thead|tr|ul';
 const INLINES =
   'a|abbr|acronym|audio|b|bdi|bdo|big|button|cite|code|data|del|dfn|em|embed|font|i|img|input|ins|kbd|label|link|mark|meta|nobr|option|picture|q|s|samp|select|small|source|span|strike|strong|sub|sup|textarea|time|tt|u|var|video|wbr';
-const ATTRIBUTES = '(?:\\s[^<>]{0,2000})?\\s*/?';
+const ATTRIBUTES = '(?:[\\s/][^<>]{0,2000})?';
 const tagPattern = (names: string, slash = '/?'): RegExp => new RegExp(`<${slash}(?:${names})${ATTRIBUTES}>`, 'gi');
 
 const INDENTED_TAG = new RegExp(`^[ \\t]+(?=</?(?:${BLOCKS}|${INLINES}|br|li|h[1-6])[\\s/>])`, 'gim');

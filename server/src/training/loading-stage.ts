@@ -10,6 +10,7 @@ import {
   documentHeads,
   hasEarlierVersion,
   idsOf,
+  sourceWithHeads,
   summarise,
   type TrainingWork,
   workOf,
@@ -71,8 +72,8 @@ async function prepare(
   { lease, signal }: StageContext,
   { vectors, clock }: LoadingOptions,
 ): Promise<Prepared | 'loaded'> {
-  const result = await changeSource(work, lease, async (repositories, source) => {
-    const heads = await documentHeads(work, repositories);
+  const result = await work.tenant.fencedTransaction(lease, async (repositories) => {
+    const { source, heads } = await sourceWithHeads(work, repositories);
     const { usable, others } = summarise(work, heads);
     if (source.stage === 'embedding' && usable.length > 0) return null;
     const unfinished = idsOf(others.filter((head) => head.state === 'building'));
@@ -212,12 +213,15 @@ async function finish(
   const inputs = await changeSource(work, context.lease, async (repositories, source) => {
     const { documents, chunks, sources } = repositories;
     await addAll(work, repositories, rest);
-    const summary = summarise(work, await documentHeads(work, repositories));
+    const [heads, { chunks: total, embedded }] = await Promise.all([
+      documentHeads(work, repositories),
+      chunks.countOf(source.id, generation),
+    ]);
+    const summary = summarise(work, heads);
     const { usable, tokens, others } = summary;
     // Refused documents stay, to say which input was at fault.
     if (usable.length === 0) return { total: source.inputs.length, usable: false };
     const replaces = hasEarlierVersion(summary);
-    const { chunks: total, embedded } = await chunks.countOf(source.id, generation);
     const counts = { documents: usable.length, chunks: total, tokens, reused: 0 };
     await Promise.all([
       replaces ? null : documents.delete(idsOf(others)),

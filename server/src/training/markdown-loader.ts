@@ -6,7 +6,7 @@ import { resolveTemplateTags } from './template-tags.ts';
 import { cleanText } from './text-cleaning.ts';
 
 const IMAGE = /!\[([^\][]{0,500})\]\((?:[^()\s]|\([^()\s]*\)){0,2000}(?:\s+(?:"[^"\n]*"|'[^'\n]*'))?\s*\)/g;
-const DATA_URI = /\(\s*data:[^)\s]*\)/g;
+const DATA_URI = /\(\s*data:[^()\s]*\)/g;
 const NEEDLESS_ESCAPE = /\\(?<=[\p{L}\p{N}]\\)(?=[_.*~-])/gu;
 /** Around what a site generator is to show as it is, mostly code. */
 const RAW_MARKER = /\{%-?\s*(?:end)?raw\s*-?%\}/g;

@@ -387,6 +387,22 @@ describe('training', () => {
     expect((await foundByWord('vacation')).length).toBeGreaterThan(0);
   });
 
+  it('leaves alone a failed job that was retried before it was settled', async () => {
+    const source = await trainer.add(bot, OLD_VERSION, {});
+    await step();
+    const failed = await claim();
+    if (failed === null) throw new Error('nothing to run');
+    const error = { code: 'embedding_failed', message: 'no' };
+    const lease = { jobId: failed.id, fencingToken: failed.fencingToken };
+    await store.system.jobs.release(lease, { type: 'failed', error }, clock.now());
+    await tenant().jobs.retry(failed.id, { now: clock.now(), deadlineAt: clock.now() + 60_000 });
+    await handler.onFailed(failed, error);
+    expect(await current(source)).toMatchObject({ status: 'processing', lastError: null });
+    await runAll();
+    expect(await current(source)).toMatchObject({ status: 'ready', counts: { documents: 1 } });
+    expect((await foundByVector('vacation')).length).toBe((await foundByWord('vacation')).length);
+  });
+
   it('keeps the old version answering when its replacement fails', async () => {
     const { source } = await trainer.put(bot, 'k', { content: OLD_VERSION });
     await runAll();

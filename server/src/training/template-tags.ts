@@ -1,7 +1,7 @@
 import { removeBetween } from './text-ranges.ts';
 
-const TAG = /\{%[-~]?\s*([\w.]+)([\s\S]{0,1000}?)[-~]?%\}/g;
-const OUTPUT = /(?<!\$)\{\{[\s\S]{0,300}?\}\}/g;
+const TAG = /\{%[-~]?\s*([\w.]+)(?![\w.])((?:[^{%]|\{(?!%)|%(?!\})){0,1000})%\}/g;
+const OUTPUT = /(?<!\$)\{\{(?:[^{}]|\{(?!\{)|\}(?!\})){0,300}\}\}/g;
 const ATTRIBUTE_LIST = /\{:[^{}\n]{1,200}\}/g;
 const QUOTED = /"([^"\n]*)"|'([^'\n]*)'/g;
 const FILE_NAME = /\.(png|jpe?g|gif|svg|webp|avif|mp4|html?|md|njk|liquid|css|js)$/i;

@@ -14,16 +14,20 @@ const TAKES_JOINER =
   /(?:[\p{Script=Arabic}\p{Script=Syriac}\p{Script=Mongolian}\p{Script=Devanagari}\p{Script=Bengali}\p{Script=Gurmukhi}\p{Script=Gujarati}\p{Script=Oriya}\p{Script=Tamil}\p{Script=Telugu}\p{Script=Kannada}\p{Script=Malayalam}\p{Script=Sinhala}\p{Script=Khmer}\p{Extended_Pictographic}\p{Emoji_Modifier}]|\uFE0F)$/u;
 /** The look-behind lets a match start at the first blank of a run only, which keeps long runs linear. */
 const TRAILING_BLANKS = /(?<![ \t])[ \t]+$/gm;
+/** Composing takes quadratic time over a run of marks; no script stacks more than the 30 of UAX #15's stream-safe text. */
+const SURPLUS_MARKS = /(\p{M}{30})\p{M}+/gu;
 const MANY_LINE_FEEDS = /\n{3,}/g;
 const VISIBLE = /[\p{L}\p{N}\p{Extended_Pictographic}]/u;
 
 /**
  * The form in which text is stored: NFC, line feeds only, ordinary spaces, no control and no invisible characters (which
- * hide instructions from people and split words from search), no trailing blanks, at most one empty line in a row.
+ * hide instructions from people and split words from search), no trailing blanks, at most one empty line and at most 30
+ * combining marks in a row.
  * Idempotent.
  */
 export function cleanText(text: string): string {
-  return tidyLines(removeInvisible(text).normalize('NFC'));
+  // Composing may also take one mark apart into two.
+  return tidyLines(limitMarks(limitMarks(removeInvisible(text)).normalize('NFC')));
 }
 
 /** Removes trailing blanks and surplus empty lines. */
@@ -41,6 +45,10 @@ export function controlShare(text: string, limit = 8_000): number {
   const head = text.slice(0, limit);
   if (head.length === 0) return 0;
   return (head.match(CONTROL)?.length ?? 0) / head.length;
+}
+
+function limitMarks(text: string): string {
+  return text.replace(SURPLUS_MARKS, '$1');
 }
 
 function removeInvisible(text: string): string {

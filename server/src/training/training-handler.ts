@@ -45,8 +45,10 @@ async function settleFailure(
   { store, vectors, clock, embeddings }: TrainingHandlerOptions,
 ): Promise<void> {
   const work = workOf(job, store, embeddings.generation);
-  const removed = await work.tenant.transaction(async ({ sources, documents }) => {
-    const source = await sources.get(work.botId, work.sourceId);
+  const removed = await work.tenant.transaction(async ({ sources, documents, jobs }) => {
+    const [source, current] = await Promise.all([sources.get(work.botId, work.sourceId), jobs.get(job.id)]);
+    // Told late, after somebody has tried the job again: what it makes now is not a failed job's.
+    if (current?.state !== 'failed' && current?.state !== 'cancelled') return [];
     const failure = { lastError: { code, message }, updatedAt: clock.now() };
     if (source === null || source.jobId !== job.id) return [];
     if (work.mode === 'reembed') {

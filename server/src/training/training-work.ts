@@ -88,6 +88,15 @@ export async function documentHeads(
   return heads;
 }
 
+/** The job's source as `ownSource` finds it, with every document of it. */
+export async function sourceWithHeads(
+  work: TrainingWork,
+  repositories: Pick<TenantRepositories, 'sources' | 'documents'>,
+): Promise<{ readonly source: Source; readonly heads: readonly DocumentHead[] }> {
+  const [source, heads] = await Promise.all([ownSource(work, repositories), documentHeads(work, repositories)]);
+  return { source, heads };
+}
+
 /** What a training job has made of its source, and what is there besides. */
 export interface DocumentSummary {
   /** Ids of the job's documents that can be used, and their tokens. */

@@ -80,10 +80,11 @@ function headerOf(row: Statement, before: readonly EvidenceStatement[]): number 
 
 /** The item that holds this one, or the sentence before the list when it leads into it. */
 function listLeadOf(item: Statement, before: readonly EvidenceStatement[]): number | null {
-  const sameList = before.filter(({ statement }) => statement.block === item.block);
-  const parent = sameList.findLast(({ statement }) => statement.marker !== '' && statement.depth < item.depth);
+  const first = before.findLastIndex(({ statement }) => statement.block !== item.block) + 1;
+  const parent = before
+    .slice(first)
+    .findLast(({ statement }) => statement.marker !== '' && statement.depth < item.depth);
   if (parent !== undefined) return parent.position;
-  const first = sameList[0]?.position ?? before.length;
   const previous = before[first - 1];
   return previous?.text.endsWith(':') === true && previous.statement.kind !== 'heading' ? previous.position : null;
 }

@@ -151,7 +151,7 @@ function changesOf(row: Row, outcome: JobOutcome, now: number): Partial<Row> {
       return { state: 'queued', stage, priority, progress, attempts: 0, lastError: null, runAt: now };
     }
     case 'succeeded':
-      return { state: 'succeeded', lastError: null, finishedAt: now };
+      return { state: 'succeeded', lastError: null, finishedAt: now, progress: outcome.progress ?? row.progress };
     case 'failed':
       return { state: 'failed', lastError: outcome.error, finishedAt: now, settled: false };
     case 'cancelled':

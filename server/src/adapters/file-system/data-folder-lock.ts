@@ -111,11 +111,12 @@ function isAlive({ pid, processStart }: DataFolderHolder): boolean {
   return start === null || start === processStart;
 }
 
-/** Field 22 of /proc/PID/stat (proc(5)); null where there is no such file system. */
+/** Field 22 of /proc/PID/stat (proc(5)), empty for a process that has ended; null where there is no such file system. */
 function processStartOf(pid: number): string | null {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? null;
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return fields[0] === 'Z' ? '' : (fields[19] ?? null);
   } catch {
     return null;
   }

@@ -1,7 +1,7 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import { describeEmbedderContract } from '../../embeddings/embedder.contract.ts';
 import { dot, type WordVectorCache } from '../../embeddings/index.ts';
-import { AppError, createManualClock, silentLogger, systemClock } from '../../kernel/index.ts';
+import { AppError, type Clock, createManualClock, silentLogger, systemClock } from '../../kernel/index.ts';
 import { createStaticEmbedder } from './static-embedder.ts';
 import type { UseLiteModel } from './use-lite-model.ts';
 import { createUseLiteModel } from './use-lite-model.ts';
@@ -34,7 +34,7 @@ function createRecordingTeacher(): Teacher & { readonly asked: string[] } {
 
 const silentTeacher: Teacher = { embed: () => new Promise(() => {}) };
 
-const makeEmbedder = (teacher: Teacher, { cache = createMemoryCache(), clock = createManualClock() } = {}) =>
+const makeEmbedder = (teacher: Teacher, { cache = createMemoryCache(), clock = createManualClock() as Clock } = {}) =>
   createStaticEmbedder({ wordVectors: cache, teacher, clock, logger: silentLogger });
 
 const model = createUseLiteModel();
@@ -119,6 +119,26 @@ describe('static embedder', () => {
     const second = await embedder.doEmbed(['reset the flurbolator'], { purpose: 'query' });
     expect(second.provisional).toBeUndefined();
     expect(second.vectors[0]).not.toEqual((await first).vectors[0]);
+  });
+
+  it('learns few words of a query, and keeps none of them for good', async () => {
+    const cache = createMemoryCache();
+    const teacher = createRecordingTeacher();
+    const embedder = makeEmbedder(teacher, { cache, clock: systemClock });
+    const syllables = ['ba', 'do', 'fi', 'gu', 'ke', 'lo', 'mi', 'nu', 'pa', 're'];
+    const words = syllables.flatMap((one) => syllables.map((two) => `zu${one}${two}vex`));
+    const ask = () => embedder.doEmbed([words.join(' ')], { purpose: 'query' });
+    await ask();
+    await expect.poll(() => teacher.asked.length, { interval: 1 }).toBe(32);
+    const first = await ask();
+    expect(first.provisional).toBeUndefined();
+    expect((await ask()).vectors).toEqual(first.vectors);
+    expect(teacher.asked).toEqual(words.slice(0, 32));
+    expect(cache.kept.size).toBe(0);
+
+    await embedder.doEmbed([words.join(' ')], { purpose: 'document' });
+    expect(teacher.asked).toHaveLength(100);
+    expect([...cache.kept.keys()]).toEqual(words.slice(32));
   });
 
   it('answers queries when the teacher fails, but not documents', async () => {

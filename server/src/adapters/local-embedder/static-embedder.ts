@@ -19,6 +19,8 @@ const MANIFEST = new URL('./assets/static-en.json', import.meta.url);
 /** Goes up when the same table would give other vectors: other words of a text, other sums. */
 const METHOD_VERSION = 1;
 const PIECE_CHARACTERS = 4_096;
+/** A question has a name or two that the table lacks. The teacher, which documents need too, takes milliseconds a word. */
+const MOST_UNSEEN_WORDS_OF_A_QUERY = 32;
 
 export interface StaticEmbedderOptions {
   readonly wordVectors: WordVectorCache;
@@ -50,7 +52,7 @@ export function createStaticEmbedder(options: StaticEmbedderOptions): Embedder {
       signal?.throwIfAborted();
       const loaded = await load();
       const drafts = await draftAll(loaded, texts, signal);
-      const wanted = new Set(drafts.flatMap(({ unseen }) => [...unseen.keys()]));
+      const wanted = wordsToLearn(drafts, purpose);
       const vectorsOf = learningFor(purpose, { ...options, unseenWords: loaded.unseenWords });
       const learned = wanted.size === 0 ? new Map() : await vectorsOf(wanted, signal);
       return {
@@ -147,6 +149,12 @@ function addPiece(draft: Draft, piece: string, table: WordTable): void {
   }
 }
 
+/** Of a query the first ones, in order, so that the same query always has the same vector. */
+function wordsToLearn(drafts: readonly Draft[], purpose: EmbeddingPurpose): ReadonlySet<string> {
+  const words = new Set(drafts.flatMap(({ unseen }) => [...unseen.keys()]));
+  return purpose === 'document' ? words : new Set([...words].slice(0, MOST_UNSEEN_WORDS_OF_A_QUERY));
+}
+
 type Learning = (words: ReadonlySet<string>, signal?: AbortSignal) => Promise<ReadonlyMap<string, Float32Array>>;
 
 /** Documents wait for the vectors of all their words; a query takes what comes soon, the rest is there the next time. */
@@ -154,11 +162,11 @@ function learningFor(
   purpose: EmbeddingPurpose,
   { unseenWords, clock, logger, queryPatienceMs = 40 }: StaticEmbedderOptions & Pick<Parts, 'unseenWords'>,
 ): Learning {
-  if (purpose === 'document') return unseenWords.vectorsOf;
+  if (purpose === 'document') return (words, signal) => unseenWords.vectorsOf(words, { purpose, signal });
   return async (words, signal) => {
     const patience = new AbortController();
     const timeUp = clock.sleep(queryPatienceMs, patience.signal).then(() => null);
-    const learned = unseenWords.vectorsOf(words).catch((error: unknown) => {
+    const learned = unseenWords.vectorsOf(words, { purpose }).catch((error: unknown) => {
       logger.warn({ error, words: words.size }, 'unseen words of a query could not be embedded');
       return null;
     });

@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache';
-import type { WordVectorCache } from '../../embeddings/index.ts';
+import type { EmbeddingPurpose, WordVectorCache } from '../../embeddings/index.ts';
 import type { Logger } from '../../kernel/index.ts';
 import { abortable, type Batcher, createBatcher } from '../../resilience/index.ts';
 import type { TimeSlices } from './time-slices.ts';
@@ -20,12 +20,21 @@ export interface UnseenWordsOptions {
   readonly logger: Logger;
 }
 
-/** Vectors of words that the table lacks: asked of the teacher once, mapped into the table's space, kept for good. */
+/**
+ * Vectors of words that the table lacks: asked of the teacher once, mapped into the table's space and kept: words that
+ * documents brought for good, words that queries brought in memory alone, as anybody may ask anything and that must not
+ * fill the database.
+ */
 export interface UnseenWords {
   /** A vector for every word. Aborting stops the waiting; what the teacher was asked already is still kept. */
-  vectorsOf(words: Iterable<string>, signal?: AbortSignal): Promise<ReadonlyMap<string, Float32Array>>;
+  vectorsOf(words: Iterable<string>, request: LessonRequest): Promise<ReadonlyMap<string, Float32Array>>;
   /** What needs no waiting. */
   atHand(words: Iterable<string>): ReadonlyMap<string, Float32Array>;
+}
+
+interface LessonRequest {
+  readonly purpose: EmbeddingPurpose;
+  readonly signal?: AbortSignal | undefined;
 }
 
 type Vectors = ReadonlyMap<string, Float32Array>;
@@ -50,15 +59,15 @@ export function createUnseenWords(options: UnseenWordsOptions): UnseenWords {
   }
 
   /** Starts a lesson for the words that no lesson under way covers, and awaits all of them. */
-  async function learn(words: readonly string[], signal: AbortSignal | undefined): Promise<readonly Vectors[]> {
+  async function learn(words: readonly string[], { purpose, signal }: LessonRequest): Promise<readonly Vectors[]> {
     const uncovered = words.filter((word) => !lessons.has(word));
-    if (uncovered.length > 0) startLesson(uncovered);
+    if (uncovered.length > 0) startLesson(uncovered, purpose);
     const awaited = new Set(words.flatMap((word) => lessons.get(word) ?? []));
     return abortable(Promise.all(awaited), signal);
   }
 
-  function startLesson(words: readonly string[]): void {
-    const lesson = teach(words, askTeacher, options);
+  function startLesson(words: readonly string[], purpose: EmbeddingPurpose): void {
+    const lesson = teach(words, purpose, { ...options, askTeacher });
     for (const word of words) lessons.set(word, lesson);
     const end = (): void => {
       for (const word of words) lessons.delete(word);
@@ -71,13 +80,13 @@ export function createUnseenWords(options: UnseenWordsOptions): UnseenWords {
 
   return {
     atHand,
-    async vectorsOf(words, signal) {
+    async vectorsOf(words, request) {
       const wanted = new Set(words);
       const found = atHand(wanted);
       const missing = [...wanted].filter((word) => !found.has(word));
       for (let start = 0; start < missing.length; start += WORDS_PER_CALL) {
-        signal?.throwIfAborted();
-        for (const vectors of await learn(missing.slice(start, start + WORDS_PER_CALL), signal)) {
+        request.signal?.throwIfAborted();
+        for (const vectors of await learn(missing.slice(start, start + WORDS_PER_CALL), request)) {
           for (const [word, vector] of vectors) if (wanted.has(word)) found.set(word, vector);
         }
       }
@@ -88,16 +97,16 @@ export function createUnseenWords(options: UnseenWordsOptions): UnseenWords {
 
 async function teach(
   words: readonly string[],
-  askTeacher: Batcher<string, Float32Array>,
-  options: UnseenWordsOptions,
+  purpose: EmbeddingPurpose,
+  options: UnseenWordsOptions & { readonly askTeacher: Batcher<string, Float32Array> },
 ): Promise<Vectors> {
-  const { table } = options;
+  const { table, askTeacher } = options;
   const known = await readCache(words, options);
   const unknown = words.filter((word) => known.get(word)?.length !== table.dimensions);
   if (unknown.length === 0) return known;
   const answers = await Promise.all(unknown.map((word) => askTeacher.add(word)));
   const learned = await projectAll(unknown, answers, options);
-  await writeCache(learned, options);
+  if (purpose === 'document') await writeCache(learned, options);
   return new Map([...known, ...learned]);
 }
 

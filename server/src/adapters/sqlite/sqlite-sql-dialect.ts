@@ -40,10 +40,11 @@ export const sqliteSqlDialect: SqlDialect = {
         and ${isOneOf(sql.ref('documents.id'), documentIds)}
     )`;
     const unspaced = sql<SqlBool>`(title || body) glob ${UNSPACED_SCRIPTS}`;
-    await sql`insert into ${table} (rowid, title, body)
-      select number, title, body from ${entries} where not ${unspaced} order by number`.execute(database);
-    const { rows } = await sql<LexicalEntry>`select number, title, body from ${entries} where ${unspaced}
-      order by number`.execute(database);
+    const [{ rows }] = await Promise.all([
+      sql<LexicalEntry>`select number, title, body from ${entries} where ${unspaced} order by number`.execute(database),
+      sql`insert into ${table} (rowid, title, body)
+        select number, title, body from ${entries} where not ${unspaced} order by number`.execute(database),
+    ]);
     for (const { number, title, body } of rows) {
       await sql`insert into ${table} (rowid, title, body)
         values (${number}, ${indexableText(title)}, ${indexableText(body)})`.execute(database);
@@ -110,7 +111,9 @@ function memberCompares(
   value: string | number | boolean,
 ): RawBuilder<SqlBool> {
   const types = TYPES_OF[typeof value as 'string' | 'number' | 'boolean'];
-  return sql<SqlBool>`member.type in (${sql.join(types.map((type) => sql.lit(type)))}) and member.value ${sql.raw(operator)} ${value}`;
+  // Read from JSON as the member is: beyond 2^53 a number bound as a float differs from the digits that JSON spells.
+  const compared = typeof value === 'number' ? sql`json_extract(${JSON.stringify(value)}, '$')` : sql`${value}`;
+  return sql<SqlBool>`member.type in (${sql.join(types.map((type) => sql.lit(type)))}) and member.value ${sql.raw(operator)} ${compared}`;
 }
 
 function memberIsOneOf(values: readonly (string | number)[]): RawBuilder<SqlBool> {

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createDatabaseInProcess } from './database-thread.ts';
+import { databaseUnavailable } from './sqlite-failure.ts';
 import type { Statement, StatementRunner } from './statement.ts';
 import { createWriterTurns, type WriterTurns } from './writer-turns.ts';
 
@@ -15,15 +16,21 @@ describe('writer turns', () => {
   let ran: string[];
   let turns: WriterTurns;
   let abandoned: number;
+  let refuseOnce: string | null;
 
   beforeEach(async () => {
     folder = await mkdtemp(join(tmpdir(), 'chatsphere-turns-'));
     database = createDatabaseInProcess({ file: join(folder, 'turns.db'), role: 'writer' });
     ran = [];
     abandoned = 0;
+    refuseOnce = null;
     const recorded: StatementRunner = {
       execute(request: Statement) {
         ran.push(request.sql);
+        if (request.sql === refuseOnce) {
+          refuseOnce = null;
+          return Promise.reject(databaseUnavailable());
+        }
         return database.execute(request);
       },
       stop: () => database.stop(),
@@ -103,6 +110,47 @@ describe('writer turns', () => {
     await Promise.all([first.commit(), ...others]);
     expect(ran.filter((sql) => sql === 'commit')).toHaveLength(1);
     expect(ran.some((sql) => sql.startsWith('pragma'))).toBe(false);
+  });
+
+  describe('when the database refuses to sync', () => {
+    const SYNC = 'pragma synchronous = full';
+
+    it.each([
+      ['a lone statement', () => turns.run(insert(2), 'synced')],
+      [
+        'a turn',
+        async () => {
+          const turn = await turns.begin('synced');
+          await turn.execute(insert(2));
+          await turn.commit();
+        },
+      ],
+    ])('fails %s, and asks again', async (_, write) => {
+      await turns.run(insert(1), 'ordered');
+      refuseOnce = SYNC;
+      await expect(write()).rejects.toMatchObject({ code: 'database_unavailable' });
+      ran = [];
+      await turns.run(insert(3), 'synced');
+      expect(ran).toEqual([SYNC, insert(3).sql]);
+    });
+
+    it('fails every turn of the group, and keeps none of them', async () => {
+      await turns.run(insert(1), 'ordered');
+      refuseOnce = SYNC;
+      const first = await turns.begin('synced');
+      const others = [turns.run(insert(3), 'synced'), turns.run(insert(4), 'synced')];
+      await first.execute(insert(2));
+      const outcomes = await Promise.allSettled([first.commit(), ...others]);
+      expect(outcomes[0]).toMatchObject({ status: 'rejected', reason: { code: 'database_unavailable' } });
+      await turns.run(insert(5), 'synced');
+      const kept = await stored();
+      expect(kept).not.toContain(2);
+      expect(kept).toContain(5);
+      outcomes.slice(1).forEach(({ status }, position) => {
+        expect(kept.includes(3 + position)).toBe(status === 'fulfilled');
+      });
+      expect(ran.indexOf(SYNC)).toBeLessThan(ran.lastIndexOf(SYNC));
+    });
   });
 
   it('undoes a failed turn alone', async () => {

@@ -29,6 +29,8 @@ export interface WriterTurns {
 interface Group {
   readonly durability: Durability;
   turns: number;
+  /** Rejects when the database could not be told how durable the group is to be: it must not be committed then. */
+  prepared: Promise<void>;
   /** Why the database rolled it back, once it has. */
   lostBy: unknown;
   readonly onDisk: Promise<void>;
@@ -66,8 +68,8 @@ export function createWriterTurns({
   const waiting: Waiting[] = [];
   let held = false;
   let group: Group | null = null;
-  /** What the connection was last told; a new connection begins as `synced`, which is never too little. */
-  let durabilityNow: Durability = 'synced';
+  /** What the connection was last told, null when it may not have heard; a new one begins as `synced`, never too little. */
+  let durabilityNow: Durability | null = 'synced';
 
   function acquire(durability: Durability): Promise<void> {
     if (!held) {
@@ -83,14 +85,16 @@ export function createWriterTurns({
     else next.start();
   }
 
-  /** Travels with the statement that follows it. */
-  function setDurability(durability: Durability): void {
+  /** Travels with the statement that follows it. Rejects when that is not certain to be as durable as asked for. */
+  async function setDurability(durability: Durability): Promise<void> {
     if (durability === durabilityNow) return;
     durabilityNow = durability;
-    control(`pragma synchronous = ${SYNCHRONOUS[durability]}`, 'nothing').catch(() => {
-      // Whatever failed it fails the statement that follows, and starts a connection that is synced.
-      durabilityNow = 'synced';
-    });
+    try {
+      await control(`pragma synchronous = ${SYNCHRONOUS[durability]}`, 'nothing');
+    } catch (error) {
+      durabilityNow = null;
+      if (durability === 'synced') throw error;
+    }
   }
 
   const control = (sql: string, within: Statement['within'] = 'transaction'): Promise<StatementResult> =>
@@ -124,11 +128,13 @@ export function createWriterTurns({
 
     /** Sent together with the first statement, which the connection refuses when this one failed. */
     function open(): Promise<unknown> {
-      if (isFirst) setDurability(durability);
+      if (isFirst) joined.prepared = setDurability(durability);
       const sent = isFirst ? control('begin immediate', 'nothing') : control('savepoint turn');
-      sent.catch((error: unknown) => {
-        joined.lostBy ??= error;
-      });
+      for (const step of [joined.prepared, sent]) {
+        step.catch((error: unknown) => {
+          joined.lostBy ??= error;
+        });
+      }
       return sent;
     }
 
@@ -172,6 +178,7 @@ export function createWriterTurns({
     const mayJoin = next !== undefined && (joined.durability === 'synced' || next.durability === 'ordered');
     const isLast = !mayJoin || joined.turns >= MAX_TURNS_IN_GROUP;
     try {
+      await joined.prepared;
       for (const sql of isLast ? [...statements, 'commit'] : statements) await control(sql);
     } catch (error) {
       await abandon(joined, joined.lostBy ?? error);
@@ -215,8 +222,9 @@ export function createWriterTurns({
       await acquire(durability);
       if (group !== null || waiting.length > 0) return runAsTurn(statement, durability);
       try {
-        setDurability(durability);
-        return await writer.execute({ ...statement, within: 'nothing' });
+        const prepared = setDurability(durability);
+        const [result] = await Promise.all([writer.execute({ ...statement, within: 'nothing' }), prepared]);
+        return result;
       } finally {
         passOn();
       }
@@ -233,7 +241,7 @@ function createGroup(durability: Durability): Group {
   });
   // Turns that were rolled back do not wait for it.
   onDisk.catch(() => {});
-  return { durability, turns: 0, lostBy: null, onDisk, resolve, reject };
+  return { durability, turns: 0, prepared: Promise.resolve(), lostBy: null, onDisk, resolve, reject };
 }
 
 /** Whether the engine may have rolled the whole transaction back. */

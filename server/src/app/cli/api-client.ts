@@ -70,7 +70,8 @@ function apiError(status: number, body: Wire): CliError {
 }
 
 function hintFor(code: string): { readonly hint?: string } {
-  if (code === 'bot_not_found') return { hint: 'See what there is: chatsphere bots list' };
+  if (code === 'bot_not_found' || code === 'model_not_found')
+    return { hint: 'See what there is: chatsphere bots list' };
   if (code === 'source_not_found') return { hint: 'See what there is: chatsphere sources list --bot BOT' };
   if (code.endsWith('_api_key'))
     return { hint: 'Give a key with --key, or leave out --server to work on the data folder.' };

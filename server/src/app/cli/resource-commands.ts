@@ -102,11 +102,12 @@ The secret is printed once, to stdout.`,
     const client = await context.connect();
     if (action === 'list') {
       return printList(context, await listAll(client, '/v1/api_keys', context.signal), {
-        head: ['ID', 'NAME', 'HINT', 'SCOPES'],
+        head: ['ID', 'NAME', 'HINT', 'STATE', 'SCOPES'],
         row: (key) => [
           asText(key['id']),
           asText(key['name']),
           asText(key['hint']),
+          key['revoked_at'] === null || key['revoked_at'] === undefined ? 'active' : 'revoked',
           (key['scopes'] as string[] | undefined)?.join(',') ?? '',
         ],
         empty: 'No API keys yet. Make one: chatsphere keys create "My site" --scopes chat',

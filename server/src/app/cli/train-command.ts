@@ -9,7 +9,9 @@ import { createProgressBar, type ProgressBar } from './progress-bar.ts';
 import { paint, printable, printJson, printLine, say } from './terminal.ts';
 
 const UPLOADS_AT_ONCE = 8;
-const POLL_EVERY_MS = 200;
+const POLL_MS = { first: 200, most: 1_000, growth: 1.5 };
+/** So few sources are asked after one by one, which is cheaper than to list all that the bot has. */
+const ASKED_ONE_BY_ONE = 20;
 
 /** What became of one file. */
 type Outcome =
@@ -19,6 +21,8 @@ type Outcome =
   | { readonly type: 'failed'; readonly sourceId: string | null; readonly code: string; readonly message: string };
 
 type Outcomes = Map<string, Outcome>;
+/** That of a source which was taken in and is not trained any more. */
+type KnownOutcome = Extract<Outcome, { readonly type: 'ready' | 'failed' }> & { readonly sourceId: string };
 
 /** `chatsphere train`: uploads files as sources by key and waits until each is trained. */
 export function createTrainCommand(clock: Clock): Command {
@@ -31,7 +35,8 @@ Uploads every Markdown, HTML and text file below the paths and waits until they 
 Each file is a source whose key is its path below the folder: run it again and only changed files do work.
 
   --no-wait   end when everything is uploaded
-  --json      one JSON object a line: {event: "uploaded" | "source" | "done", ...}
+  --json      one JSON object a line: {event: "uploaded" | "source" | "done", ...}; "done" counts
+              ready (unchanged files too), unchanged, failed, waiting (still training) and skipped files
 
 Exit codes: 0 all ready, 6 some failed, 1 all failed, 3 no such bot or path.
 
@@ -113,7 +118,9 @@ async function upload({ client, bot, context }: Training, file: FileToTrain): Pr
   const path = `/v1/bots/${encodeURIComponent(bot)}/sources/by-key/${encodeURIComponent(file.externalKey)}`;
   try {
     const source = await client.request('PUT', path, { form, signal: context.signal });
-    return outcomeOf(source) ?? { type: 'waiting', sourceId: asText(source['id']) };
+    const outcome = outcomeOf(source) ?? { type: 'waiting', sourceId: asText(source['id']) };
+    // What has changed is queued, so what is ready at once was ready before.
+    return outcome.type === 'ready' ? { type: 'unchanged', sourceId: outcome.sourceId } : outcome;
   } catch (error) {
     const refused = error instanceof CliError && (error.exitCode === EXIT.failure || error.exitCode === EXIT.usage);
     if (!refused) throw error;
@@ -127,28 +134,58 @@ function mediaTypeOf(path: string): string {
 }
 
 async function waitForAll(training: Training, outcomes: Outcomes, bar: ProgressBar): Promise<void> {
-  for (;;) {
-    const waiting = new Map(
-      [...outcomes].flatMap(([key, outcome]) => (outcome.type === 'waiting' ? [[outcome.sourceId, key] as const] : [])),
-    );
-    bar.update(outcomes.size - waiting.size, outcomes.size, 'training');
-    if (waiting.size === 0) return;
-    for await (const source of sourcesOf(training)) {
-      const key = waiting.get(asText(source['id']));
-      const outcome = outcomeOf(source);
-      if (key === undefined || outcome === null) continue;
+  const { clock, context } = training;
+  const waiting = new Map(
+    [...outcomes].flatMap(([key, outcome]) => (outcome.type === 'waiting' ? [[outcome.sourceId, key] as const] : [])),
+  );
+  const showProgress = (): void => bar.update(outcomes.size - waiting.size, outcomes.size, 'training');
+  showProgress();
+  for (let pauseMs = POLL_MS.first; waiting.size > 0; ) {
+    const before = waiting.size;
+    for await (const outcome of outcomesOf(training, [...waiting.keys()])) {
+      const key = waiting.get(outcome.sourceId) ?? '';
+      waiting.delete(outcome.sourceId);
       outcomes.set(key, outcome);
-      waiting.delete(asText(source['id']));
-      if (training.context.json)
-        printJson(training.context.terminal, { event: 'source', external_key: key, ...wireOutcome(outcome) });
+      if (context.json) printJson(context.terminal, { event: 'source', external_key: key, ...wireOutcome(outcome) });
     }
-    if (waiting.size > 0) await training.clock.sleep(POLL_EVERY_MS, training.context.signal);
+    showProgress();
+    if (waiting.size === 0) return;
+    await clock.sleep(pauseMs, context.signal);
+    pauseMs = waiting.size < before ? POLL_MS.first : Math.min(POLL_MS.most, pauseMs * POLL_MS.growth);
   }
 }
 
-async function* sourcesOf({ client, bot, context }: Training): AsyncIterable<Wire> {
+/** What has become of those of the sources that are not trained any more. */
+async function* outcomesOf(training: Training, sourceIds: readonly string[]): AsyncIterable<KnownOutcome> {
+  const unseen = new Set(sourceIds);
+  if (unseen.size > ASKED_ONE_BY_ONE) {
+    for await (const source of newestSources(training)) {
+      const outcome = unseen.delete(asText(source['id'])) ? outcomeOf(source) : null;
+      if (outcome !== null) yield outcome;
+      if (unseen.size === 0) return;
+    }
+  }
+  // Also what the list did not show: a page may be cut short when a source is deleted meanwhile.
+  for (const sourceId of unseen) {
+    const outcome = await askAfter(training, sourceId);
+    if (outcome !== null) yield outcome;
+  }
+}
+
+async function askAfter({ client, bot, context }: Training, sourceId: string): Promise<KnownOutcome | null> {
+  try {
+    const path = `/v1/bots/${encodeURIComponent(bot)}/sources/${encodeURIComponent(sourceId)}`;
+    return outcomeOf(await client.request('GET', path, { signal: context.signal }));
+  } catch (error) {
+    if (!(error instanceof CliError) || error.code !== 'source_not_found') throw error;
+    return { type: 'failed', sourceId, code: error.code, message: 'The source was deleted while it was trained.' };
+  }
+}
+
+async function* newestSources({ client, bot, context }: Training): AsyncIterable<Wire> {
   for (let after = ''; ; ) {
-    const path = `/v1/bots/${encodeURIComponent(bot)}/sources?limit=100&order=asc${after === '' ? '' : `&after=${after}`}`;
+    const cursor = after === '' ? '' : `&after=${encodeURIComponent(after)}`;
+    const path = `/v1/bots/${encodeURIComponent(bot)}/sources?limit=100&order=desc${cursor}`;
     const page = await client.request('GET', path, { signal: context.signal });
     yield* asList(page['data']);
     after = asText(page['last_id']);
@@ -157,7 +194,7 @@ async function* sourcesOf({ client, bot, context }: Training): AsyncIterable<Wir
 }
 
 /** Null while the source is still being trained. */
-function outcomeOf(source: Wire): Outcome | null {
+function outcomeOf(source: Wire): KnownOutcome | null {
   const sourceId = asText(source['id']);
   const status = asText(source['status']);
   if (status === 'ready') return { type: 'ready', sourceId, chunks: asNumber(asWire(source['counts'])['chunks']) };
@@ -186,16 +223,15 @@ function report({
   readonly seconds: number;
 }): ExitCode {
   const failed = [...outcomes].flatMap(([key, outcome]) => (outcome.type === 'failed' ? [{ key, outcome }] : []));
+  const count = (type: Outcome['type']): number =>
+    [...outcomes.values()].filter((outcome) => outcome.type === type).length;
+  const [unchanged, waiting] = [count('unchanged'), count('waiting')];
+  const ready = count('ready') + unchanged;
   const exitCode = failed.length === 0 ? EXIT.ok : failed.length === total ? EXIT.failure : EXIT.partlyTrained;
   const { terminal } = context;
   if (context.json) {
-    printJson(terminal, {
-      event: 'done',
-      ready: total - failed.length,
-      failed: failed.length,
-      skipped: skipped.length,
-      seconds,
-    });
+    const counts = { ready, unchanged, failed: failed.length, waiting, skipped: skipped.length };
+    printJson(terminal, { event: 'done', ...counts, seconds });
     return exitCode;
   }
   for (const { key, outcome } of failed)
@@ -204,10 +240,11 @@ function report({
       `${paint(terminal, 'red', 'failed')} ${printable(key)}: ${printable(outcome.message)} (${outcome.code})`,
     );
   if (skipped.length > 0) say(terminal, `${skipped.length} file(s) of other kinds were left out.`);
-  const waiting = [...outcomes.values()].filter((outcome) => outcome.type === 'waiting').length;
-  printLine(
-    terminal,
-    `${total - failed.length - waiting} ready, ${failed.length} failed${waiting > 0 ? `, ${waiting} still training` : ''} in ${seconds.toFixed(1)} s`,
-  );
+  const parts = [
+    `${ready} ready${unchanged > 0 ? ` (${unchanged} unchanged)` : ''}`,
+    `${failed.length} failed`,
+    ...(waiting > 0 ? [`${waiting} still training`] : []),
+  ];
+  printLine(terminal, `${parts.join(', ')} in ${seconds.toFixed(1)} s`);
   return exitCode;
 }

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { TokenCounter } from '../../llm/index.ts';
 import type { FoundChunk } from '../../store/index.ts';
 import type { SearchHit } from '../ports.ts';
-import { hitAt, packContext } from './context-packing.ts';
+import { documentsToJoin, hitAt, packContext } from './context-packing.ts';
 
 const counter: TokenCounter = { count: (text) => text.split(/\s+/).filter((word) => word !== '').length };
 const PLENTY = 10_000;
@@ -41,10 +41,10 @@ function hit(
   return { chunk, score, scores: { dense: null, lexical: null } };
 }
 
-const documents = [
-  { id: 'doc_guide', text: guide },
-  { id: 'doc_faq', text: faq },
-];
+const documentTexts = new Map([
+  ['doc_guide', guide],
+  ['doc_faq', faq],
+]);
 const textsOf = (passages: readonly { readonly text: string }[]): string[] => passages.map(({ text }) => text);
 
 describe('packContext', () => {
@@ -74,13 +74,24 @@ describe('packContext', () => {
     ];
     const apart = packContext({ hits, maxTokens: PLENTY, counter });
     expect(textsOf(apart)).toEqual(['Alpha one. Alpha two.', 'Beta one. Beta two.']);
-    const [joined, ...others] = packContext({ hits, documents, maxTokens: PLENTY, counter });
+    const [joined, ...others] = packContext({ hits, documentTexts, maxTokens: PLENTY, counter });
     expect(others).toEqual([]);
     expect(joined?.text).toBe('Alpha one. Alpha two.\n\nBeta one. Beta two.');
     expect(joined).toMatchObject({ start: 0, score: 0.9, chunkId: hits[1]?.chunk.id });
     expect(joined && hitAt(joined, 12)?.chunk.id).toBe(hits[1]?.chunk.id);
     expect(joined && hitAt(joined, 22)?.chunk.id).toBe(hits[1]?.chunk.id);
     expect(joined && hitAt(joined, 25)?.chunk.id).toBe(hits[0]?.chunk.id);
+  });
+
+  it('needs the documents of neighbours alone', () => {
+    const neighbours = [hit(guide, 'Beta one.'), hit(faq, 'Delta one.'), hit(guide, 'Alpha two.')];
+    expect(documentsToJoin(neighbours)).toEqual(['doc_guide']);
+    const touching = [
+      hit(guide, 'Alpha one.'),
+      hit(guide, ' Alpha two.'),
+      hit(guide, 'Gamma one.', { start: 500, end: 510 }),
+    ];
+    expect(documentsToJoin(touching)).toEqual([]);
   });
 
   it('joins touching and overlapping chunks without knowing the document', () => {
@@ -99,7 +110,7 @@ describe('packContext', () => {
       hit(guide, 'Alpha one. Alpha two.', { headingPath: ['Guide', 'Alpha'] }),
       hit(guide, 'Beta one. Beta two.', { headingPath: ['Guide', 'Beta'] }),
     ];
-    expect(packContext({ hits, documents, maxTokens: PLENTY, counter })[0]?.headingPath).toEqual(['Guide']);
+    expect(packContext({ hits, documentTexts, maxTokens: PLENTY, counter })[0]?.headingPath).toEqual(['Guide']);
   });
 
   it('leaves out repeats: equal text, equal hash, a range within a better one', () => {
@@ -146,7 +157,7 @@ describe('packContext', () => {
             hash: `${start} ${length}`,
           });
         });
-        const passages = packContext({ hits, maxTokens, counter, ...(knowsText ? { documents } : {}) });
+        const passages = packContext({ hits, maxTokens, counter, ...(knowsText ? { documentTexts } : {}) });
         const tokens = passages.reduce((sum, { title, text }) => sum + counter.count(`${title}\n${text}`) + 12, 0);
         expect(tokens).toBeLessThanOrEqual(maxTokens);
         passages.forEach((passage, position) => {

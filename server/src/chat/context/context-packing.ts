@@ -1,5 +1,4 @@
 import type { Passage, TokenCounter } from '../../llm/index.ts';
-import type { Document } from '../../store/index.ts';
 import type { SearchHit } from '../ports.ts';
 import { cutToFit } from './text-cut.ts';
 
@@ -26,8 +25,8 @@ export interface PackedPassage extends Passage {
 export interface PackingRequest {
   /** Best first. */
   readonly hits: readonly SearchHit[];
-  /** Documents of the hits, to join chunks that do not touch; absent: only touching and overlapping ones are joined. */
-  readonly documents?: readonly Pick<Document, 'id' | 'text'>[];
+  /** Stored texts by document id, to join chunks that do not touch; of other documents only touching ones are joined. */
+  readonly documentTexts?: ReadonlyMap<string, string>;
   readonly maxTokens: number;
   readonly counter: TokenCounter;
 }
@@ -47,6 +46,18 @@ export function packContext(request: PackingRequest): readonly PackedPassage[] {
     if (worst < 1 || tokensOf(passages, request.counter) <= request.maxTokens) return passages;
     chosen.splice(worst, 1);
   }
+}
+
+/** Ids of the documents whose text `packContext` needs to join neighbours among these hits. */
+export function documentsToJoin(hits: readonly SearchHit[]): readonly string[] {
+  const lastEnds = new Map<string, number>();
+  const ids = new Set<string>();
+  for (const { chunk } of hits.toSorted((one, other) => one.chunk.start - other.chunk.start)) {
+    const gap = chunk.start - (lastEnds.get(chunk.documentId) ?? Number.NEGATIVE_INFINITY);
+    if (gap > 0 && gap <= MAX_GAP_CHARACTERS) ids.add(chunk.documentId);
+    lastEnds.set(chunk.documentId, chunk.end);
+  }
+  return [...ids];
 }
 
 /** The hit behind an offset in a passage's text; between joined chunks, the one before. */
@@ -101,21 +112,23 @@ function beginningOf(
   return [{ ...hit, chunk: { ...hit.chunk, text, end: hit.chunk.start + text.length } }];
 }
 
-function toPassages(hits: readonly SearchHit[], { documents = [] }: PackingRequest): readonly PackedPassage[] {
-  const texts = new Map(documents.map(({ id, text }) => [id, text]));
+function toPassages(
+  hits: readonly SearchHit[],
+  { documentTexts = new Map() }: PackingRequest,
+): readonly PackedPassage[] {
   // Hits come best first, so the documents come in the order of their best hit.
   const documentIds = [...new Set(hits.map(({ chunk }) => chunk.documentId))];
   return documentIds
     .map((documentId) => hits.filter(({ chunk }) => chunk.documentId === documentId))
-    .flatMap((group) => joinNeighbours(group, texts))
+    .flatMap((group) => joinNeighbours(group, documentTexts))
     .map((passage, position) => ({ ...passage, index: position + 1 }));
 }
 
-function joinNeighbours(hits: readonly SearchHit[], documents: ReadonlyMap<string, string>): PackedPassage[] {
+function joinNeighbours(hits: readonly SearchHit[], documentTexts: ReadonlyMap<string, string>): PackedPassage[] {
   const passages: PackedPassage[] = [];
   for (const hit of hits.toSorted((one, other) => one.chunk.start - other.chunk.start)) {
     const last = passages.at(-1);
-    const joined = last === undefined ? null : join(last, hit, documents.get(hit.chunk.documentId));
+    const joined = last === undefined ? null : join(last, hit, documentTexts.get(hit.chunk.documentId));
     if (joined === null) passages.push(passageOf([hit], hit.chunk.text));
     else passages.splice(-1, 1, joined);
   }

@@ -49,6 +49,16 @@ describe('withCarriedWords', () => {
     expect(carried.slice(-2)).toEqual(['WidgetX', 'API_KEY']);
   });
 
+  it('reads the opening of long messages, and takes no time over what follows', () => {
+    for (const run of [' ', 'that ', '?', 'a-', '{{']) {
+      const long = `that${run.repeat(200_000 / run.length)}x`;
+      const startedAt = performance.now();
+      expect(withCarriedWords(long, after(long, long)).length).toBeLessThan(5000);
+      expect(performance.now() - startedAt).toBeLessThan(500);
+    }
+    expect(withCarriedWords(`${'a'.repeat(1999)}😀`, [])).toBe('a'.repeat(1999));
+  });
+
   it('changes nothing without earlier turns, and always begins with the question', () => {
     fc.assert(
       fc.property(fc.string(), fc.array(fc.string(), { maxLength: 4 }), (query, turns) => {

@@ -1,4 +1,5 @@
 import { type ChatMessage, contentTerms } from '../../llm/index.ts';
+import { openingOf } from './text-cut.ts';
 
 const MAX_CARRIED_WORDS = 8;
 const MAX_TURNS_BACK = 3;
@@ -10,7 +11,7 @@ const MAX_TERMS_WHEN_SHORT = 1;
 
 const EMPTY_IT = /\b(?:is|was) it (?:possible|allowed|necessary|required|true|ok|okay|safe)\b/gi;
 const PRONOUN =
-  /\b(?:it|its|this|these|those)\b|^\s*that\b|\bthat\s*[?.!]*\s*$|\b(?:about|do|does|did|for|from|is|like|of|on|than|to|was|with|without)\s+that\b/i;
+  /\b(?:it|its|this|these|those)\b|^\s*that\b|\bthat[\s?.!]*$|\b(?:about|do|does|did|for|from|is|like|of|on|than|to|was|with|without)\s+that\b/i;
 const PLURAL_PRONOUN = /\b(?:they|them|their|theirs|he|him|his|she|her|hers)\b/i;
 const LEAD = /^\s*(?:and|but|or|also|plus|otherwise|what about|how about|what if|what else|anything else)\b/i;
 const SMALL_TALK =
@@ -22,11 +23,11 @@ const ENTITY = /\p{N}|[_/+#]|\p{L}[.-]\p{L}|\p{Ll}\p{Lu}|^\p{Lu}/u;
 /**
  * The question as it should be searched: one that leans on the turns before it ("and for teams?", "how much does it
  * cost?") takes over the telling words of the last user turn, which may itself have leaned on the one before. Made by
- * rules, without a model; a question that stands by itself is returned as it is.
+ * rules, without a model; a question that stands by itself is returned as it is. Of long messages the opening is read.
  */
 export function withCarriedWords(query: string, messages: readonly ChatMessage[]): string {
   const turns = messages.filter(({ role }) => role === 'user').map(({ content }) => content);
-  return [...turns.slice(-MAX_TURNS_BACK), query].reduce((before, turn) => carryOver(before, turn), '');
+  return [...turns.slice(-MAX_TURNS_BACK), query].map(openingOf).reduce((before, turn) => carryOver(before, turn), '');
 }
 
 function carryOver(before: string, turn: string): string {

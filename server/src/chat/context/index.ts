@@ -1,2 +1,3 @@
-export { hitAt, type PackedPassage, packContext } from './context-packing.ts';
+export { documentsToJoin, hitAt, type PackedPassage, packContext } from './context-packing.ts';
 export { createSearcher } from './searcher.ts';
+export { openingOf } from './text-cut.ts';

@@ -1,6 +1,16 @@
 import type { TokenCounter } from '../../llm/index.ts';
 
+/** More says little about what to look for or to remember, and every step after costs time by its length. */
+const OPENING_CHARACTERS = 2000;
 const SENTENCE_END = /[.!?。！？][)\]"'’”]*(?=\s|$)|\n/gu;
+
+/** The opening of a message: as much of it as is searched by, carried into follow-up questions and summarised. */
+export function openingOf(message: string): string {
+  if (message.length <= OPENING_CHARACTERS) return message;
+  const last = message.charCodeAt(OPENING_CHARACTERS - 1);
+  const splitsPair = last >= 0xd800 && last <= 0xdbff;
+  return message.slice(0, splitsPair ? OPENING_CHARACTERS - 1 : OPENING_CHARACTERS);
+}
 
 /** The longest beginning of the text within `maxTokens` that ends with a sentence, else with a word; may be empty. */
 export function cutToFit(text: string, maxTokens: number, counter: TokenCounter): string {

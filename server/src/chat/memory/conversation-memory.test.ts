@@ -85,6 +85,32 @@ describe('conversation memory', () => {
     expect(messages.map(({ content }) => content)).toEqual(['ten', 'eleven']);
   });
 
+  it('keeps the newest whole turns that a client sent, as they were sent', () => {
+    const sent = [
+      { role: 'assistant', content: 'Welcome' },
+      { role: 'user', content: 'one two three' },
+      { role: 'assistant', content: 'four five six' },
+      { role: 'user', content: 'seven' },
+      { role: 'user', content: 'eight' },
+      { role: 'assistant', content: 'nine [1] ten' },
+      { role: 'assistant', content: 'eleven' },
+    ] as const;
+    expect(memory.recallSent(sent)).toEqual({ messages: sent.slice(3), summary: null });
+    expect(memory.recallSent(sent.slice(3))).toEqual({ messages: sent.slice(3), summary: null });
+    const long = { role: 'user', content: 'word '.repeat(11) } as const;
+    expect(memory.recallSent([...sent, long]).messages).toEqual([]);
+    expect(memory.recallSent([]).messages).toEqual([]);
+  });
+
+  it('does not count what is far too long', () => {
+    const counted: number[] = [];
+    const watched = { count: (text: string) => counted.push(text.length) };
+    const sent = [{ role: 'user', content: 'x'.repeat(1_000_000) }] as const;
+    const narrow = createConversationMemory({ counter: watched, clock, windowTokens: 100 });
+    expect(narrow.recallSent(sent).messages).toEqual([]);
+    expect(counted).toEqual([]);
+  });
+
   it('reads long conversations page by page', async () => {
     const turns = Array.from({ length: 60 }, (_, turn) => [`q${turn}`, `a${turn}`] as const);
     const { repositories } = repositoriesWith(turns);
@@ -128,6 +154,25 @@ describe('summaries', () => {
     expect(counter.count(summary)).toBeLessThanOrEqual(300);
     expect(summary).toContain('Answer number 79 is this.');
     expect(summary).not.toContain('long ago');
+  });
+
+  it('are made of the openings of long messages', async () => {
+    for (const run of ['{{', '<a ', '<!--', '[^', '[a](', ' ']) {
+      const long = {
+        question: messageOf('msg_a', 'user', run.repeat(200_000 / run.length)),
+        answer: messageOf('msg_b', 'assistant', run.repeat(200_000 / run.length)),
+      };
+      const startedAt = performance.now();
+      await createExtractiveSummarizer(counter)(null, [long, long, long]);
+      expect(performance.now() - startedAt).toBeLessThan(500);
+    }
+    const { model, caller } = callerOf('Done.');
+    const long = {
+      question: messageOf('msg_a', 'user', 'q'.repeat(30_000)),
+      answer: messageOf('msg_b', 'assistant', 'a'),
+    };
+    await createModelSummarizer({ caller, counter, onUsage: () => {} })(null, [long]);
+    expect(model.calls[0]?.request.messages.at(-1)?.content.length).toBeLessThan(3000);
   });
 
   function callerOf(reply: string | AppError) {

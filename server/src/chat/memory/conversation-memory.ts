@@ -2,7 +2,7 @@ import type { Clock } from '../../kernel/index.ts';
 import type { ChatMessage, TokenCounter } from '../../llm/index.ts';
 import type { Conversation, Message, TenantRepositories } from '../../store/index.ts';
 import type { Summarizer } from './summaries.ts';
-import { splitWindow, type Turn, toChatMessages, toTurns } from './turns.ts';
+import { splitWindow, type Turn, toChatMessages, toTurns, windowOf } from './turns.ts';
 
 /** What the bot remembers of a conversation. */
 export interface Recollection {
@@ -14,6 +14,8 @@ export interface Recollection {
 
 export interface ConversationMemory {
   recall(repositories: MemoryRepositories, conversation: Conversation): Promise<Recollection>;
+  /** The same of turns that a client sent along, oldest first. */
+  recallSent(history: readonly ChatMessage[]): Recollection;
   /**
    * Takes the turns that have left the window into the rolling summary. Call it after an answer, off the hot path.
    * Resolves to whether there was anything to do.
@@ -42,13 +44,17 @@ const MOST_PAGES = 4;
 /** Memory as a window of whole turns by tokens plus a rolling summary of what came before it. */
 export function createConversationMemory(options: ConversationMemoryOptions): ConversationMemory {
   const { counter, clock, windowTokens = DEFAULT_WINDOW_TOKENS } = options;
+  const size = { maxTokens: windowTokens, counter };
   const read = async (repositories: MemoryRepositories, conversation: Conversation) =>
-    splitWindow(toTurns(await unsummarized(repositories, conversation)), { maxTokens: windowTokens, counter });
+    splitWindow(toTurns(await unsummarized(repositories, conversation)), size);
 
   return {
     async recall(repositories, conversation) {
       const { window } = await read(repositories, conversation);
       return { messages: toChatMessages(window), summary: conversation.summary };
+    },
+    recallSent(history) {
+      return { messages: windowOf(history, size), summary: null };
     },
     async consolidate(repositories, conversationId, { summarize, signal }) {
       const conversation = await repositories.conversations.get(conversationId);

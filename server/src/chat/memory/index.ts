@@ -6,4 +6,4 @@ export {
   type Recollection,
 } from './conversation-memory.ts';
 export { createExtractiveSummarizer, createModelSummarizer, type Summarizer } from './summaries.ts';
-export { countUsage } from './token-usage.ts';
+export { countPrompt } from './token-usage.ts';

@@ -7,6 +7,7 @@ import {
   type TokenCounter,
   type TokenUsage,
 } from '../../llm/index.ts';
+import { openingOf } from '../context/index.ts';
 import { countUsage } from './token-usage.ts';
 import { type Turn, toChatMessages, withoutMarkers } from './turns.ts';
 
@@ -41,7 +42,7 @@ export function createModelSummarizer({ caller, counter, onUsage }: ModelSummari
 }
 
 function summaryPrompt(previous: string | null, turns: readonly Turn[]): ChatMessage[] {
-  const transcript = toChatMessages(turns).map(({ role, content }) => `${role}: ${content}`);
+  const transcript = toChatMessages(turns).map(({ role, content }) => `${role}: ${openingOf(content)}`);
   const parts = previous === null ? transcript : [`Summary so far: ${previous}`, ...transcript];
   return [
     { role: 'system', content: INSTRUCTIONS },
@@ -65,11 +66,11 @@ export function createExtractiveSummarizer(counter: TokenCounter): Summarizer {
 }
 
 function lineOf({ question, answer }: Turn): string {
-  return `Asked: ${shortened(plainText(question.content))} Answered: ${shortened(firstSentence(answer.content))}`;
+  return `Asked: ${shortened(plainText(openingOf(question.content)))} Answered: ${shortened(firstSentence(answer.content))}`;
 }
 
 function firstSentence(answer: string): string {
-  const text = withoutMarkers(answer);
+  const text = withoutMarkers(openingOf(answer));
   const first = splitStatements(text).find(({ kind }) => kind !== 'heading' && kind !== 'code');
   return plainText(first === undefined ? text : text.slice(first.start, first.end));
 }

@@ -3,6 +3,11 @@ import type { ChatMessage, TokenCounter, TokenUsage } from '../../llm/index.ts';
 /** What chat formats add to each message for its role and its end. */
 const TOKENS_A_MESSAGE = 4;
 
+/** Tokens of a prompt. */
+export function countPrompt(messages: readonly ChatMessage[], counter: TokenCounter): number {
+  return messages.reduce((sum, { content }) => sum + counter.count(content) + TOKENS_A_MESSAGE, 0);
+}
+
 /** Tokens of a call whose provider did not say. */
 export function countUsage({
   messages,
@@ -13,6 +18,5 @@ export function countUsage({
   readonly answer: string;
   readonly counter: TokenCounter;
 }): TokenUsage {
-  const inputTokens = messages.reduce((sum, { content }) => sum + counter.count(content) + TOKENS_A_MESSAGE, 0);
-  return { inputTokens, outputTokens: counter.count(answer) };
+  return { inputTokens: countPrompt(messages, counter), outputTokens: counter.count(answer) };
 }

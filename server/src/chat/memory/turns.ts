@@ -1,6 +1,9 @@
 import type { ChatMessage, TokenCounter } from '../../llm/index.ts';
 import type { Message } from '../../store/index.ts';
 
+/** Texts have 4 to 5 characters a token; more than this only padding has. */
+const MOST_CHARACTERS_A_TOKEN = 8;
+
 /** A question with the answer that it got. */
 export interface Turn {
   readonly question: Message;
@@ -22,21 +25,51 @@ export function toTurns(messages: readonly Message[]): Turn[] {
   return turns;
 }
 
+export interface WindowSize {
+  readonly maxTokens: number;
+  readonly counter: TokenCounter;
+}
+
 /** The newest turns that fit into so many tokens, oldest first, and those before them. A turn is kept whole or not at all. */
 export function splitWindow(
   turns: readonly Turn[],
-  { maxTokens, counter }: { readonly maxTokens: number; readonly counter: TokenCounter },
+  size: WindowSize,
 ): { readonly window: readonly Turn[]; readonly older: readonly Turn[] } {
-  let tokens = 0;
+  const from = windowStart(
+    turns.map(({ question, answer }) => [question.content, answer.content]),
+    size,
+  );
+  return { window: turns.slice(from), older: turns.slice(0, from) };
+}
+
+/** The same of messages that a client sent along, as they stand; each user message begins a turn. */
+export function windowOf(history: readonly ChatMessage[], size: WindowSize): readonly ChatMessage[] {
+  const turns: ChatMessage[][] = [];
+  for (const message of history) {
+    const turn = turns.at(-1);
+    if (turn === undefined || message.role === 'user') turns.push([message]);
+    else turn.push(message);
+  }
+  const from = windowStart(
+    turns.map((turn) => turn.map(({ content }) => content)),
+    size,
+  );
+  return turns.slice(from).flat();
+}
+
+/** Where the newest turns begin that fit, each given by its texts. */
+function windowStart(turns: readonly (readonly string[])[], { maxTokens, counter }: WindowSize): number {
+  let left = maxTokens;
   let from = turns.length;
   while (from > 0) {
-    const turn = turns[from - 1];
-    if (turn === undefined) break;
-    tokens += counter.count(turn.question.content) + counter.count(turn.answer.content);
-    if (tokens > maxTokens) break;
+    for (const text of turns[from - 1] ?? []) {
+      // What is far too long is not worth the time to count it.
+      left -= text.length > left * MOST_CHARACTERS_A_TOKEN ? left + 1 : counter.count(text);
+      if (left < 0) return from;
+    }
     from -= 1;
   }
-  return { window: turns.slice(from), older: turns.slice(0, from) };
+  return from;
 }
 
 /** Turns as a model reads them. Markers are taken out: their numbers belong to the passages of another question. */
@@ -48,5 +81,5 @@ export function toChatMessages(turns: readonly Turn[]): ChatMessage[] {
 }
 
 export function withoutMarkers(answer: string): string {
-  return answer.replace(/[ \t]*\[\d+\]/gu, '');
+  return answer.replace(/(?<![ \t])[ \t]*\[\d+\]/gu, '');
 }

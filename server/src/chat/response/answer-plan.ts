@@ -1,9 +1,10 @@
-import { type ChatMessage, type ChatModelRequest, renderSystemPrompt } from '../../llm/index.ts';
-import { type PackedPassage, packContext } from '../context/index.ts';
+import { type ChatMessage, type ChatModelRequest, isPromptTemplateName, renderSystemPrompt } from '../../llm/index.ts';
+import { documentsToJoin, type PackedPassage, packContext } from '../context/index.ts';
 import type { Recollection } from '../memory/index.ts';
 import type { AnswerRequest, SearchResult } from '../ports.ts';
 import type { AnswererOptions, AnsweringModel } from './answerer-options.ts';
 import type { Asked } from './asked.ts';
+import type { DocumentTexts } from './document-texts.ts';
 import { DEFAULT_REFUSAL_MESSAGE, NO_CONTENT_MESSAGE } from './refusal.ts';
 
 /** How a question will be answered: by the model, or with a fixed text that needs none. */
@@ -22,6 +23,7 @@ export interface PlanInput {
   readonly memory: Recollection;
   readonly found: SearchResult;
   readonly model: AnsweringModel;
+  readonly documents: DocumentTexts;
 }
 
 const DEFAULT_CONTEXT_TOKENS = 3000;
@@ -29,9 +31,11 @@ const DEFAULT_CONTEXT_TOKENS = 3000;
 /** Decides how to answer. Without a passage a trained bot declines; an untrained one talks freely if its model can. */
 export async function planAnswer(options: AnswererOptions, input: PlanInput): Promise<AnswerPlan> {
   const { bot } = input.request;
+  const { hits } = input.found;
   const refusalMessage = bot.refusalMessage ?? options.defaults?.refusalMessage ?? DEFAULT_REFUSAL_MESSAGE;
   const passages = packContext({
-    hits: input.found.hits,
+    hits,
+    documentTexts: await input.documents.read(documentsToJoin(hits)),
     maxTokens: bot.retrieval.maxContextTokens ?? options.defaults?.maxContextTokens ?? DEFAULT_CONTEXT_TOKENS,
     counter: options.counter,
   });
@@ -52,8 +56,9 @@ function groundedPlan(
   { passages, refusalMessage }: { readonly passages: readonly PackedPassage[]; readonly refusalMessage: string },
 ): AnswerPlan {
   const { bot } = input.request;
+  const template = bot.metadata['prompt_template'];
   const system = renderSystemPrompt({
-    template: options.defaults?.promptTemplate ?? 'DEFAULT',
+    template: isPromptTemplateName(template) ? template : (options.defaults?.promptTemplate ?? 'DEFAULT'),
     botName: bot.name,
     instructions: bot.instructions,
     passages,

@@ -1,11 +1,11 @@
-import type { ChatMessage } from '../../llm/index.ts';
 import type { Conversation, Message, TenantStore } from '../../store/index.ts';
-import type { ConversationMemory, Recollection } from '../memory/index.ts';
-import type { AnswerRequest, SearchResult } from '../ports.ts';
+import type { ConversationMemory } from '../memory/index.ts';
+import type { AnswerRequest } from '../ports.ts';
 import { type AnswerPlan, planAnswer } from './answer-plan.ts';
 import type { AnswererOptions, AnsweringModel } from './answerer-options.ts';
 import { type Asked, readAsked } from './asked.ts';
 import { openConversation } from './conversation-opening.ts';
+import { createDocumentTexts, type DocumentTexts } from './document-texts.ts';
 
 /** All that is known before the model is asked. */
 export interface Preparation {
@@ -15,12 +15,13 @@ export interface Preparation {
   readonly conversation: Conversation | null;
   readonly model: AnsweringModel;
   readonly plan: AnswerPlan;
+  readonly documents: DocumentTexts;
   readonly lexicalOnly: boolean;
 }
 
 /**
  * Opens the conversation, stores the question, recalls what was said, finds the passages and decides how to answer.
- * Rejects with `invalid_request`, `model_not_found` or `conversation_not_found`.
+ * Rejects with `invalid_request`, `context_length_exceeded`, `model_not_found` or `conversation_not_found`.
  */
 export async function prepareAnswer(
   options: AnswererOptions & { readonly memory: ConversationMemory },
@@ -34,50 +35,23 @@ export async function prepareAnswer(
     ...options,
     conversations: tenant.conversations,
   });
-  const memory = await recall(options.memory, { tenant, request, conversation, history: asked.history });
+  const isContinued = conversation !== null && request.conversation !== true;
+  const memory = isContinued
+    ? await options.memory.recall(tenant, conversation)
+    : options.memory.recallSent(asked.history);
   signal.throwIfAborted();
   const [found] = await Promise.all([
-    search(options, { request, question: asked.question, history: memory.messages }, signal),
+    options.searcher.search(
+      request.bot,
+      { query: asked.question, messages: isContinued ? memory.messages : asked.history },
+      signal,
+    ),
     conversation === null ? undefined : tenant.messages.append(questionMessage(options, conversation, asked.question)),
   ]);
   signal.throwIfAborted();
-  const plan = await planAnswer(options, { request, asked, memory, found, model });
-  return { request, asked, tenant, conversation, model, plan, lexicalOnly: found.lexicalOnly };
-}
-
-/** The stored conversation, when one is continued; else what the client sent along. */
-async function recall(
-  memory: ConversationMemory,
-  {
-    tenant,
-    request,
-    conversation,
-    history,
-  }: {
-    readonly tenant: TenantStore;
-    readonly request: AnswerRequest;
-    readonly conversation: Conversation | null;
-    readonly history: readonly ChatMessage[];
-  },
-): Promise<Recollection> {
-  if (conversation === null || request.conversation === true) return { messages: history, summary: null };
-  return memory.recall(tenant, conversation);
-}
-
-function search(
-  { searcher }: AnswererOptions,
-  {
-    request,
-    question,
-    history,
-  }: {
-    readonly request: AnswerRequest;
-    readonly question: string;
-    readonly history: readonly ChatMessage[];
-  },
-  signal: AbortSignal,
-): Promise<SearchResult> {
-  return searcher.search(request.bot, { query: question, messages: history }, signal);
+  const documents = createDocumentTexts(tenant.documents);
+  const plan = await planAnswer(options, { request, asked, memory, found, model, documents });
+  return { request, asked, tenant, conversation, model, plan, documents, lexicalOnly: found.lexicalOnly };
 }
 
 function questionMessage(

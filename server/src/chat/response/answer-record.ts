@@ -1,7 +1,7 @@
 import type { AppError } from '../../kernel/index.ts';
 import type { TokenUsage } from '../../llm/index.ts';
 import type { Citation, Message, UsageRow } from '../../store/index.ts';
-import { countUsage } from '../memory/index.ts';
+import { countPrompt } from '../memory/index.ts';
 import type { Preparation } from './answer-preparation.ts';
 import type { AnswererOptions } from './answerer-options.ts';
 
@@ -14,6 +14,8 @@ export type AnswerOutcome =
 export interface AnswerRecord {
   readonly messageId: string;
   readonly startedAt: number;
+  /** Counted; zero when no model is asked. */
+  readonly promptTokens: number;
   /** As the client saw it. */
   text: string;
   /** What the provider said; null: nothing. */
@@ -21,10 +23,19 @@ export interface AnswerRecord {
   stored: boolean;
 }
 
+/** The record of an answer of which nothing was said yet. */
+export function beginRecord(
+  { plan }: Preparation,
+  { counter, createId }: AnswererOptions,
+): Omit<AnswerRecord, 'startedAt'> {
+  const promptTokens = plan.type === 'say' ? 0 : countPrompt(plan.request.messages, counter);
+  return { messageId: createId('msg'), promptTokens, text: '', usage: null, stored: false };
+}
+
 /** The usage of the call so far: as the provider said, else counted; zero when no model was asked. */
 export function usageOf({ plan }: Preparation, record: AnswerRecord, options: AnswererOptions): TokenUsage {
   if (plan.type === 'say') return { inputTokens: 0, outputTokens: 0 };
-  return record.usage ?? countUsage({ messages: plan.request.messages, answer: record.text, counter: options.counter });
+  return record.usage ?? { inputTokens: record.promptTokens, outputTokens: options.counter.count(record.text) };
 }
 
 /** The assistant's message as it is stored. */

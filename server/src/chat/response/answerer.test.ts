@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { createFakeChatModel, type FakeReply } from '../../adapters/fakes/index.ts';
 import { AppError, createManualClock, silentLogger } from '../../kernel/index.ts';
-import { createModelCaller } from '../../llm/index.ts';
+import { createModelCaller, type TokenUsage } from '../../llm/index.ts';
 import type { Bot, Conversation, Document, FoundChunk, Message, Store, UsageRow } from '../../store/index.ts';
 import type { AnswerEvent, AnswerRequest, SearchRequest } from '../ports.ts';
 import { createAnswerer } from './answerer.ts';
@@ -59,6 +59,7 @@ function setUp(scene: Scene = {}) {
   const messages: Omit<Message, 'tenantId'>[] = [];
   const conversations = new Map<string, Conversation>();
   const usage: Omit<UsageRow, 'tenantId'>[] = [];
+  const documentsRead: string[] = [];
   const searches: SearchRequest[] = [];
   const measures: string[] = [];
   const repositories = {
@@ -76,8 +77,10 @@ function setUp(scene: Scene = {}) {
     },
     sources: { list: async () => ({ items: Array.from({ length: scene.sources ?? 1 }), hasMore: false }) },
     documents: {
-      getMany: async (ids: readonly string[]) =>
-        ids.map((id) => ({ id, text: scene.documentText ?? text }) as Document),
+      getMany: async (ids: readonly string[]) => {
+        documentsRead.push(...ids);
+        return ids.map((id) => ({ id, text: scene.documentText ?? text }) as Document);
+      },
     },
     usage: { add: async (rows: readonly UsageRow[]) => void usage.push(...rows) },
     transaction: async (work: (inside: unknown) => Promise<unknown>) => work(repositories),
@@ -123,7 +126,7 @@ function setUp(scene: Scene = {}) {
     meter,
     ...(scene.memoryTokens === undefined ? {} : { defaults: { memoryTokens: scene.memoryTokens } }),
   });
-  return { answerer, model, messages, conversations, usage, searches, measures };
+  return { answerer, model, messages, conversations, usage, searches, measures, documentsRead };
 }
 
 const ask = (changes: Partial<AnswerRequest> = {}): AnswerRequest => ({
@@ -252,14 +255,27 @@ describe('answerer', () => {
   it('summarises what leaves the window in the background', async () => {
     const { answerer, conversations, usage } = setUp({ replies: ['Four hours [1].', 'A summary.'], memoryTokens: 2 });
     await readAll(answerer.answer(ask({ conversation: true }), signal));
+    await expect.poll(() => [...conversations.values()][0], { interval: 1 }).toMatchObject({ summary: 'A summary.' });
+    expect([...conversations.values()][0]).toMatchObject({ summarizedThrough: 'msg_3' });
     await answerer.drain();
-    expect([...conversations.values()][0]).toMatchObject({ summary: 'A summary.', summarizedThrough: 'msg_3' });
     expect(usage).toHaveLength(2);
+  });
+
+  it('gives up the model’s summary when the process stops, and makes it with the next turn', async () => {
+    const replies = ['Four hours [1].', [{ hang: true as const }]];
+    const { answerer, conversations, model, usage } = setUp({ replies, memoryTokens: 2 });
+    await readAll(answerer.answer(ask({ conversation: true }), signal));
+    await expect.poll(() => model.calls.length, { interval: 1 }).toBe(2);
+    await answerer.drain();
+    expect(model.calls[1]?.outcome).toBe('aborted');
+    expect([...conversations.values()][0]).toMatchObject({ summary: null, summarizedThrough: null });
+    expect(usage).toHaveLength(1);
   });
 
   it.each([
     ['unknown', { endUser: undefined }],
     ['of another end user', { endUser: 'u2' }],
+    ['of an end user, when none is named', { endUser: undefined }],
   ])('does not find a conversation that is %s', async (kind, { endUser }) => {
     const { answerer, conversations, model } = setUp();
     const [start] = await readAll(answerer.answer(ask({ conversation: true, endUser: 'u1' }), signal));
@@ -273,6 +289,71 @@ describe('answerer', () => {
     const other = ask({ conversation: id, bot: { ...bot, id: 'bot_2' } });
     await expect(readAll(answerer.answer(other, signal))).rejects.toMatchObject({ code: 'conversation_not_found' });
     expect(model.calls).toHaveLength(1);
+  });
+
+  it('lets anybody with the key go on with a conversation of nobody in particular', async () => {
+    const { answerer } = setUp({ replies: ['One [1].', 'Two [1].'] });
+    const [start] = await readAll(answerer.answer(ask({ conversation: true }), signal));
+    const id = start?.type === 'start' ? (start.conversationId ?? '') : '';
+    const [next] = await readAll(answerer.answer(ask({ conversation: id, endUser: 'u1' }), signal));
+    expect(next).toMatchObject({ conversationId: id });
+  });
+
+  it.each([
+    ['question', { role: 'user', content: 'x'.repeat(32_001) }],
+    ['system messages', { role: 'system', content: 'x'.repeat(32_001) }],
+  ] as const)('refuses %s that are longer than any needs to be', async (part, message) => {
+    const { answerer, conversations, searches } = setUp();
+    const question = { role: 'user', content: 'Really?' } as const;
+    const messages = message.role === 'user' ? [question, message] : [message, question];
+    const answer = answerer.answer(ask({ messages, conversation: true }), signal);
+    await expect(readAll(answer)).rejects.toMatchObject({
+      code: 'context_length_exceeded',
+      param: 'messages',
+      message: expect.stringContaining(part),
+    });
+    expect([conversations.size, searches.length]).toEqual([0, 0]);
+  });
+
+  it('gives the model as much of what the client sent along as memory holds, but searches with it all', async () => {
+    const { answerer, model, searches } = setUp({ memoryTokens: 4 });
+    const messages = [
+      { role: 'user', content: 'An old question' },
+      { role: 'assistant', content: 'An old answer' },
+      { role: 'user', content: 'Hello' },
+      { role: 'assistant', content: 'Hi' },
+      { role: 'user', content: 'How much sick leave?' },
+    ] as const;
+    await readAll(answerer.answer(ask({ messages }), signal));
+    const said = model.calls[0]?.request.messages.slice(1).map(({ content }) => content);
+    expect(said).toEqual(['Hello', 'Hi', 'How much sick leave?']);
+    expect(searches[0]?.messages).toHaveLength(4);
+  });
+
+  it('joins neighbouring chunks, and reads their document once for that and for the citations', async () => {
+    const [first = '', second = ''] = text.split(/(?<=\.) /u);
+    const part = (id: string, words: string): FoundChunk => {
+      const start = text.indexOf(words);
+      return { ...chunk, id, hash: id, text: words, start, end: start + words.length };
+    };
+    const found = [part('chk_b', second), part('chk_a', first)];
+    const { answerer, model, documentsRead } = setUp({ found });
+    const { citations } = endOf(await readAll(answerer.answer(ask(), signal)));
+    expect(model.calls[0]?.request.grounding?.passages.map((passage) => passage.text)).toEqual([text]);
+    expect(citations).toMatchObject([{ chunkId: 'chk_a', quote: first, start: 0 }]);
+    expect(documentsRead).toEqual(['doc_1']);
+  });
+
+  it.each([
+    ['CUSTOMER_SERVICE', true],
+    ['DEFAULT', false],
+    ['toString', false],
+    [7, false],
+  ])('plays the role that the bot’s metadata name: %j', async (template, isService) => {
+    const { answerer, model } = setUp();
+    const asked = ask({ bot: { ...bot, metadata: { prompt_template: template } } });
+    await readAll(answerer.answer(asked, signal));
+    expect(model.calls[0]?.request.messages[0]?.content.includes('customer service agent')).toBe(isService);
   });
 
   it('refuses messages that end without a question', async () => {
@@ -333,6 +414,30 @@ describe('answerer', () => {
     expect(messages.at(-1)).toMatchObject({ content: 'Four hours', status: 'incomplete' });
     expect(usage[0]).toMatchObject({ outcome: 'cancelled' });
     expect(measures).toContain('chatsphere_answers_total cancelled 1');
+  });
+
+  it('says what was used as it goes, and at the end whatever the end', async () => {
+    const reports: TokenUsage[] = [];
+    const report = (used: TokenUsage) => void reports.push(used);
+    const whole = setUp({ replies: [[{ say: 'Four ' }, { say: 'hours.' }, { end: 'stop' }]] });
+    const { usage } = endOf(await readAll(whole.answerer.answer(ask(), signal, report)));
+    expect(reports.map(({ outputTokens }) => outputTokens)).toEqual([0, 1, 2, 2]);
+    expect(new Set(reports.map(({ inputTokens }) => inputTokens))).toEqual(new Set([usage.inputTokens]));
+    expect(usage.inputTokens).toBeGreaterThan(20);
+
+    reports.length = 0;
+    const broken = setUp({ replies: [[{ say: 'Four hours' }, { fail: new AppError('provider_error', 'no') }]] });
+    await expect(readAll(broken.answerer.answer(ask(), signal, report))).rejects.toBeInstanceOf(AppError);
+    expect(reports.at(-1)).toEqual({ inputTokens: usage.inputTokens, outputTokens: 2 });
+
+    reports.length = 0;
+    const left = setUp({ replies: [[{ hang: true }]] });
+    const events = left.answerer.answer(ask(), signal, report)[Symbol.asyncIterator]();
+    const waiting = events.next().catch((error: unknown) => error);
+    await expect.poll(() => reports.length, { interval: 1 }).toBe(1);
+    expect(reports).toEqual([{ inputTokens: usage.inputTokens, outputTokens: 0 }]);
+    await events.return?.();
+    await waiting;
   });
 
   it('cancels the model when the request is aborted', async () => {

@@ -1,10 +1,10 @@
 import { AppError, toAppError } from '../../kernel/index.ts';
-import type { FinishReason } from '../../llm/index.ts';
+import type { FinishReason, TokenUsage } from '../../llm/index.ts';
 import type { Citation } from '../../store/index.ts';
 import { createConversationMemory } from '../memory/index.ts';
 import type { AnswerEvent, Answerer, AnswerRequest } from '../ports.ts';
 import { type Preparation, prepareAnswer } from './answer-preparation.ts';
-import { type AnswerOutcome, type AnswerRecord, answerMessage, usageOf } from './answer-record.ts';
+import { type AnswerOutcome, type AnswerRecord, answerMessage, beginRecord, usageOf } from './answer-record.ts';
 import type { AnswererOptions } from './answerer-options.ts';
 import { createBackgroundWork } from './background-work.ts';
 import { citeAnswer } from './citations.ts';
@@ -14,7 +14,10 @@ import { type AnswererParts as Parts, settle } from './settlement.ts';
 
 /** An answerer whose book-keeping can be waited for. */
 export interface TrackedAnswerer extends Answerer {
-  /** Resolves once ledger and memory of all answers so far are written. Call it before the store is stopped. */
+  /**
+   * Resolves once the ledger of all answers so far is written. Summaries that a model is writing are given up: the next
+   * turn makes them. Call it when no more answers are asked for, before the store is stopped.
+   */
   drain(): Promise<void>;
 }
 
@@ -31,17 +34,29 @@ export function createAnswerer(options: AnswererOptions): TrackedAnswerer {
     ...(defaults?.memoryTokens === undefined ? {} : { windowTokens: defaults.memoryTokens }),
   });
   const background = createBackgroundWork(options.logger);
-  const parts: Parts = { ...options, memory, background };
+  const stop = new AbortController();
+  const parts: Parts = { ...options, memory, background, stopping: stop.signal };
   return {
-    answer: (request, signal) => ({ [Symbol.asyncIterator]: () => cancellable(parts, request, signal) }),
-    drain: () => background.drain(),
+    answer: (request, signal, reportUsage = () => {}) => ({
+      [Symbol.asyncIterator]: () => cancellable(parts, request, { signal, reportUsage }),
+    }),
+    drain() {
+      stop.abort();
+      return background.drain();
+    },
   };
 }
 
+interface Client {
+  readonly signal: AbortSignal;
+  readonly reportUsage: (usage: TokenUsage) => void;
+}
+
 /** An iterator whose return() cancels at once, whatever the answer is waiting for. */
-function cancellable(parts: Parts, request: AnswerRequest, signal: AbortSignal): AsyncIterator<AnswerEvent> {
+function cancellable(parts: Parts, request: AnswerRequest, client: Client): AsyncIterator<AnswerEvent> {
   const reader = new AbortController();
-  const events = makeAnswer(parts, request, AbortSignal.any([signal, reader.signal]));
+  const signal = AbortSignal.any([client.signal, reader.signal]);
+  const events = makeAnswer(parts, request, { ...client, signal });
   return {
     next: () => events.next(),
     async return() {
@@ -52,15 +67,17 @@ function cancellable(parts: Parts, request: AnswerRequest, signal: AbortSignal):
   };
 }
 
-async function* makeAnswer(parts: Parts, request: AnswerRequest, signal: AbortSignal): AsyncGenerator<AnswerEvent> {
+async function* makeAnswer(parts: Parts, request: AnswerRequest, client: Client): AsyncGenerator<AnswerEvent> {
+  const { signal, reportUsage } = client;
   const startedAt = parts.clock.now();
   const preparation = await prepareAnswer(parts, request, signal).catch((error: unknown) => {
     throw signal.aborted ? toAbortError(signal) : error;
   });
-  const record: AnswerRecord = { messageId: parts.createId('msg'), startedAt, text: '', usage: null, stored: false };
+  const record: AnswerRecord = { ...beginRecord(preparation, parts), startedAt };
+  const onText = usageMeter(parts, record, reportUsage);
   let outcome: AnswerOutcome = { type: 'cancelled' };
   try {
-    const finishReason = yield* speak(preparation, record, signal);
+    const finishReason = yield* speak(preparation, record, { signal, onText });
     const citations = await cite(preparation, record);
     outcome = { type: outcomeOf(preparation, record, citations) };
     await store(parts, preparation, { record, status: 'complete', citations });
@@ -78,8 +95,20 @@ async function* makeAnswer(parts: Parts, request: AnswerRequest, signal: AbortSi
     throw outcome.error;
   } finally {
     if (!record.stored) await storePartial(parts, preparation, record);
-    settle(parts, preparation, { record, outcome });
+    reportUsage(settle(parts, preparation, { record, outcome }));
   }
+}
+
+/** Reports the prompt now, and each text that is given to it as it is said. */
+function usageMeter({ counter }: Parts, { promptTokens }: AnswerRecord, reportUsage: Client['reportUsage']) {
+  let outputTokens = 0;
+  const report = (): void => reportUsage({ inputTokens: promptTokens, outputTokens });
+  report();
+  return (text: string): void => {
+    if (promptTokens === 0) return;
+    outputTokens += counter.count(text);
+    report();
+  };
 }
 
 function toAbortError({ reason }: AbortSignal): AppError {
@@ -91,7 +120,7 @@ function toAbortError({ reason }: AbortSignal): AppError {
 async function* speak(
   preparation: Preparation,
   record: AnswerRecord,
-  signal: AbortSignal,
+  { signal, onText }: { readonly signal: AbortSignal; readonly onText: (text: string) => void },
 ): AsyncGenerator<AnswerEvent, FinishReason> {
   let attempts = 0;
   let finishReason: FinishReason | null = null;
@@ -109,6 +138,7 @@ async function* speak(
     if (visible !== '') {
       if (record.text === '') yield startOf(preparation, record, attempts);
       record.text += visible;
+      onText(visible);
       yield { type: 'text-delta', text: visible };
     }
     if (event.type === 'end') {
@@ -144,18 +174,17 @@ function startOf({ conversation, model }: Preparation, record: AnswerRecord, att
   };
 }
 
-/** Citations that hold against the stored text as it is now; none for a refusal. */
+/** Citations that hold against the stored text; none for a refusal. */
 async function cite(preparation: Preparation, record: AnswerRecord): Promise<readonly Citation[]> {
-  const { plan, tenant, asked } = preparation;
+  const { plan, documents, asked } = preparation;
   if (plan.type === 'say' || plan.passages.length === 0 || isRefusal(record.text, plan.refusalMessage)) return [];
   const cited = plan.passages.filter(({ index }) => record.text.includes(`[${index}]`));
   if (cited.length === 0) return [];
-  const documents = await tenant.documents.getMany([...new Set(cited.map(({ documentId }) => documentId))]);
   return citeAnswer({
     question: asked.question,
     answer: record.text,
     passages: cited,
-    documentTexts: new Map(documents.map(({ id, text }) => [id, text])),
+    documentTexts: await documents.read(cited.map(({ documentId }) => documentId)),
   });
 }
 

@@ -1,6 +1,9 @@
 import { AppError } from '../../kernel/index.ts';
 import type { ChatMessage } from '../../llm/index.ts';
 
+/** In characters, of the question and of the client's instructions alike: more is content, which belongs in a source. */
+const LONGEST_PART = 32_000;
+
 /** A client's messages, taken apart. */
 export interface Asked {
   readonly question: string;
@@ -10,7 +13,10 @@ export interface Asked {
   readonly instructions: string | null;
 }
 
-/** Rejects with `invalid_request` when the last message is not a question. */
+/**
+ * Throws `invalid_request` when the last message is not a question, `context_length_exceeded` when the question or the
+ * system messages are longer than 32,000 characters.
+ */
 export function readAsked(messages: readonly ChatMessage[]): Asked {
   const turns = messages.filter(({ role }) => role !== 'system');
   const last = turns.at(-1);
@@ -19,10 +25,23 @@ export function readAsked(messages: readonly ChatMessage[]): Asked {
       param: 'messages',
     });
   }
-  const instructions = messages.filter(({ role, content }) => role === 'system' && content.trim() !== '');
+  const instructions = messages
+    .filter(({ role, content }) => role === 'system' && content.trim() !== '')
+    .map(({ content }) => content.trim())
+    .join('\n\n');
+  refuseLong('question', last.content);
+  refuseLong('system messages', instructions);
   return {
     question: last.content,
     history: turns.slice(0, -1),
-    instructions: instructions.length === 0 ? null : instructions.map(({ content }) => content.trim()).join('\n\n'),
+    instructions: instructions === '' ? null : instructions,
   };
+}
+
+function refuseLong(part: string, text: string): void {
+  if (text.length <= LONGEST_PART) return;
+  const limit = LONGEST_PART.toLocaleString('en-US');
+  throw new AppError('context_length_exceeded', `The ${part} may have at most ${limit} characters: send less.`, {
+    param: 'messages',
+  });
 }

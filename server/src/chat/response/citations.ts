@@ -1,6 +1,6 @@
 import { contentTerms, plainText, type Statement, splitStatements } from '../../llm/index.ts';
 import type { Citation } from '../../store/index.ts';
-import { hitAt, type PackedPassage } from '../context/index.ts';
+import { hitAt, openingOf, type PackedPassage } from '../context/index.ts';
 import { type Claim, type ClaimSentence, readClaims } from './claims.ts';
 
 export interface CitedAnswer {
@@ -64,7 +64,7 @@ export function isVerified(citation: Citation, documentTexts: ReadonlyMap<string
 
 function supportOf(claims: readonly Claim[], passage: PackedPassage, question: string): Span[] {
   const evidence = readEvidence(passage.text);
-  const asked = new Set(contentTerms(question));
+  const asked = new Set(contentTerms(openingOf(question)));
   const spans: Span[] = [];
   for (const { sentences } of claims) {
     for (const [position, sentence] of sentences.entries()) {

@@ -1,12 +1,14 @@
 import { AppError, type Clock, type IdMaker } from '../../kernel/index.ts';
 import type { Conversation, TenantRepositories } from '../../store/index.ts';
+import { openingOf } from '../context/index.ts';
 import type { AnswerRequest } from '../ports.ts';
 
 const LONGEST_TITLE = 80;
 
 /**
  * The conversation that a request belongs to: loaded, newly made, or null for none. An id of another tenant, bot or end
- * user rejects with `conversation_not_found`, just as one that never existed.
+ * user (an end user's is for requests that name that user) rejects with `conversation_not_found`, just as one that never
+ * existed.
  */
 export async function openConversation(
   { bot, conversation, endUser }: AnswerRequest,
@@ -20,8 +22,7 @@ export async function openConversation(
   if (conversation === undefined) return null;
   if (conversation !== true) {
     const found = await parts.conversations.get(conversation);
-    const isTheirs = endUser === undefined || found?.endUser === null || found?.endUser === endUser;
-    if (found !== null && found.botId === bot.id && isTheirs) return found;
+    if (found !== null && found.botId === bot.id && (found.endUser === null || found.endUser === endUser)) return found;
     throw new AppError('conversation_not_found', 'There is no such conversation with this bot. Begin a new one.', {
       param: 'conversation',
     });
@@ -43,7 +44,7 @@ export async function openConversation(
 }
 
 function titleOf(question: string): string {
-  const characters = Array.from(question.replace(/\s+/gu, ' ').trim());
+  const characters = Array.from(openingOf(question).replace(/\s+/gu, ' ').trim());
   return characters.length <= LONGEST_TITLE
     ? characters.join('')
     : `${characters.slice(0, LONGEST_TITLE - 1).join('')}…`;

@@ -7,9 +7,9 @@ export interface MarkerFilter {
 }
 
 /** White space and the beginning of what may become a marker, at the end of the text. */
-const UNDECIDED = /[ \t]*(?:\[[\d, \t]*)?$/u;
-const CUT_OFF = /[ \t]*\[[ \t]*\d[\d, \t]*$/u;
-const MARKER = /([ \t]*)\[[ \t]*(\d+(?:[ \t]*,[ \t]*\d+)*)[ \t]*\]/gu;
+const UNDECIDED = /(?<![ \t])[ \t]*(?:\[[\d, \t]*)?$/u;
+const CUT_OFF = /(?<![ \t])[ \t]*\[[ \t]*\d[\d, \t]*$/u;
+const MARKER = /((?<![ \t])[ \t]*)\[[ \t]*(\d+(?:[ \t]*,[ \t]*\d+)*)[ \t]*\]/gu;
 
 /**
  * Lets only markers of the passages 1 to `passageCount` through and writes each as `[n]`: `[1, 3]` becomes `[1][3]`,

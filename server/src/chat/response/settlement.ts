@@ -1,3 +1,4 @@
+import type { TokenUsage } from '../../llm/index.ts';
 import {
   type ConversationMemory,
   createExtractiveSummarizer,
@@ -13,14 +14,16 @@ import type { BackgroundWork } from './background-work.ts';
 export interface AnswererParts extends AnswererOptions {
   readonly memory: ConversationMemory;
   readonly background: BackgroundWork;
+  /** Aborts when the process stops and nothing slow is begun or waited for any more. */
+  readonly stopping: AbortSignal;
 }
 
-/** Ledger, metrics and memory, after the last event. */
+/** Ledger, metrics and memory, after the last event. Returns what the answer used. */
 export function settle(
   parts: AnswererParts,
   preparation: Preparation,
   { record, outcome }: { readonly record: AnswerRecord; readonly outcome: AnswerOutcome },
-): void {
+): TokenUsage {
   const { background, clock, createId } = parts;
   const usage = usageOf(preparation, record, parts);
   reportAnswer(parts, preparation, { record, outcome, usage });
@@ -36,11 +39,15 @@ export function settle(
   const { conversation } = preparation;
   if (conversation !== null && record.stored)
     background.add('memory', consolidate(parts, preparation, conversation.id));
+  return usage;
 }
 
-/** A summary by the model, or without one when there is none that can or it fails. */
+/**
+ * A summary by the model, or without one when there is none that can or it fails. Given up when the process stops: the
+ * next turn takes the same messages into it.
+ */
 async function consolidate(parts: AnswererParts, preparation: Preparation, conversationId: string): Promise<void> {
-  const { counter, logger, clock, createId } = parts;
+  const { counter, logger, clock, createId, stopping } = parts;
   const { model, tenant } = preparation;
   const plain = createExtractiveSummarizer(counter);
   const startedAt = clock.now();
@@ -58,9 +65,14 @@ async function consolidate(parts: AnswererParts, preparation: Preparation, conve
     try {
       return await byModel(previous, turns, signal);
     } catch (err) {
+      signal?.throwIfAborted();
       logger.warn({ model: model.caller.id, err }, 'summary by the model failed');
       return plain(previous, turns, signal);
     }
   };
-  await parts.memory.consolidate(tenant, conversationId, { summarize });
+  try {
+    await parts.memory.consolidate(tenant, conversationId, { summarize, signal: stopping });
+  } catch (error) {
+    if (!stopping.aborted) throw error;
+  }
 }

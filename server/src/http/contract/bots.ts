@@ -22,7 +22,7 @@ const botFields = {
   model: line(200).nullable().optional().describe("`provider/model`; null: the server's default."),
   temperature: z.number().min(0).max(2).nullable().optional(),
   max_output_tokens: z.number().int().min(1).max(32_768).nullable().optional(),
-  refusal_message: z.string().max(2000).nullable().optional().describe('What is said when the content has no answer.'),
+  refusal_message: line(2000).nullable().optional().describe('What is said when the content has no answer.'),
   retrieval: retrievalSettings.optional(),
   privacy: z.strictObject({ pii: z.enum(['off', 'mask', 'vault']) }).optional(),
   metadata: metadata.optional(),

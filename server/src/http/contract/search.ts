@@ -96,7 +96,7 @@ export const wireSearchResults = z
     object: z.literal('search_results.page'),
     search_query: z.string(),
     data: z.array(wireSearchHit).readonly(),
-    degraded: z.array(z.string()).readonly().describe('`lexical_only`: meaning could not be searched, only words.'),
+    degraded: z.array(z.string()).readonly().describe('`lexical_search`: meaning could not be searched, only words.'),
   })
   .meta({ id: 'SearchResults' });
 

@@ -1,8 +1,13 @@
 import { z } from 'zod';
 
-/** A line of text: a name, a title, a key. */
+/** A line of text: a name, a title, a key. Something of it must be visible. */
 export function line(maxLength: number) {
-  return z.string().min(1).max(maxLength);
+  return z
+    .string()
+    .min(1)
+    .max(maxLength)
+    .regex(/[^\s\p{Cf}\p{Cc}]/u, { error: 'There must be something to read in it.' })
+    .regex(/^[^\0]*$/, { error: 'It must not hold the NUL character.' });
 }
 
 /** Unix seconds. */

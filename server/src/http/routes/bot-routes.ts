@@ -56,7 +56,7 @@ export function addBotRoutes(app: ZodApp, parts: HttpParts): void {
     { schema: { summary: 'Change a bot', tags, params: botParams, body: botChanges, response: { 200: wireBot } } },
     async (request) => {
       const bot = await findBot(store, request, request.params.bot);
-      requireAvailable(request.body);
+      requireAvailable(request.body, parts);
       const { name, slug } = request.body;
       const changes = {
         ...botSettingsOf(request.body),
@@ -103,7 +103,7 @@ export async function listBots(
 }
 
 async function createBot(parts: HttpParts, tenantId: string, body: NewBotBody): Promise<Bot> {
-  requireAvailable(body);
+  requireAvailable(body, parts);
   const now = parts.clock.now();
   const bot = {
     id: parts.createId('bot'),
@@ -145,7 +145,8 @@ function* slugsFor(body: NewBotBody, id: string): Generator<string> {
 }
 
 /** A privacy setting that is not in force must not seem to be. */
-function requireAvailable(body: BotChangesBody): void {
+function requireAvailable(body: BotChangesBody, { requireModel }: Pick<HttpParts, 'requireModel'>): void {
+  if (typeof body.model === 'string') requireModel?.(body.model);
   if (body.privacy === undefined || body.privacy.pii === 'off') return;
   throw new AppError(
     'invalid_request',

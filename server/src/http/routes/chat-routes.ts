@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { AnswerRequest } from '../../chat/index.ts';
+import type { Answerer, AnswerRequest } from '../../chat/index.ts';
 import { AppError, toAppError } from '../../kernel/index.ts';
 import type { Bot } from '../../store/index.ts';
 import {
@@ -90,13 +90,12 @@ export function addChatRoutes(app: ZodApp, { store, answerer, clock, logger }: H
     let start: AnswerStart | null = null;
     let end: AnswerEnd | null = null;
     let text = '';
-    for await (const event of answerer.answer(answer, signalOfClient(reply))) {
+    for await (const event of answerer.answer(answer, signalOfClient(reply), usageCounterOf(request))) {
       if (event.type === 'start') start = event;
       else if (event.type === 'end') end = event;
       else text += event.text;
     }
     if (start === null || end === null) throw endedEarly();
-    request.usedTokens = end.usage.inputTokens + end.usage.outputTokens;
     reply.headers(answerHeaders(start, overhead));
     return toChatCompletion(frame, { start, text, end });
   }
@@ -122,7 +121,7 @@ export function addChatRoutes(app: ZodApp, { store, answerer, clock, logger }: H
     const send = (chunk: ChatCompletionChunk): Promise<void> => events.send({ data: toLine(chunk) });
     let chunks: ReturnType<typeof createChunkMaker> | null = null;
     let ended = false;
-    for await (const event of answerer.answer(answer, events.signal)) {
+    for await (const event of answerer.answer(answer, events.signal, usageCounterOf(request))) {
       if (event.type === 'start') {
         chunks = createChunkMaker(frame, event, includeUsage);
         events.open(answerHeaders(event, overhead));
@@ -133,13 +132,19 @@ export function addChatRoutes(app: ZodApp, { store, answerer, clock, logger }: H
         await send(chunks.text(event.text));
       } else {
         ended = true;
-        request.usedTokens = event.usage.inputTokens + event.usage.outputTokens;
         await send(chunks.end(event));
         if (includeUsage) await send(chunks.usage(event));
       }
     }
     if (!ended) throw endedEarly();
   }
+}
+
+/** Keeps what counts for the key's limit current: it is taken when the connection closes, whoever closes it. */
+function usageCounterOf(request: FastifyRequest): NonNullable<Parameters<Answerer['answer']>[2]> {
+  return ({ inputTokens, outputTokens }) => {
+    request.usedTokens = inputTokens + outputTokens;
+  };
 }
 
 function endedEarly(): AppError {

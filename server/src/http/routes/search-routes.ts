@@ -25,7 +25,7 @@ export function addSearchRoutes(app: ZodApp, { store, searcher }: HttpParts): vo
         object: 'search_results.page' as const,
         search_query: result.query,
         data: result.hits.map(toWireSearchHit),
-        degraded: result.lexicalOnly ? ['lexical_only'] : [],
+        degraded: result.lexicalOnly ? ['lexical_search'] : [],
       };
     },
   );

@@ -125,7 +125,7 @@ function begin({ options, request, signal, deadlineAt }: Beginning) {
     const firstTokenAt = clock.now() + deadlines.firstTokenMs;
     const stream = openModelStream({ model, request, clock, signal, deadlineAt });
     try {
-      return { stream, first: await readFirstEvent(stream, firstTokenAt) };
+      return { stream, first: await readFirstEvent(stream, { at: firstTokenAt, mayBeEmpty: hasStops(request) }) };
     } catch (error) {
       stream.close();
       throw error;
@@ -144,15 +144,23 @@ function reportRetry({ logger, meter, model }: ModelCallerOptions, { error, atte
   logger.warn({ model: model.id, code: error.code, attempt, delayMs, err: error }, 'model call failed, trying again');
 }
 
+/** A stop sequence may cut an answer before its first word. */
+function hasStops(request: ChatModelRequest): boolean {
+  return (request.stop ?? []).length > 0;
+}
+
 /** Reads up to the first visible token; blanks before it are kept in front of it. */
-async function readFirstEvent(stream: ModelStream, at: number): Promise<ChatModelEvent> {
+async function readFirstEvent(
+  stream: ModelStream,
+  { at, mayBeEmpty }: { readonly at: number; readonly mayBeEmpty: boolean },
+): Promise<ChatModelEvent> {
   const blanks: string[] = [];
   for (;;) {
     const event = await stream.next({ at, missing: 'begin to answer' });
     if (event.type === 'text-delta') {
       blanks.push(event.text);
       if (event.text.trim() !== '') return { type: 'text-delta', text: blanks.join('') };
-    } else if (event.finishReason === 'content_filter' || event.finishReason === 'length') {
+    } else if (mayBeEmpty || event.finishReason === 'content_filter' || event.finishReason === 'length') {
       return event;
     } else {
       throw new AppError('provider_invalid_response', 'The model sent an empty answer. Try again.', {

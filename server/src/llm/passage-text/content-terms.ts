@@ -1,3 +1,4 @@
+/** Not the list of the lexical index, whose tokenizer cuts contractions into pieces (`don`, `t`) that stay whole here. */
 const STOP_WORDS: ReadonlySet<string> = new Set(
   (
     'a about above after again against all also am an and any are as at be because been before being below between both ' +

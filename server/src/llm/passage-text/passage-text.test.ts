@@ -45,6 +45,15 @@ describe('statements', () => {
     ]);
   });
 
+  it('know tables by the line under their header', () => {
+    const kinds = (rule: string) => splitStatements(`| A | B |\n${rule}\n| 1 | 2 |`).map(({ kind }) => kind);
+    for (const rule of ['|---|---|', '| :--- | :-: |', '--|--', '--- | ---:', '|--|--|  ']) {
+      expect([rule, ...kinds(rule)]).toEqual([rule, 'table-header', 'table-row']);
+    }
+    expect(kinds('| -a- | -- |')).toEqual(['table-row', 'table-row', 'table-row']);
+    expect(read('--|\na|b')).toEqual(['sentence|a|b']);
+  });
+
   it('keep the items of one list and the sentences of one paragraph together', () => {
     const statements = splitStatements('One. Two.\n\n- a\n- b\n\nThree.');
     expect(statements.map(({ block }) => block)).toEqual([1, 1, 2, 2, 3]);
@@ -118,6 +127,9 @@ describe('plain text', () => {
     ['> quoted\n> lines', 'quoted lines'],
     ['Fill [the form][form] in', 'Fill the form in'],
     ['<b>Bold</b> <https://a.example>', 'Bold https://a.example'],
+    ['A <!-- not\nshown --> b {{ site.name }} c', 'A b c'],
+    ['[Bees](https://a.example/Bee_(insect) "On (some) bees") buzz', 'Bees buzz'],
+    ['![a (b)](c_(d).png) seen', 'seen'],
   ])('of %j is %j', (markdown, expected) => {
     expect(plainText(markdown)).toBe(expected);
   });

@@ -17,25 +17,24 @@ const EMPTY_LINK_TEXT =
 /**
  * A piece of Markdown as one line of running text: no emphasis, images, HTML or template tags, links reduced to their
  * text (with the address where the text says nothing without it). Numbers in square brackets are taken out, so that
- * they can never pass for citation markers.
+ * they can never pass for citation markers. Takes time linear in the length of the text, whatever it holds.
  */
 export function plainText(markdown: string): string {
   const shown = decodeEntities(
     withoutEmphasis(
       markdown
         .replace(/(^|\n)[ \t]*(?:>[ \t]*)+/gu, '$1')
-        .replace(/\{%[^%]*\b(?:image|img|figure|page|link)\b[^%]*%\}/gu, ' ')
-        .replace(/\{%[^%]*?(?:"([^"%]*)")?\s*%\}/gu, (_tag, lastArgument: string | undefined) => lastArgument ?? ' ')
-        .replace(/\{\{[^}]*\}\}/gu, ' ')
-        .replace(/!\[[^\]]{0,400}\]\([^)]*\)/gu, ' ')
+        .replace(/\{%([^%]*)%\}/gu, (_tag, inside: string) => templateTagText(inside))
+        .replace(/\{\{[^{}]*\}\}/gu, ' ')
+        .replace(/!\[[^\]]{0,400}\]\((?:[^()]|\([^()]*\))*\)/gu, ' ')
         .replace(
-          /\[((?:[^[\]]|\[[^\]]{0,100}\]){0,400})\]\(([^)\s]*)[^)]*\)/gu,
+          /\[((?:[^[\]]|\[[^[\]]{0,100}\]){0,400})\]\(([^()\s]*(?:\([^()\s]*\)[^()\s]*)*)(?:\s(?:[^()]|\([^()]*\))*)?\)/gu,
           (_link, text: string, target: string) => linkText(text, target),
         )
-        .replace(/\[\^[^\]]*\]/gu, '')
-        .replace(/\[([^[\]]+)\]\[[^\]]*[^\]\d\s,][^\]]*\]/gu, '$1')
-        .replace(/<((?:https?:\/\/|mailto:)[^>\s]+)>/gu, '$1')
-        .replace(/<\/?[a-z][^>]*>|<!--[\s\S]*?-->/giu, ' '),
+        .replace(/\[\^[^[\]]*\]/gu, '')
+        .replace(/\[([^[\]]+)\]\[(?=[^[\]]*[^[\]\d\s,])[^[\]]*\]/gu, '$1')
+        .replace(/<((?:https?:\/\/|mailto:)[^<>\s]+)>/gu, '$1')
+        .replace(/<\/?[a-z][^<>]*>|<!--(?:(?!<!--|-->)[\s\S])*-->/giu, ' '),
     ),
   )
     .replace(/\\([\\`*_{}[\]()#+\-.!|<>~=])/gu, '$1')
@@ -45,14 +44,29 @@ export function plainText(markdown: string): string {
   return withoutNumbersInBrackets(shown).trim();
 }
 
-/** Until none is left: taking one out may bring the next one about. */
+/** The last quoted argument, which tags show as text; nothing for those that show something else. */
+function templateTagText(inside: string): string {
+  if (/\b(?:image|img|figure|page|link)\b/u.test(inside)) return ' ';
+  return /"([^"]*)"\s*$/u.exec(inside)?.[1] ?? ' ';
+}
+
+/** In one pass over the text, as taking one out may bring the next one about. */
 function withoutNumbersInBrackets(text: string): string {
-  let left = text;
-  for (let before = ''; before !== left; ) {
-    before = left;
-    left = left.replace(/ ?\[[\d, ]*\d[\d, ]*\]/gu, '');
+  if (!text.includes('[')) return text;
+  const kept: string[] = [];
+  for (const character of text) {
+    const opening = character === ']' ? openingOfNumbers(kept) : null;
+    if (opening === null) kept.push(character);
+    else kept.length = kept[opening - 1] === ' ' ? opening - 1 : opening;
   }
-  return left;
+  return kept.join('');
+}
+
+/** Where the bracket is that has numbers alone behind it; null: there is none. */
+function openingOfNumbers(characters: readonly string[]): number | null {
+  const before = characters.findLastIndex((character) => !/^[\d, ]$/u.test(character));
+  const hasNumber = characters.slice(before + 1).some((character) => /\d/u.test(character));
+  return hasNumber && characters[before] === '[' ? before : null;
 }
 
 function linkText(text: string, target: string): string {

@@ -5,7 +5,7 @@ export interface TextSpan {
 }
 
 /** A mark that may end a sentence, with the quotes, brackets and emphasis that close after it. */
-const SENTENCE_END = /[.!?…]+["'”’»)\]*_]*(?=\s)|[。！？]+["'”’」』）]*/gu;
+const SENTENCE_END = /(?<![.!?…])[.!?…]+["'”’»)\]*_]*(?=\s)|[。！？]+["'”’」』）]*/gu;
 /** What the next sentence may begin with; a lower-case letter means that the mark was inside one. */
 const SENTENCE_START = /^\s+["'“‘«([{*_`<#]*(?:[\p{Lu}\p{Lt}\p{Lo}\p{N}\p{S}-]|$)/u;
 const ABBREVIATION =

@@ -25,16 +25,15 @@ interface OpenBlock {
   end: number;
 }
 
-const HEADING = /^ {0,3}(#{1,6})[ \t]+(.*?)[ \t]*#*[ \t]*$/u;
+const HEADING = /^ {0,3}(#{1,6})[ \t]+(?=[^ \t]|$)/u;
 const FENCE = /^[ \t]*(`{3,}|~{3,})/u;
 const LIST_ITEM = /^([ \t]*)([-*+•‣◦]|\d{1,3}[.)]|[a-zA-Z][.)])[ \t]+(?=\S)/u;
-const TABLE_LINE = /^\s*\|.*\|\s*$/u;
-const TABLE_RULE = /^\s*\|?(?:\s*:?-{2,}:?\s*\|)+\s*:?-*:?\s*\|?\s*$/u;
-/** A line of nothing but a template tag, an HTML tag, an image or a rule. */
-const DECORATION =
-  /^[\s>]*(?:|\{%[^%]*%\}|<\/?[a-zA-Z][^>]*>|<!--.*-->|!\[[^\]]*\]\([^)]*\)|[-*_=](?:\s*[-*_=]){2,})\s*$/u;
+const RULE_CELL = /^:?-{2,}:?$/u;
+const LAST_RULE_CELL = /^:?-*:?$/u;
+/** Nothing but a template tag, an HTML tag, an image or a rule. */
+const DECORATION = /^(?:|\{%[^%]*%\}|<\/?[a-zA-Z][^>]*>|<!--.*-->|!\[[^\]]*\]\([^)]*\)|[-*_=](?:\s*[-*_=]){2,})$/u;
 
-/** Cuts a passage of Markdown or plain text into its statements, in order. Spans never overlap. */
+/** Cuts a passage of Markdown or plain text into its statements, in order, in linear time. Spans never overlap. */
 export function splitStatements(passage: string): Statement[] {
   return new StatementReader(passage).read();
 }
@@ -88,11 +87,12 @@ class StatementReader {
   }
 
   #readTable(line: Line, next: Line | undefined): boolean {
-    if (!TABLE_LINE.test(line.text) && !TABLE_RULE.test(line.text)) return false;
+    const isRule = isTableRule(line.text);
+    if (!isRule && !isTableLine(line.text)) return false;
     const continues = this.#statements.at(-1)?.kind.startsWith('table') === true && this.#open === null;
     this.#close();
-    if (TABLE_RULE.test(line.text)) return true;
-    const isHeader = next !== undefined && TABLE_RULE.test(next.text);
+    if (isRule) return true;
+    const isHeader = next !== undefined && isTableRule(next.text);
     if (isHeader || !continues || this.#afterBlank) this.#beginBlock();
     this.#add(isHeader ? 'table-header' : 'table-row', trimmed(this.#passage, line));
     return true;
@@ -103,8 +103,13 @@ class StatementReader {
     if (heading === null) return false;
     this.#close();
     this.#beginBlock();
-    const content = heading[2] ?? '';
-    const start = line.start + line.text.indexOf(content, (heading[1] ?? '').length);
+    const [prefix] = heading;
+    const content = line.text
+      .slice(prefix.length)
+      .trimEnd()
+      .replace(/(?<!#)#+$/u, '')
+      .trimEnd();
+    const start = line.start + prefix.length;
     if (content !== '') this.#add('heading', { start, end: start + content.length }, (heading[1] ?? '#').length);
     return true;
   }
@@ -122,7 +127,7 @@ class StatementReader {
   }
 
   #readText(line: Line): void {
-    if (DECORATION.test(line.text)) {
+    if (isDecoration(line.text)) {
       this.#close();
       return;
     }
@@ -162,6 +167,26 @@ class StatementReader {
   #add(kind: StatementKind, span: TextSpan, depth = 0): void {
     this.#statements.push({ kind, start: span.start, end: span.end, block: this.#block, depth, marker: '' });
   }
+}
+
+function isTableLine(line: string): boolean {
+  const text = line.trim();
+  return text.length > 1 && text.startsWith('|') && text.endsWith('|');
+}
+
+/** The line between a table's header and its rows: `| --- | :-: |`. */
+function isTableRule(line: string): boolean {
+  const text = line.trim();
+  if (!text.includes('--')) return false;
+  const inner = text.slice(text.startsWith('|') ? 1 : 0, text.endsWith('|') ? -1 : undefined);
+  const cells = inner.split('|').map((cell) => cell.trim());
+  const last = cells.pop() ?? '';
+  if (cells.length === 0) return text.endsWith('|') && RULE_CELL.test(last);
+  return cells.every((cell) => RULE_CELL.test(cell)) && LAST_RULE_CELL.test(last);
+}
+
+function isDecoration(line: string): boolean {
+  return DECORATION.test(line.replace(/^[\s>]+/u, '').trimEnd());
 }
 
 function linesOf(text: string): Line[] {

@@ -1,2 +1,2 @@
 export { renderSystemPrompt, type SystemPromptInput } from './system-prompt.ts';
-export type { PromptTemplateName } from './templates.ts';
+export { isPromptTemplateName, type PromptTemplateName } from './templates.ts';

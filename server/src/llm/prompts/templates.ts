@@ -1,6 +1,11 @@
 /** The role that a bot plays. The rules on passages, citations and refusal are the same for all. */
 export type PromptTemplateName = 'DEFAULT' | 'CUSTOMER_SERVICE';
 
+/** Whether a setting names a template. */
+export function isPromptTemplateName(name: unknown): name is PromptTemplateName {
+  return typeof name === 'string' && Object.hasOwn(PROMPT_TEMPLATES, name);
+}
+
 export const PROMPT_TEMPLATES: Readonly<Record<PromptTemplateName, (botName: string) => string>> = {
   DEFAULT: (botName) =>
     `You are ${botName}, an assistant that answers questions from the passages given at the end of this message. ` +
