@@ -134,6 +134,10 @@ describe('plain text', () => {
     expect(plainText(markdown)).toBe(expected);
   });
 
+  it('keeps what looks like HTML in code', () => {
+    expect(plainText('Run `train <path>... --bot B` <b>now</b>.')).toBe('Run `train <path>... --bot B` now.');
+  });
+
   it('never holds what could pass for a citation marker', () => {
     const piece = fc.constantFrom(
       '[',

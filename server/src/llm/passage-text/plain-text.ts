@@ -34,7 +34,10 @@ export function plainText(markdown: string): string {
         .replace(/\[\^[^[\]]*\]/gu, '')
         .replace(/\[([^[\]]+)\]\[(?=[^[\]]*[^[\]\d\s,])[^[\]]*\]/gu, '$1')
         .replace(/<((?:https?:\/\/|mailto:)[^<>\s]+)>/gu, '$1')
-        .replace(/<\/?[a-z][^<>]*>|<!--(?:(?!<!--|-->)[\s\S])*-->/giu, ' '),
+        // What stands in a code span is no HTML: `<path>` is a word of the command.
+        .replace(/`[^`]*`|<\/?[a-z][^<>]*>|<!--(?:(?!<!--|-->)[\s\S])*-->/giu, (found) =>
+          found.startsWith('`') ? found : ' ',
+        ),
     ),
   )
     .replace(/\\([\\`*_{}[\]()#+\-.!|<>~=])/gu, '$1')
