@@ -8,6 +8,9 @@ export interface MarkerFilter {
 
 /** White space and the beginning of what may become a marker, at the end of the text. */
 const UNDECIDED = /(?<![ \t])[ \t]*(?:\[[\d, \t]*)?$/u;
+/** A bracket that the text after a marker could close, and so become a marker that nobody looked at. */
+const OPEN_BRACKET = /\[[\d, \t]*$/u;
+const OPEN_BRACKET_LENGTH = 64;
 const CUT_OFF = /(?<![ \t])[ \t]*\[[ \t]*\d[\d, \t]*$/u;
 const MARKER = /((?<![ \t])[ \t]*)\[[ \t]*(\d+(?:[ \t]*,[ \t]*\d+)*)[ \t]*\]/gu;
 
@@ -20,13 +23,25 @@ export function createMarkerFilter(passageCount: number | null): MarkerFilter {
   if (passageCount === null) return { push: (delta) => delta, flush: () => '' };
   const code = createCodeTracker();
   let held = '';
+  let passedEnd = '';
 
   const decided = (text: string): string => {
     let passed = '';
     for (const { isCode, content } of code.split(text)) {
-      passed += isCode ? content : content.replace(MARKER, (_marker, space, numbers) => kept(space, numbers));
+      passed += isCode ? content : filteredText(content, passedEnd + passed);
     }
+    passedEnd = (passedEnd + passed).slice(-OPEN_BRACKET_LENGTH);
     return passed;
+  };
+  const filteredText = (content: string, before: string): string => {
+    let text = '';
+    let end = 0;
+    for (const { 0: marker, 1: space = '', 2: numbers = '', index } of content.matchAll(MARKER)) {
+      text += content.slice(end, index);
+      end = index + marker.length;
+      text += kept(space, numbers) || (isOpen(before, text) ? '–' : '');
+    }
+    return text + content.slice(end);
   };
   const kept = (space: string, numbers: string): string => {
     const existing = numbers
@@ -47,6 +62,10 @@ export function createMarkerFilter(passageCount: number | null): MarkerFilter {
       return decided(rest);
     },
   };
+}
+
+function isOpen(before: string, text: string): boolean {
+  return OPEN_BRACKET.test(`${before.slice(-OPEN_BRACKET_LENGTH)}${text}`.slice(-OPEN_BRACKET_LENGTH));
 }
 
 interface CodeTracker {
