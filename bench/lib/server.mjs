@@ -1,9 +1,11 @@
 // Starts the built server on a folder of its own and watches its memory.
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
 const MAIN = fileURLToPath(new URL('../../server/dist/app/main-cli.js', import.meta.url));
@@ -14,9 +16,8 @@ export const BENCH_KEY = 'bench-admin-key-0123456789';
 /** Starts the server and resolves once `/ready` answers 200. */
 export async function startServer({ dataFolder, env = {} } = {}) {
   const folder = dataFolder ?? (await mkdtemp(join(tmpdir(), 'chatsphere-bench-')));
-  const port = 20_000 + Math.floor(Math.random() * 20_000);
   const startedAt = performance.now();
-  const child = spawn(process.execPath, [MAIN, 'serve', '--port', String(port)], {
+  const child = spawn(process.execPath, [MAIN, 'serve', '--json', '--port', '0'], {
     env: {
       PATH: process.env.PATH,
       CHATSPHERE_DATA_DIR: folder,
@@ -24,10 +25,10 @@ export async function startServer({ dataFolder, env = {} } = {}) {
       LOG_LEVEL: 'warn',
       ...env,
     },
-    stdio: ['ignore', 'ignore', 'inherit'],
+    stdio: ['ignore', 'pipe', 'inherit'],
   });
   const exited = new Promise((resolve) => child.once('exit', resolve));
-  const url = `http://127.0.0.1:${port}`;
+  const url = await listeningUrl(child, exited);
   while (!(await isReady(url))) {
     if (child.exitCode !== null || performance.now() - startedAt > 60_000)
       throw new Error('the server did not become ready');
@@ -50,6 +51,16 @@ export async function startServer({ dataFolder, env = {} } = {}) {
       if (dataFolder === undefined) await rm(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** The address in the line that the server prints once it listens. */
+async function listeningUrl(child, exited) {
+  const lines = createInterface({ input: child.stdout });
+  const [line] = await Promise.race([
+    once(lines, 'line'),
+    exited.then(() => Promise.reject(new Error('the server ended before it listened'))),
+  ]);
+  return JSON.parse(line).url;
 }
 
 async function isReady(url) {

@@ -47,6 +47,8 @@ export function createErrorHandler(logger: Logger) {
 /** Logs what the operator must know: failures on our side, with their cause. */
 export function logFailure(logger: Logger, error: AppError, request: FastifyRequest): void {
   const fields = { requestId: request.id, code: error.code, route: request.routeOptions.url ?? null };
+  // Starting and draining are no failures, and probes ask often.
+  if (error.code === 'server_starting' || error.code === 'server_draining') return;
   if (ERROR_STATUS[error.code] >= 500) logger.error({ ...fields, error: error.cause ?? error }, 'Request failed');
   else logger.debug(fields, 'Request refused');
 }

@@ -65,7 +65,7 @@ export function createMarkerFilter(passageCount: number | null): MarkerFilter {
 }
 
 function isOpen(before: string, text: string): boolean {
-  return OPEN_BRACKET.test(`${before.slice(-OPEN_BRACKET_LENGTH)}${text}`.slice(-OPEN_BRACKET_LENGTH));
+  return OPEN_BRACKET.test(before.slice(-OPEN_BRACKET_LENGTH) + text.slice(-OPEN_BRACKET_LENGTH));
 }
 
 interface CodeTracker {
