@@ -27,7 +27,7 @@ const VECTOR_MEMORY_BYTES = 256 * 1024 ** 2;
 const JSON_BODY_BYTES = 10 * 1024 ** 2;
 /** Loading waits mostly for the parser and the database; embedding takes the processor. */
 const STAGES_AT_ONCE = 8;
-const EMBEDDING_STAGES_AT_ONCE = 5;
+const EMBEDDING_STAGES_AT_ONCE = 2;
 
 export interface CompositionOptions {
   readonly config: Config;
