@@ -139,6 +139,22 @@ export const ERROR_EXPLANATIONS: Readonly<Record<ErrorCode, ErrorExplanation>> =
     meaning: 'The file is damaged or is not what its type says.',
     remedy: 'Open and save it again in the program it comes from, or convert it to plain text.',
   },
+  password_protected: {
+    meaning: 'The file is encrypted, so its text cannot be read.',
+    remedy: 'Save it without a password and upload it again.',
+  },
+  no_text_layer: {
+    meaning: 'The pages are pictures (a scan): there is no text in the file.',
+    remedy: 'Run text recognition (OCR) on it, save it with a text layer, and upload it again.',
+  },
+  too_many_pages: {
+    meaning: 'The file has more pages than one file may have.',
+    remedy: 'Split it into smaller files.',
+  },
+  unpack_limit_exceeded: {
+    meaning: 'Unpacked, the file is far larger, deeper or of more parts than any real document: it may be a zip bomb.',
+    remedy: 'If the content is real, unpack it and upload the files themselves.',
+  },
   parse_timeout: {
     meaning: 'The file could not be read within the time given to one file.',
     remedy: 'Split it into smaller files, or convert it to plain text.',

@@ -1,5 +1,7 @@
-export { createDocumentParser, type DocumentParserOptions, type ParseLimits } from './document-parser.ts';
-export { embedMissingVectors, type MissingVectorsOptions } from './missing-vectors.ts';
+export { createDocumentParser, type DocumentParserOptions, type ParseLimits } from './loaders/document-parser.ts';
+export { embedMissingVectors, type MissingVectorsOptions } from './pipeline/missing-vectors.ts';
+export { createTrainer, type TrainerLimits, type TrainerOptions } from './pipeline/trainer.ts';
+export { createTrainingHandler, type TrainingHandlerOptions } from './pipeline/training-handler.ts';
 export type {
   DocumentParser,
   ParsedChunk,
@@ -12,5 +14,3 @@ export type {
   UploadedFile,
   Upsert,
 } from './ports.ts';
-export { createTrainer, type TrainerLimits, type TrainerOptions } from './trainer.ts';
-export { createTrainingHandler, type TrainingHandlerOptions } from './training-handler.ts';

@@ -2,8 +2,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { DocumentParser } from '../ports.ts';
 import { createDocumentParser } from './document-parser.ts';
-import type { DocumentParser } from './ports.ts';
 
 describe('document parser', () => {
   let folder: string;

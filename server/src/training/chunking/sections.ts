@@ -1,5 +1,5 @@
+import { plainHeading } from '../loaders/markdown-loader.ts';
 import type { Block } from './block-scanner.ts';
-import { plainHeading } from './markdown-loader.ts';
 
 /** A heading with what stands under it. The root stands for the whole text and has no heading. */
 export interface Section {

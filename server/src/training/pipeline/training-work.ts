@@ -1,4 +1,4 @@
-import { AppError } from '../kernel/index.ts';
+import { AppError } from '../../kernel/index.ts';
 import type {
   Document,
   Failure,
@@ -8,8 +8,8 @@ import type {
   Store,
   TenantRepositories,
   TenantStore,
-} from '../store/index.ts';
-import type { Namespace } from '../vector-store/index.ts';
+} from '../../store/index.ts';
+import type { Namespace } from '../../vector-store/index.ts';
 import { modeOf, type TrainingIds, type TrainingMode, trainingIds } from './training-job.ts';
 
 /** One job's work on its source, whichever stage it is in. */

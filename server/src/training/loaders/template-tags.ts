@@ -1,4 +1,4 @@
-import { removeBetween } from './text-ranges.ts';
+import { removeBetween } from '../chunking/text-ranges.ts';
 
 const TAG = /\{%[-~]?\s*([\w.]+)(?![\w.])((?:[^{%]|\{(?!%)|%(?!\})){0,1000})%\}/g;
 const OUTPUT = /(?<!\$)\{\{(?:[^{}]|\{(?!\{)|\}(?!\})){0,300}\}\}/g;

@@ -1,9 +1,9 @@
-import type { StageContext, StageResult } from '../jobs/index.ts';
-import { AppError, type Clock, type ErrorCode, type Logger } from '../kernel/index.ts';
-import type { BlobStore, NewDocument, Source, SourceInput, Store, TenantRepositories } from '../store/index.ts';
-import type { VectorStore } from '../vector-store/index.ts';
-import { NOTE_MEDIA_TYPE, QA_MEDIA_TYPE } from './file-type.ts';
-import type { DocumentParser, ParsedDocument } from './ports.ts';
+import type { StageContext, StageResult } from '../../jobs/index.ts';
+import { AppError, type Clock, type ErrorCode, type Logger } from '../../kernel/index.ts';
+import type { BlobStore, NewDocument, Source, SourceInput, Store, TenantRepositories } from '../../store/index.ts';
+import type { VectorStore } from '../../vector-store/index.ts';
+import { NOTE_MEDIA_TYPE, QA_MEDIA_TYPE } from '../loaders/file-type.ts';
+import type { DocumentParser, ParsedDocument } from '../ports.ts';
 import { STAGE_PRIORITIES } from './training-job.ts';
 import {
   changeSource,
@@ -35,6 +35,10 @@ const FAULTS_OF_CONTENT: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'content_too_large',
   'parse_failed',
   'parse_timeout',
+  'password_protected',
+  'no_text_layer',
+  'too_many_pages',
+  'unpack_limit_exceeded',
   'parse_out_of_memory',
 ]);
 

@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
-import { AppError } from '../kernel/index.ts';
-import type { BlobStore, SourceInput, SourceType } from '../store/index.ts';
-import { findFault } from './content-loader.ts';
-import { NOTE_MEDIA_TYPE, QA_MEDIA_TYPE } from './file-type.ts';
-import type { QuestionAndAnswer, SourceContent, UploadedFile } from './ports.ts';
-import { cleanText, hasContent } from './text-cleaning.ts';
+import { AppError } from '../../kernel/index.ts';
+import type { BlobStore, SourceInput, SourceType } from '../../store/index.ts';
+import { findFault } from '../loaders/content-loader.ts';
+import { NOTE_MEDIA_TYPE, QA_MEDIA_TYPE } from '../loaders/file-type.ts';
+import { cleanText, hasContent } from '../loaders/text-cleaning.ts';
+import type { QuestionAndAnswer, SourceContent, UploadedFile } from '../ports.ts';
 
 /** What a source is made from, its bytes durable in the blob store. */
 export interface StoredContent {

@@ -12,6 +12,8 @@ export interface LoadedText {
   readonly text: string;
   /** `markdown`: headings, lists, tables and fences are marked up; `plain`: only blank lines mean something. */
   readonly layout: 'markdown' | 'plain';
+  /** Where each page (PDF) or slide begins in `text`, ascending: the first is page 1. Chunks name the page they begin on. */
+  readonly pageStarts?: readonly number[];
   /** Sections that the loader already knows, in order and covering the text; each is chunked by itself. */
   readonly sections?: readonly GivenSection[];
 }

@@ -1,11 +1,11 @@
-import type { EmbeddingGenerator } from '../embeddings/index.ts';
-import type { JobHandler } from '../jobs/index.ts';
-import type { Clock, Logger } from '../kernel/index.ts';
-import type { BlobStore, Failure, Job, Store } from '../store/index.ts';
-import type { VectorStore } from '../vector-store/index.ts';
+import type { EmbeddingGenerator } from '../../embeddings/index.ts';
+import type { JobHandler } from '../../jobs/index.ts';
+import type { Clock, Logger } from '../../kernel/index.ts';
+import type { BlobStore, Failure, Job, Store } from '../../store/index.ts';
+import type { VectorStore } from '../../vector-store/index.ts';
+import type { DocumentParser } from '../ports.ts';
 import { createEmbeddingStage } from './embedding-stage.ts';
 import { createLoadingStage } from './loading-stage.ts';
-import type { DocumentParser } from './ports.ts';
 import { TRAINING_KIND } from './training-job.ts';
 import { documentHeads, hasEarlierVersion, idsOf, summarise, workOf } from './training-work.ts';
 

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
-import type { TokenCounter } from '../llm/index.ts';
+import type { TokenCounter } from '../../llm/index.ts';
+import type { LoadedText } from '../loaders/loaded-text.ts';
+import type { ParsedChunk } from '../ports.ts';
 import { scanBlocks } from './block-scanner.ts';
-import type { LoadedText } from './loaded-text.ts';
-import type { ParsedChunk } from './ports.ts';
 import { createRangeSplitter, type Unit } from './range-splitter.ts';
 import { type Section, treeOfSections } from './sections.ts';
 
@@ -43,7 +43,7 @@ const LONGEST_INTRODUCTION = 60;
  * by rows and prose by sentences. Chunks do not overlap and leave out nothing but white space.
  */
 export function createChunker(options: ChunkerOptions): Chunker {
-  return ({ text, layout, title, sections }) => {
+  return ({ text, layout, title, sections, pageStarts }) => {
     const making: Making = { ...options, text };
     const split = createRangeSplitter(text, options);
     const unitsOf = ({ blocks }: Pick<Section, 'blocks'>): readonly Unit[] =>
@@ -56,7 +56,7 @@ export function createChunker(options: ChunkerOptions): Chunker {
           );
     return pieces
       .flatMap((piece) => fit(piece, making))
-      .map((piece, position) => toChunk(text, title, { ...piece, position }));
+      .map((piece, position) => toChunk(text, title, { ...piece, position, page: pageOf(piece.start, pageStarts) }));
   };
 }
 
@@ -157,10 +157,17 @@ function fit(piece: Piece, { text, ...options }: Making): readonly Piece[] {
 function toChunk(
   text: string,
   title: string,
-  { position, ...piece }: Piece & { readonly position: number },
+  { position, ...piece }: Piece & { readonly position: number; readonly page: number | null },
 ): ParsedChunk {
   const chunkText = text.slice(piece.start, piece.end);
-  return { ...piece, position, text: chunkText, page: null, hash: hashOfChunk(title, piece.headingPath, chunkText) };
+  return { ...piece, position, text: chunkText, hash: hashOfChunk(title, piece.headingPath, chunkText) };
+}
+
+/** The page, from 1, that the offset lies on; null for content without pages. */
+function pageOf(offset: number, pageStarts: readonly number[] | undefined): number | null {
+  if (pageStarts === undefined) return null;
+  const next = pageStarts.findIndex((start) => start > offset);
+  return next === -1 ? Math.max(1, pageStarts.length) : Math.max(1, next);
 }
 
 /** SHA-256 of what is embedded of a chunk, hex. */

@@ -1,8 +1,8 @@
-import { type EmbeddingGenerator, windowsOf } from '../embeddings/index.ts';
-import type { StageContext, StageResult } from '../jobs/index.ts';
-import { AppError, type Clock } from '../kernel/index.ts';
-import type { ChunkVectors, EmbeddableChunk, Failure, Store } from '../store/index.ts';
-import type { VectorStore } from '../vector-store/index.ts';
+import { type EmbeddingGenerator, windowsOf } from '../../embeddings/index.ts';
+import type { StageContext, StageResult } from '../../jobs/index.ts';
+import { AppError, type Clock } from '../../kernel/index.ts';
+import type { ChunkVectors, EmbeddableChunk, Failure, Store } from '../../store/index.ts';
+import type { VectorStore } from '../../vector-store/index.ts';
 import { STAGE_PRIORITIES } from './training-job.ts';
 import {
   changeSource,

@@ -1,5 +1,5 @@
-import type { Clock, IdMaker } from '../kernel/index.ts';
-import type { Source, Store, TenantStore } from '../store/index.ts';
+import type { Clock, IdMaker } from '../../kernel/index.ts';
+import type { Source, Store, TenantStore } from '../../store/index.ts';
 import { newTrainingJob } from './training-job.ts';
 
 export interface MissingVectorsOptions {

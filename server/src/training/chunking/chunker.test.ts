@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { createTokenCounter } from '../llm/index.ts';
+import { createTokenCounter } from '../../llm/index.ts';
+import type { LoadedText } from '../loaders/loaded-text.ts';
+import { loadQuestions } from '../loaders/qa-loader.ts';
+import { cleanText } from '../loaders/text-cleaning.ts';
 import { createChunker } from './chunker.ts';
-import type { LoadedText } from './loaded-text.ts';
-import { loadQuestions } from './qa-loader.ts';
-import { cleanText } from './text-cleaning.ts';
 
 const tokens = createTokenCounter();
 const chunk = createChunker({ tokens, targetTokens: 400, maxTokens: 512 });

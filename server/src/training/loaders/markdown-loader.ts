@@ -1,4 +1,4 @@
-import { maskCode } from './code-mask.ts';
+import { maskCode } from '../chunking/code-mask.ts';
 import { splitFrontMatter } from './front-matter.ts';
 import { stripInlineHtml } from './inline-html.ts';
 import type { LoadedText } from './loaded-text.ts';

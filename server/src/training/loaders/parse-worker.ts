@@ -1,12 +1,12 @@
 import { readFile, stat } from 'node:fs/promises';
 import { workerData } from 'node:worker_threads';
-import { AppError } from '../kernel/index.ts';
-import { createTokenCounter } from '../llm/index.ts';
-import { serveWorkerCalls } from '../resilience/index.ts';
-import { createChunker } from './chunker.ts';
+import { AppError } from '../../kernel/index.ts';
+import { createTokenCounter } from '../../llm/index.ts';
+import { serveWorkerCalls } from '../../resilience/index.ts';
+import { createChunker } from '../chunking/chunker.ts';
+import type { ParserInput } from '../ports.ts';
 import type { ParseLimits } from './document-parser.ts';
 import { parseInput } from './parse-input.ts';
-import type { ParserInput } from './ports.ts';
 
 /** UTF-16 takes two bytes a character, UTF-8 up to four; more bytes than this hold too many characters for sure. */
 const MOST_BYTES_A_CHARACTER = 4;

@@ -1,4 +1,4 @@
-import { AppError } from '../kernel/index.ts';
+import { AppError } from '../../kernel/index.ts';
 import { type ContentKind, detectKind, SNIFF_BYTES } from './file-type.ts';
 import type { LoadedText } from './loaded-text.ts';
 import { loadMarkdown } from './markdown-loader.ts';

@@ -1,4 +1,4 @@
-import { AppError } from '../kernel/index.ts';
+import { AppError } from '../../kernel/index.ts';
 
 /** How an input is read. `note`: text handed in through the API; `qa`: a JSON list of questions and answers. */
 export type ContentKind = 'markdown' | 'html' | 'plain' | 'note' | 'qa';

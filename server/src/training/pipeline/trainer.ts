@@ -1,8 +1,8 @@
-import type { Clock, IdMaker, JsonObject } from '../kernel/index.ts';
-import { AppError } from '../kernel/index.ts';
-import type { BlobStore, Bot, Source, Store, TenantRepositories, TenantStore } from '../store/index.ts';
-import type { VectorStore } from '../vector-store/index.ts';
-import type { SourceContent, Trainer, Upsert } from './ports.ts';
+import type { Clock, IdMaker, JsonObject } from '../../kernel/index.ts';
+import { AppError } from '../../kernel/index.ts';
+import type { BlobStore, Bot, Source, Store, TenantRepositories, TenantStore } from '../../store/index.ts';
+import type { VectorStore } from '../../vector-store/index.ts';
+import type { SourceContent, Trainer, Upsert } from '../ports.ts';
 import { type StoredContent, storeContent } from './source-inputs.ts';
 import { newTrainingJob } from './training-job.ts';
 

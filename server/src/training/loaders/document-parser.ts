@@ -1,6 +1,6 @@
-import { AppError } from '../kernel/index.ts';
-import { createWorkerPool, type WorkerPool, workerModule } from '../resilience/index.ts';
-import type { DocumentParser, ParsedDocument, ParserInput } from './ports.ts';
+import { AppError } from '../../kernel/index.ts';
+import { createWorkerPool, type WorkerPool, workerModule } from '../../resilience/index.ts';
+import type { DocumentParser, ParsedDocument, ParserInput } from '../ports.ts';
 
 /** What a parse may use. */
 export interface ParseLimits {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import type { IdMaker, JsonObject } from '../kernel/index.ts';
-import type { Job, Source, TrainingStage } from '../store/index.ts';
+import type { IdMaker, JsonObject } from '../../kernel/index.ts';
+import type { Job, Source, TrainingStage } from '../../store/index.ts';
 
 export const TRAINING_KIND = 'train';
 

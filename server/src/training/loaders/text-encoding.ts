@@ -1,4 +1,4 @@
-import { AppError } from '../kernel/index.ts';
+import { AppError } from '../../kernel/index.ts';
 
 /** The share of a document that may be broken UTF-8 (a cut or spliced character) before it counts as another encoding. */
 const BROKEN_SHARE = 0.02;

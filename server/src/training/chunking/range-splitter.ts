@@ -1,4 +1,4 @@
-import type { TokenCounter } from '../llm/index.ts';
+import type { TokenCounter } from '../../llm/index.ts';
 import type { Block } from './block-scanner.ts';
 
 /** A piece of text that is not cut further: `text.slice(start, end)`, without blanks around it. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { scanBlocks } from './block-scanner.ts';
+import { scanBlocks } from '../chunking/block-scanner.ts';
 import { findFault } from './content-loader.ts';
 import { plainHeading } from './markdown-loader.ts';
 import { cleanText } from './text-cleaning.ts';

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
-import { AppError } from '../kernel/index.ts';
-import type { Chunker } from './chunker.ts';
+import { AppError } from '../../kernel/index.ts';
+import type { Chunker } from '../chunking/chunker.ts';
+import type { ParsedDocument, ParserInput } from '../ports.ts';
 import { loadContent } from './content-loader.ts';
-import type { ParsedDocument, ParserInput } from './ports.ts';
 
 /**
  * Makes documents of one input's bytes: load, clean, chunk, count, hash.

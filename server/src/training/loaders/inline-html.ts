@@ -1,4 +1,4 @@
-import { removeBetween, replaceBetween } from './text-ranges.ts';
+import { removeBetween, replaceBetween } from '../chunking/text-ranges.ts';
 
 /** Elements that hold nothing to read. */
 const SILENT = ['script', 'style', 'template', 'noscript', 'iframe', 'object', 'svg', 'head'];

@@ -1,7 +1,7 @@
-import { AppError } from '../kernel/index.ts';
+import { AppError } from '../../kernel/index.ts';
+import type { QuestionAndAnswer } from '../ports.ts';
 import type { GivenSection, LoadedText } from './loaded-text.ts';
 import { plainHeading } from './markdown-loader.ts';
-import type { QuestionAndAnswer } from './ports.ts';
 import { cleanText } from './text-cleaning.ts';
 
 /**
