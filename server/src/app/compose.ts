@@ -94,7 +94,8 @@ export function composeApplication(options: CompositionOptions): Composition {
     slowPlaces: EMBEDDING_STAGES_AT_ONCE,
     reclaimOwners: 'all',
   });
-  const searcher = createSearcher({ store, vectors, lexical: lexicalIndex, embeddings, clock, logger, meter });
+  const spaces = { of: async () => [{ embeddings, weight: embedder.profile.fusionWeight }] };
+  const searcher = createSearcher({ store, vectors, lexical: lexicalIndex, spaces, clock, logger, meter });
   const chooseModel = createModelChooser({ config, clock, logger, meter, embeddings, counter });
   const answerer = createAnswerer({ store, searcher, chooseModel, counter, clock, createId, logger, meter });
   const apiKeys = createApiKeys({

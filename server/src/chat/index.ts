@@ -7,6 +7,8 @@ export type {
   SearchHit,
   SearchRequest,
   SearchResult,
+  SearchSpace,
+  SearchSpaces,
 } from './ports.ts';
 export {
   type AnswererOptions,

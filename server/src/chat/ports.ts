@@ -1,3 +1,4 @@
+import type { EmbeddingGenerator } from '../embeddings/index.ts';
 import type { ChatMessage, FinishReason, TokenUsage } from '../llm/index.ts';
 import type { Bot, Citation, FoundChunk, MetadataFilter } from '../store/index.ts';
 
@@ -17,7 +18,7 @@ export interface SearchHit {
   readonly chunk: FoundChunk;
   /** Fused score: convex sum of the min-max scaled sides, 0..1. */
   readonly score: number;
-  /** Raw scores: cosine and BM25; null where a side had nothing for this chunk. */
+  /** Raw scores: cosine in the bot's first space and BM25; null where a side had nothing for this chunk. */
   readonly scores: { readonly dense: number | null; readonly lexical: number | null };
 }
 
@@ -28,6 +29,23 @@ export interface SearchResult {
   readonly hits: readonly SearchHit[];
   /** True when the dense side could not be asked and words alone answered. */
   readonly lexicalOnly: boolean;
+}
+
+/** One space of vectors that a bot's content is searched in. */
+export interface SearchSpace {
+  readonly embeddings: Pick<EmbeddingGenerator, 'profile' | 'generation' | 'embed'>;
+  /** Its share of the fused score while it answers; the words have what all spaces leave. */
+  readonly weight: number;
+  /** How long a search waits for the query's vector, in milliseconds. Default 250, 1500 for a remote embedder. */
+  readonly patienceMs?: number;
+}
+
+/**
+ * The spaces of a bot, the one that covers its content first. Others may hold vectors of some chunks only, and may be
+ * late: the first one stands in for them.
+ */
+export interface SearchSpaces {
+  of(bot: Bot): Promise<readonly SearchSpace[]>;
 }
 
 /** Finds passages of one bot by words and meaning. */

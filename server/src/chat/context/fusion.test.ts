@@ -1,10 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { ScoredChunk } from '../../vector-store/index.ts';
-import { type FusionWeights, fuse } from './fusion.ts';
+import { type FusionWeights, fuse as fuseSpaces } from './fusion.ts';
 
 const side = (scores: Readonly<Record<string, number>>): ScoredChunk[] =>
   Object.entries(scores).map(([chunkId, score]) => ({ chunkId, score }));
+const fuse = (dense: readonly ScoredChunk[], lexical: readonly ScoredChunk[], weights: FusionWeights) =>
+  fuseSpaces([{ scores: dense, weight: 0.4 }], lexical, weights);
 const asMap = (fused: readonly ScoredChunk[]): Map<string, number> =>
   new Map(fused.map(({ chunkId, score }) => [chunkId, score]));
 
@@ -134,6 +136,39 @@ describe('fuse', () => {
         for (const { chunkId, score } of fuse(dense, moved, weights)) {
           expect(score).toBeCloseTo(expected.get(chunkId) ?? Number.NaN, 6);
         }
+      }),
+    );
+  });
+});
+
+describe('fuse of several spaces', () => {
+  const weights = { embeddingWeight: 0.5, textWeight: 0.5 };
+  const words = side({ a: 2, b: 0, c: 0 });
+
+  it('takes the weighted mean of the spaces', () => {
+    const first = { scores: side({ a: 0, b: 0.5, c: 1 }), weight: 0.3 };
+    const second = { scores: side({ a: 0, b: 10, c: 5 }), weight: 0.1 };
+    const fused = asMap(fuseSpaces([first, second], words, weights));
+    expect(fused.get('a')).toBeCloseTo(0.5, 10);
+    expect(fused.get('b')).toBeCloseTo(0.5 * (0.75 * 0.5 + 0.25), 10);
+    expect(fused.get('c')).toBeCloseTo(0.5 * (0.75 + 0.25 * 0.5), 10);
+  });
+
+  it('judges a chunk that one space does not have by the others', () => {
+    const first = { scores: side({ a: 0, b: 0.5, c: 1 }), weight: 0.25 };
+    const second = { scores: side({ a: 0, b: 10 }), weight: 0.25 };
+    const fused = asMap(fuseSpaces([first, second], words, weights));
+    expect(fused.get('c')).toBeCloseTo(0.5, 10);
+    expect(fused.get('b')).toBeCloseTo(0.5 * 0.75, 10);
+  });
+
+  it('is that of the first alone when the others have nothing', () => {
+    fc.assert(
+      fc.property(anySide, anySide, anyWeights, (dense, lexical, shares) => {
+        const nothing = { scores: [], weight: 0.25 };
+        expect(fuseSpaces([{ scores: dense, weight: 0.25 }, nothing], lexical, shares)).toEqual(
+          fuse(dense, lexical, shares),
+        );
       }),
     );
   });

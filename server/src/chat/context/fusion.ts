@@ -6,42 +6,61 @@ export interface FusionWeights {
   readonly textWeight: number;
 }
 
+/** What one space of vectors says. */
+export interface DenseScores {
+  readonly scores: readonly ScoredChunk[];
+  /** Its part of the dense side; only the ratio to the other spaces' counts. */
+  readonly weight: number;
+}
+
 /**
  * Joins the two sides of a search into one score from 0 to 1 a chunk, best first, ties by chunk id: the convex sum of
  * min-max scaled scores over the union of both (Bruch, Gai and Ingber 2023, "An Analysis of Fusion Functions for Hybrid
- * Retrieval"). A chunk without a score on one side counts as that side's lowest, so callers complete the scores first.
+ * Retrieval"). The dense side is the weighted mean of its spaces; a chunk that one of them does not have (yet) is judged
+ * by the others. A chunk without a score on one side counts as that side's lowest, so callers complete the scores first.
  * When one side is empty, the other is used alone. Reciprocal rank fusion was measured and is not used: with a weak
  * embedder it falls below words alone.
  */
 export function fuse(
-  dense: readonly ScoredChunk[],
+  spaces: readonly DenseScores[],
   lexical: readonly ScoredChunk[],
   weights: FusionWeights,
 ): readonly ScoredChunk[] {
-  const denseShare = shareOfDense(dense, lexical, weights);
-  const scaledDense = scaled(dense);
-  const scaledLexical = scaled(lexical);
-  return [...new Set([...scaledDense.keys(), ...scaledLexical.keys()])]
+  const dense = blended(spaces);
+  const words = scaled(lexical);
+  const denseShare = shareOfDense(dense, words, weights);
+  return [...new Set([...dense.keys(), ...words.keys()])]
     .map((chunkId) => {
-      const score = denseShare * (scaledDense.get(chunkId) ?? 0) + (1 - denseShare) * (scaledLexical.get(chunkId) ?? 0);
+      const score = denseShare * (dense.get(chunkId) ?? 0) + (1 - denseShare) * (words.get(chunkId) ?? 0);
       return { chunkId, score: Math.min(1, score) };
     })
     .sort((one, other) => other.score - one.score || (one.chunkId < other.chunkId ? -1 : 1));
 }
 
-function shareOfDense(
-  dense: readonly ScoredChunk[],
-  lexical: readonly ScoredChunk[],
-  { embeddingWeight, textWeight }: FusionWeights,
-): number {
-  if (lexical.length === 0) return 1;
-  if (dense.length === 0) return 0;
+type Scores = ReadonlyMap<string, number>;
+
+function shareOfDense(dense: Scores, words: Scores, { embeddingWeight, textWeight }: FusionWeights): number {
+  if (words.size === 0) return 1;
+  if (dense.size === 0) return 0;
   const total = embeddingWeight + textWeight;
   return total > 0 ? embeddingWeight / total : 0.5;
 }
 
+function blended(spaces: readonly DenseScores[]): Scores {
+  const means = new Map<string, { readonly mean: number; readonly weight: number }>();
+  for (const { scores, weight } of spaces) {
+    for (const [chunkId, score] of scaled(scores)) {
+      const before = means.get(chunkId) ?? { mean: score, weight: 0 };
+      const total = before.weight + weight;
+      const part = total > 0 ? weight / total : 0;
+      means.set(chunkId, { mean: before.mean + (score - before.mean) * part, weight: total });
+    }
+  }
+  return new Map([...means].map(([chunkId, { mean }]) => [chunkId, mean]));
+}
+
 /** Lowest to 0, highest to 1; all 1 when they are equal. */
-function scaled(side: readonly ScoredChunk[]): ReadonlyMap<string, number> {
+function scaled(side: readonly ScoredChunk[]): Scores {
   let lowest = Number.POSITIVE_INFINITY;
   let highest = Number.NEGATIVE_INFINITY;
   for (const { score } of side) {

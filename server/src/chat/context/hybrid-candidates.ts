@@ -1,5 +1,5 @@
-import type { EmbeddingGenerator } from '../../embeddings/index.ts';
 import { type Clock, type Logger, toAppError } from '../../kernel/index.ts';
+import type { Bot } from '../../store/index.ts';
 import {
   type LexicalIndex,
   type Namespace,
@@ -8,6 +8,8 @@ import {
   type SearchFilter,
   type VectorStore,
 } from '../../vector-store/index.ts';
+import type { SearchSpace, SearchSpaces } from '../ports.ts';
+import type { DenseScores } from './fusion.ts';
 import { withinTime } from './time-limit.ts';
 
 /** A query's vector from an embedder in this process, and from one behind a network. */
@@ -19,13 +21,13 @@ const VECTOR_SEARCH_LIMIT_MS = 1000;
 export interface HybridSearchOptions {
   readonly vectors: VectorStore;
   readonly lexical: LexicalIndex;
-  readonly embeddings: EmbeddingGenerator;
+  readonly spaces: SearchSpaces;
   readonly logger: Logger;
   readonly clock: Clock;
 }
 
 export interface CandidateRequest {
-  readonly bot: Pick<Namespace, 'tenantId' | 'botId'>;
+  readonly bot: Bot;
   readonly query: string;
   /** Best chunks that each side is asked for. */
   readonly limit: number;
@@ -33,39 +35,52 @@ export interface CandidateRequest {
   readonly signal: AbortSignal | undefined;
 }
 
-/** Raw scores of the candidates, by chunk id: the best of each side, completed with what the other side says of them. */
+/** Raw scores of the candidates: the best of each side, completed with what the other sides say of them. */
 export interface Candidates {
+  /** One for each space that answered. */
+  readonly spaces: readonly DenseScores[];
+  /** Cosines in the bot's first space, by chunk id. */
   readonly dense: ReadonlyMap<string, number>;
   readonly lexical: ReadonlyMap<string, number>;
   readonly lexicalOnly: boolean;
+  /** Share of the dense side that the spaces which answered ask for. */
+  readonly embeddingWeight: number;
 }
 
+/** What one space found. */
 interface DenseSide {
+  readonly space: SearchSpace;
+  readonly isFirst: boolean;
   readonly vector: Float32Array;
   readonly found: readonly ScoredChunk[];
 }
 
 /**
- * Asks words and vectors at the same time. Words must answer; vectors may fail or be late (`lexicalOnly`). Rejects with
+ * Asks words and all spaces of vectors at the same time. Words must answer; vectors may fail or be late. Rejects with
  * the lexical index's error or the signal's reason.
  */
 export async function findCandidates(options: HybridSearchOptions, request: CandidateRequest): Promise<Candidates> {
   const terms = queryTerms(request.query);
-  const [foundByWords, denseSide] = await Promise.all([
+  const [foundByWords, sides] = await Promise.all([
     searchWords(options.lexical, terms, request),
-    searchVectors(options, request),
+    searchSpaces(options, request),
   ]);
-  const foundByVectors = denseSide?.found ?? [];
-  const [moreByVectors, moreByWords] = await Promise.all([
-    denseSide === null
-      ? []
-      : scoreVectors(options, { vector: denseSide.vector, ids: missing(foundByWords, foundByVectors) }, request),
-    scoreWords(options.lexical, { terms, ids: missing(foundByVectors, foundByWords) }, request),
+  const ids = new Set([foundByWords, ...sides.map(({ found }) => found)].flat().map(({ chunkId }) => chunkId));
+  const [moreByWords, ...scores] = await Promise.all([
+    scoreWords(options.lexical, { terms, ids: missing(ids, foundByWords) }, request),
+    ...sides.map((side) => completed(options, side, { ids, request })),
   ]);
+  const weights = sides.map(({ space }) => space.weight);
+  const first = sides.findIndex(({ isFirst }) => isFirst);
   return {
-    dense: byId([...foundByVectors, ...moreByVectors]),
+    spaces: scores.map((side, position) => ({ scores: side, weight: weights[position] ?? 0 })),
+    dense: byId(scores[first] ?? []),
     lexical: byId([...foundByWords, ...moreByWords]),
-    lexicalOnly: denseSide === null,
+    lexicalOnly: sides.length === 0,
+    embeddingWeight: Math.max(
+      weights.reduce((sum, weight) => sum + weight, 0),
+      sides[first]?.space.embeddings.profile.fusionWeight ?? 0,
+    ),
   };
 }
 
@@ -74,7 +89,7 @@ async function searchWords(
   terms: readonly string[],
   { bot, limit, filter, signal }: CandidateRequest,
 ): Promise<readonly ScoredChunk[]> {
-  return terms.length === 0 ? [] : lexical.search(bot, { terms, limit, filter }, signal);
+  return terms.length === 0 ? [] : lexical.search(idsOf(bot), { terms, limit, filter }, signal);
 }
 
 async function scoreWords(
@@ -82,60 +97,79 @@ async function scoreWords(
   { terms, ids }: { readonly terms: readonly string[]; readonly ids: readonly string[] },
   { bot, signal }: CandidateRequest,
 ): Promise<readonly ScoredChunk[]> {
-  return terms.length === 0 || ids.length === 0 ? [] : lexical.score(bot, { terms, chunkIds: ids }, signal);
+  return terms.length === 0 || ids.length === 0 ? [] : lexical.score(idsOf(bot), { terms, chunkIds: ids }, signal);
 }
 
-/** Null when this side could not be asked. */
-async function searchVectors(options: HybridSearchOptions, request: CandidateRequest): Promise<DenseSide | null> {
-  const { clock, embeddings, vectors } = options;
+async function searchSpaces(options: HybridSearchOptions, request: CandidateRequest): Promise<readonly DenseSide[]> {
+  const spaces = await options.spaces.of(request.bot);
+  const sides = await Promise.all(
+    spaces.map((space, position) => searchSpace(options, { space, isFirst: position === 0 }, request)),
+  );
+  return sides.filter((side) => side !== null);
+}
+
+/** Null when this space could not be asked. */
+async function searchSpace(
+  { clock, vectors, logger }: HybridSearchOptions,
+  { space, isFirst }: Pick<DenseSide, 'space' | 'isFirst'>,
+  request: CandidateRequest,
+): Promise<DenseSide | null> {
   const { query, limit, filter, signal } = request;
+  const { embeddings } = space;
   try {
-    const milliseconds = embeddings.profile.local ? LOCAL_EMBEDDING_LIMIT_MS : REMOTE_EMBEDDING_LIMIT_MS;
+    const patience = embeddings.profile.local ? LOCAL_EMBEDDING_LIMIT_MS : REMOTE_EMBEDDING_LIMIT_MS;
+    const milliseconds = space.patienceMs ?? patience;
     const embedded = await withinTime({ clock, milliseconds, signal }, (within) =>
       embeddings.embed([query], { purpose: 'query', signal: within }),
     );
     const [vector] = embedded.vectors;
     if (vector === undefined) return null;
     const found = await withinTime({ clock, milliseconds: VECTOR_SEARCH_LIMIT_MS, signal }, (within) =>
-      vectors.search(namespaceOf(options, request), { vector, limit, filter }, within),
+      vectors.search(namespaceOf(request.bot, space), { vector, limit, filter }, within),
     );
-    return { vector, found };
+    return { space, isFirst, vector, found };
   } catch (error) {
     signal?.throwIfAborted();
-    options.logger.warn(
-      { code: toAppError(error).code, err: error },
-      'Meaning could not be searched; words answer alone.',
-    );
+    const { code } = toAppError(error);
+    if (isFirst) logger.warn({ code, err: error }, 'Meaning could not be searched; words answer alone.');
+    else logger.debug({ code, err: error, embedder: embeddings.profile.id }, 'A space was left out of a search.');
     return null;
   }
 }
 
-async function scoreVectors(
-  options: HybridSearchOptions,
-  { vector, ids }: { readonly vector: Float32Array; readonly ids: readonly string[] },
-  request: CandidateRequest,
+/** What the space found, and its scores of what others found. */
+async function completed(
+  { clock, vectors, logger }: HybridSearchOptions,
+  { space, vector, found }: DenseSide,
+  { ids, request }: { readonly ids: ReadonlySet<string>; readonly request: CandidateRequest },
 ): Promise<readonly ScoredChunk[]> {
-  const { clock, vectors, logger } = options;
-  if (ids.length === 0) return [];
+  const chunkIds = missing(ids, found);
+  if (chunkIds.length === 0) return found;
+  const { bot, signal } = request;
   try {
-    return await withinTime({ clock, milliseconds: VECTOR_SEARCH_LIMIT_MS, signal: request.signal }, (within) =>
-      vectors.score(namespaceOf(options, request), { vector, chunkIds: ids }, within),
+    const more = await withinTime({ clock, milliseconds: VECTOR_SEARCH_LIMIT_MS, signal }, (within) =>
+      vectors.score(namespaceOf(bot, space), { vector, chunkIds }, within),
     );
+    return [...found, ...more];
   } catch (error) {
-    request.signal?.throwIfAborted();
+    signal?.throwIfAborted();
     logger.warn({ code: toAppError(error).code, err: error }, 'Vectors of some candidates could not be compared.');
-    return [];
+    return found;
   }
 }
 
-function namespaceOf({ embeddings }: HybridSearchOptions, { bot }: CandidateRequest): Namespace {
-  return { tenantId: bot.tenantId, botId: bot.botId, generation: embeddings.generation };
+function idsOf(bot: Bot): Pick<Namespace, 'tenantId' | 'botId'> {
+  return { tenantId: bot.tenantId, botId: bot.id };
 }
 
-/** Ids of `found` that `others` do not hold. */
-function missing(found: readonly ScoredChunk[], others: readonly ScoredChunk[]): string[] {
-  const known = new Set(others.map(({ chunkId }) => chunkId));
-  return found.map(({ chunkId }) => chunkId).filter((chunkId) => !known.has(chunkId));
+function namespaceOf(bot: Bot, { embeddings }: SearchSpace): Namespace {
+  return { ...idsOf(bot), generation: embeddings.generation };
+}
+
+/** Ids that are not among the found. */
+function missing(ids: ReadonlySet<string>, found: readonly ScoredChunk[]): string[] {
+  const known = new Set(found.map(({ chunkId }) => chunkId));
+  return [...ids].filter((chunkId) => !known.has(chunkId));
 }
 
 function byId(chunks: readonly ScoredChunk[]): ReadonlyMap<string, number> {

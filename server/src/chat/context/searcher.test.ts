@@ -4,6 +4,7 @@ import type { EmbeddingGenerator } from '../../embeddings/index.ts';
 import { createManualClock, type LogFields, type Logger, type Meter, silentLogger } from '../../kernel/index.ts';
 import type { Bot, FoundChunk, MetadataFilter } from '../../store/index.ts';
 import { type LexicalIndex, queryTerms, type ScoredChunk } from '../../vector-store/index.ts';
+import type { SearchSpace, SearchSpaces } from '../ports.ts';
 import { createSearcher, type SearcherOptions } from './searcher.ts';
 
 const bot: Bot = {
@@ -72,10 +73,12 @@ async function makeWorld(overrides: Partial<SearcherOptions> & { readonly local?
     meter,
     vectors,
     lexical: wordIndex,
-    embeddings: embedder(local, async ([text = '']) => {
-      asked.query = text;
-      return unit(/password|sign|access/i.test(text) ? [1, 0] : [0, 1]);
-    }),
+    spaces: spacesOf(
+      embedder(local, async ([text = '']) => {
+        asked.query = text;
+        return unit(/password|sign|access/i.test(text) ? [1, 0] : [0, 1]);
+      }),
+    ),
     store: {
       forTenant: (tenantId) => ({
         chunks: {
@@ -188,9 +191,11 @@ describe('searcher', () => {
 
   it('answers by words alone when the embedder fails', async () => {
     const { searcher, warnings } = await makeWorld({
-      embeddings: embedder(true, async () => {
-        throw new Error('away');
-      }),
+      spaces: spacesOf(
+        embedder(true, async () => {
+          throw new Error('away');
+        }),
+      ),
     });
     const result = await searcher.search(bot, { query: 'reset password' });
     expect(result.lexicalOnly).toBe(true);
@@ -206,10 +211,12 @@ describe('searcher', () => {
   ])('answers by words alone when the embedder is late (local: %s)', async (local, milliseconds) => {
     const called = gate();
     const { searcher, clock, durations } = await makeWorld({
-      embeddings: embedder(local, () => {
-        called.open();
-        return new Promise(() => {});
-      }),
+      spaces: spacesOf(
+        embedder(local, () => {
+          called.open();
+          return new Promise(() => {});
+        }),
+      ),
     });
     let settled = false;
     const search = searcher.search(bot, { query: 'reset password' }).finally(() => {
@@ -243,14 +250,69 @@ describe('searcher', () => {
     await expect(whole.searcher.search(bot, { query: 'reset' }, left)).rejects.toThrow('left');
     const controller = new AbortController();
     const hanging = await makeWorld({
-      embeddings: embedder(true, () => {
-        controller.abort(new Error('left in the middle'));
-        return new Promise(() => {});
-      }),
+      spaces: spacesOf(
+        embedder(true, () => {
+          controller.abort(new Error('left in the middle'));
+          return new Promise(() => {});
+        }),
+      ),
     });
     await expect(hanging.searcher.search(bot, { query: 'reset' }, controller.signal)).rejects.toThrow(
       'left in the middle',
     );
+  });
+});
+
+describe('searcher over two spaces', () => {
+  const first = embedder(true, async ([text = '']) => unit(/password|access/i.test(text) ? [1, 0] : [0, 1]));
+  const follower = (embed: (texts: readonly string[]) => Promise<Float32Array>): SearchSpace => ({
+    embeddings: { ...embedder(true, embed), generation: 'g2' },
+    weight: 0.25,
+    patienceMs: 40,
+  });
+
+  /** The follower knows two chunks, and prefers the other one. */
+  async function makeTwoSpaces(embed: (texts: readonly string[]) => Promise<Float32Array>): Promise<World> {
+    const vectors = createExactVectorStore();
+    const put = (generation: string, points: readonly (readonly [string, readonly [number, number]])[]) =>
+      vectors.upsert(
+        { tenantId: bot.tenantId, botId: bot.id, generation },
+        points.map(([chunkId, point]) => ({ ...idsOf(chunkId), window: 0, vector: unit(point) })),
+      );
+    await put('g1', Object.entries(MEANING));
+    await put('g2', [
+      ['reset', [0, 1]],
+      ['sso', [1, 0]],
+    ]);
+    return makeWorld({ vectors, spaces: spacesOf(first, follower(embed)) });
+  }
+
+  it('asks both, and judges chunks that the second does not have by the first', async () => {
+    const { searcher } = await makeTwoSpaces(async () => unit([1, 0]));
+    const { hits } = await searcher.search(bot, { query: '?! access' });
+    expect(hits.map(({ chunk }) => chunk.id)).toEqual(['sso', 'reset', 'billing', 'refund']);
+    const alone = await (await makeWorld()).searcher.search(bot, { query: '?! access' });
+    const scoreOf = (found: typeof hits, id: string) => found.find(({ chunk }) => chunk.id === id)?.score;
+    expect(scoreOf(hits, 'billing')).toBeCloseTo(scoreOf(alone.hits, 'billing') ?? -1, 5);
+    expect(hits[0]?.scores.dense).toBe(alone.hits.find(({ chunk }) => chunk.id === 'sso')?.scores.dense);
+  });
+
+  it('goes on without the second when it fails or is late', async () => {
+    const query = 'reset password';
+    const alone = await (await makeWorld()).searcher.search(bot, { query });
+    const failing = await makeTwoSpaces(() => Promise.reject(new Error('away')));
+    expect(await failing.searcher.search(bot, { query })).toEqual(alone);
+    expect(failing.warnings).toEqual([]);
+
+    const called = gate();
+    const late = await makeTwoSpaces(() => {
+      called.open();
+      return new Promise(() => {});
+    });
+    const search = late.searcher.search(bot, { query });
+    await called.opened;
+    await late.clock.advance(40);
+    expect(await search).toEqual(alone);
   });
 });
 
@@ -285,6 +347,10 @@ function embedder(local: boolean, embed: (texts: readonly string[]) => Promise<F
     },
     embed: async (texts) => ({ vectors: [await embed(texts)], inputTokens: 1 }),
   };
+}
+
+function spacesOf(embeddings: EmbeddingGenerator, ...others: readonly SearchSpace[]): SearchSpaces {
+  return { of: async () => [{ embeddings, weight: others.length === 0 ? 0.4 : 0.25 }, ...others] };
 }
 
 function idsOf(chunkId: string): { chunkId: string; documentId: string; sourceId: string } {

@@ -24,7 +24,7 @@ export interface SearcherOptions extends HybridSearchOptions {
 }
 
 /**
- * Hybrid search over one bot: BM25 and vectors at the same time, missing scores completed, fused by `fuse`. What the
+ * Hybrid search over one bot: BM25 and every space of vectors at the same time, missing scores completed, fused by `fuse`. What the
  * store no longer shows is never returned, whatever an index says.
  */
 export function createSearcher(options: SearcherOptions): Searcher {
@@ -43,22 +43,17 @@ export function createSearcher(options: SearcherOptions): Searcher {
     if (filter === null) return { query, hits: [], lexicalOnly: false };
     const wanted = resultsWanted(bot, request);
     const candidates = await findCandidates(options, {
-      bot: { tenantId: bot.tenantId, botId: bot.id },
+      bot,
       query,
       limit: Math.max(MIN_CANDIDATES, wanted + SPARE_CANDIDATES),
       filter,
       signal,
     });
     const threshold = request.scoreThreshold ?? bot.retrieval.scoreThreshold ?? 0;
-    const ranked = rank(candidates, weightsOf(bot, request)).filter(({ score }) => score >= threshold);
+    const ranked = rank(candidates, weightsOf(bot, request, candidates)).filter(({ score }) => score >= threshold);
     signal?.throwIfAborted();
     const hits = await readHits({ bot, ranked, candidates, wanted });
     return { query, hits, lexicalOnly: candidates.lexicalOnly };
-  }
-
-  function weightsOf(bot: Bot, request: SearchRequest): FusionWeights {
-    const { fusionWeight } = options.embeddings.profile;
-    return request.hybrid ?? bot.retrieval.hybrid ?? { embeddingWeight: fusionWeight, textWeight: 1 - fusionWeight };
   }
 
   async function readHits({ bot, ranked, candidates, wanted }: Reading): Promise<readonly SearchHit[]> {
@@ -101,12 +96,15 @@ function resultsWanted(bot: Bot, request: SearchRequest): number {
   return Math.max(1, Math.min(MAX_RESULTS, asked));
 }
 
+function weightsOf(bot: Bot, request: SearchRequest, { embeddingWeight }: Candidates): FusionWeights {
+  return request.hybrid ?? bot.retrieval.hybrid ?? { embeddingWeight, textWeight: 1 - embeddingWeight };
+}
+
 /** A chunk that holds none of the words has BM25 zero: that is known, not missing, and sets the scale's origin. */
-function rank({ dense, lexical }: Candidates, weights: FusionWeights): readonly ScoredChunk[] {
-  const ids = [...new Set([...dense.keys(), ...lexical.keys()])];
-  const words = lexical.size === 0 ? [] : ids.map((chunkId) => ({ chunkId, score: lexical.get(chunkId) ?? 0 }));
-  const meaning = [...dense].map(([chunkId, score]) => ({ chunkId, score }));
-  return fuse(meaning, words, weights);
+function rank({ spaces, lexical }: Candidates, weights: FusionWeights): readonly ScoredChunk[] {
+  const ids = new Set([...spaces.flatMap(({ scores }) => scores.map(({ chunkId }) => chunkId)), ...lexical.keys()]);
+  const words = lexical.size === 0 ? [] : [...ids].map((chunkId) => ({ chunkId, score: lexical.get(chunkId) ?? 0 }));
+  return fuse(spaces, words, weights);
 }
 
 function toHits(
