@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
 import type { JsonObject } from '../kernel/index.ts';
 import type { Bot, NewDocument, Source } from '../store/index.ts';
+import type { RefusedPart } from './loaders/loaded-text.ts';
 
 /** What a client hands in to be trained on. */
 export type SourceContent =
@@ -53,9 +54,13 @@ export interface Trainer {
   removeBot(bot: Bot): Promise<boolean>;
 }
 
-/** What a worker thread makes of one input: documents ready for the store, or why not (an AppError). */
+/** What worker threads make of inputs: documents ready for the store, part by part. */
 export interface DocumentParser {
-  parse(input: ParserInput, signal?: AbortSignal): Promise<readonly ParsedDocument[]>;
+  /**
+   * One part of an input, from its beginning (`from: null`) or behind an earlier part (`from: part.next`). Rejects with
+   * an AppError when the input cannot be read (further).
+   */
+  parse(input: ParserInput & { readonly from: string | null }, signal?: AbortSignal): Promise<ParsedPart>;
   start(): Promise<void>;
   stop(): Promise<void>;
 }
@@ -69,8 +74,21 @@ export interface ParserInput {
   readonly fallbackTitle: string;
 }
 
+/** What a part of an input gave. The same input gives the same parts again. */
+export interface ParsedPart {
+  readonly documents: readonly ParsedDocument[];
+  /** Parts that cannot be used. */
+  readonly refusals: readonly RefusedPart[];
+  /** Where the next part begins; null when the input ends here. */
+  readonly next: string | null;
+  /** How much of the input has been read with this part, 0..1; null when that cannot be told. */
+  readonly share: number | null;
+}
+
 /** Cleaned text and its chunks; ids are given by the pipeline. */
 export interface ParsedDocument {
+  /** The input's name, or that of its part: `reports.zip/2024/may.md`. */
+  readonly name: string;
   readonly title: string;
   readonly url: string | null;
   /** All offsets point into this. */

@@ -1,9 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import { findFault, loadContent } from './content-loader.ts';
 import { NOTE_MEDIA_TYPE } from './file-type.ts';
+import { isMultiple, type LoadedText } from './loaded-text.ts';
 
-const load = (content: string | Uint8Array, name: string, mediaType = '') =>
-  loadContent(typeof content === 'string' ? Buffer.from(content) : content, { name, mediaType }, 100_000);
+async function load(content: string | Uint8Array, name: string, mediaType = ''): Promise<LoadedText> {
+  const bytes = typeof content === 'string' ? Buffer.from(content) : content;
+  const loaded = await loadContent(bytes, { name, mediaType }, { maxCharacters: 100_000 });
+  if (isMultiple(loaded)) throw new Error(`"${name}" holds several texts`);
+  return loaded;
+}
 const textOf = async (content: string | Uint8Array, name: string) => (await load(content, name)).text;
 
 describe('Markdown', () => {

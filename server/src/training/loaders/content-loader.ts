@@ -1,6 +1,6 @@
 import { AppError } from '../../kernel/index.ts';
 import { type ContentKind, detectKind, SNIFF_BYTES } from './file-type.ts';
-import type { LoadedText } from './loaded-text.ts';
+import { isMultiple, type LoadedContent, type LoadedText } from './loaded-text.ts';
 import { loadMarkdown } from './markdown-loader.ts';
 import { loadQuestions } from './qa-loader.ts';
 import { cleanText, controlShare, hasContent } from './text-cleaning.ts';
@@ -12,10 +12,29 @@ const MOST_CONTROLS = 0.3;
 export interface ContentSource {
   readonly name: string;
   readonly mediaType: string;
+  /** Where to go on in an input that is read in parts (`LoadedContent.next`); null: from its beginning. */
+  readonly from?: string | null;
+  /** The file that the bytes are read from, for loaders that need not hold it in memory; absent within an archive. */
+  readonly path?: string;
+}
+
+export interface LoadLimits {
+  /** Longest text of one input, in UTF-16 units. */
+  readonly maxCharacters: number;
+}
+
+/** An input whose kind is known. */
+interface OpenedContent {
+  readonly bytes: Uint8Array;
+  readonly source: ContentSource;
+  readonly limits: LoadLimits;
+  /** The bytes as text. */
+  text(): string;
 }
 
 /**
- * Reads one input: tells its type, decodes and cleans it.
+ * Reads one input: tells its type, decodes and cleans it. Inputs that hold several texts give a `LoadedContent`, whose
+ * `next` says where the next call goes on.
  *
  * @throws AppError `unsupported_file_type`, `binary_content`, `invalid_encoding`, `empty_content`, `content_too_large`
  *   (more than `maxCharacters` UTF-16 units) or `parse_failed`.
@@ -23,20 +42,22 @@ export interface ContentSource {
 export async function loadContent(
   bytes: Uint8Array,
   source: ContentSource,
-  maxCharacters: number,
-): Promise<LoadedText> {
+  limits: LoadLimits,
+): Promise<LoadedText | LoadedContent> {
   const kind = detectKind(source, bytes.subarray(0, SNIFF_BYTES));
+  const loaded = await load(kind, { bytes, source, limits, text: () => textOf(bytes, source, limits) });
+  if (!isMultiple(loaded) && !hasContent(loaded.text)) throw emptyContent(source.name);
+  return loaded;
+}
+
+function textOf(bytes: Uint8Array, source: ContentSource, { maxCharacters }: LoadLimits): string {
   const raw = decodeText(bytes, source);
   if (controlShare(raw) > MOST_CONTROLS) throw binaryContent(source);
-  if (raw.length > maxCharacters) {
-    throw new AppError(
-      'content_too_large',
-      `"${source.name}" holds more than ${maxCharacters} characters. Split it into smaller files.`,
-    );
-  }
-  const loaded = await load(kind, raw);
-  if (!hasContent(loaded.text)) throw emptyContent(source.name);
-  return loaded;
+  if (raw.length <= maxCharacters) return raw;
+  throw new AppError(
+    'content_too_large',
+    `"${source.name}" holds more than ${maxCharacters} characters. Split it into smaller files.`,
+  );
 }
 
 /**
@@ -57,22 +78,24 @@ export function findFault(bytes: Uint8Array, source: ContentSource, whole: boole
   }
 }
 
-async function load(kind: ContentKind, raw: string): Promise<LoadedText> {
+async function load(kind: ContentKind, opened: OpenedContent): Promise<LoadedText | LoadedContent> {
   switch (kind) {
     case 'markdown':
-      return loadMarkdown(
-        raw,
-        /<table[\s>]/i.test(raw) ? (await import('./html-loader.ts')).convertHtmlTable : undefined,
-      );
+      return loadMarkdownPage(opened.text());
     case 'html':
-      return (await import('./html-loader.ts')).loadHtml(raw);
+      return (await import('./html-loader.ts')).loadHtml(opened.text());
     case 'note':
-      return { ...loadMarkdown(raw), title: null };
+      return { ...loadMarkdown(opened.text()), title: null };
     case 'qa':
-      return loadQuestions(raw);
+      return loadQuestions(opened.text());
     case 'plain':
-      return { title: null, text: cleanText(raw), layout: 'plain' };
+      return { title: null, text: cleanText(opened.text()), layout: 'plain' };
   }
+}
+
+async function loadMarkdownPage(raw: string): Promise<LoadedText> {
+  if (!/<table[\s>]/i.test(raw)) return loadMarkdown(raw);
+  return loadMarkdown(raw, (await import('./html-loader.ts')).convertHtmlTable);
 }
 
 function emptyContent(name: string): AppError {

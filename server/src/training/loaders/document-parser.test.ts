@@ -16,7 +16,7 @@ describe('document parser', () => {
   const inputOf = async (name: string, content: string) => {
     const path = join(folder, name);
     await writeFile(path, content);
-    return { path, name, mediaType: '', fallbackTitle: 'Fallback' };
+    return { path, name, mediaType: '', fallbackTitle: 'Fallback', from: null };
   };
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'parser-'));
@@ -28,14 +28,18 @@ describe('document parser', () => {
 
   it('makes documents in a thread, and passes refusals on with their codes', async () => {
     const parser = parserOf({});
-    const [document] = await parser.parse(await inputOf('a.md', '## One\n\nHello there, world.'));
+    const part = await parser.parse(await inputOf('a.md', '## One\n\nHello there, world.'));
+    const [document] = part.documents;
+    expect(part).toMatchObject({ refusals: [], next: null, share: 1 });
     expect(document).toMatchObject({ title: 'Fallback', text: '## One\n\nHello there, world.' });
     expect(document?.chunks).toHaveLength(1);
     expect(document?.tokens).toBe(document?.chunks[0]?.tokens);
     await expect(parser.parse(await inputOf('empty.md', '---\na: b\n---\n'))).rejects.toMatchObject({
       code: 'empty_content',
     });
-    await expect(parser.parse(await inputOf('a.txt', 'text'))).resolves.toHaveLength(1);
+    await expect(parser.parse(await inputOf('a.txt', 'text'))).resolves.toMatchObject({
+      documents: [{ name: 'a.txt' }],
+    });
   }, 30_000);
 
   it('gives up on a document that takes too long or too much memory, and goes on', async () => {

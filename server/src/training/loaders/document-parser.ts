@@ -1,6 +1,8 @@
 import { AppError } from '../../kernel/index.ts';
 import { createWorkerPool, type WorkerPool, workerModule } from '../../resilience/index.ts';
-import type { DocumentParser, ParsedDocument, ParserInput } from '../ports.ts';
+import type { DocumentParser, ParsedPart, ParserInput } from '../ports.ts';
+
+type PartOfInput = ParserInput & { readonly from: string | null };
 
 /** What a parse may use. */
 export interface ParseLimits {
@@ -37,7 +39,7 @@ const DEFAULTS = {
  */
 export function createDocumentParser(options: DocumentParserOptions = {}): DocumentParser {
   const { size, timeoutMs, heapMb, idleTimeoutMs, ...limits } = { ...DEFAULTS, ...options };
-  const makePool = (): WorkerPool<ParserInput, readonly ParsedDocument[]> =>
+  const makePool = (): WorkerPool<PartOfInput, ParsedPart> =>
     createWorkerPool({
       module: workerModule(import.meta.url, './parse-worker'),
       size,
@@ -47,7 +49,7 @@ export function createDocumentParser(options: DocumentParserOptions = {}): Docum
       idleTimeoutMs,
       onCrash: (cause) => new AppError('parse_out_of_memory', 'Parsing needs more memory than it may use.', { cause }),
     });
-  let pool: WorkerPool<ParserInput, readonly ParsedDocument[]> | null = null;
+  let pool: WorkerPool<PartOfInput, ParsedPart> | null = null;
   return {
     async parse(input, signal) {
       pool ??= makePool();

@@ -1,3 +1,5 @@
+import type { ErrorCode } from '../../kernel/index.ts';
+
 /** A stretch of a text under one heading, end exclusive. */
 export interface GivenSection {
   readonly start: number;
@@ -16,4 +18,36 @@ export interface LoadedText {
   readonly pageStarts?: readonly number[];
   /** Sections that the loader already knows, in order and covering the text; each is chunked by itself. */
   readonly sections?: readonly GivenSection[];
+}
+
+/** One of several texts in an input: a file of an archive, a stretch of a huge text. Each becomes a document of its own. */
+export interface NamedText extends LoadedText {
+  /** In full, as people are to see it: `reports.zip/2024/may.md`. */
+  readonly name: string;
+}
+
+/** A part of an input that cannot be used; the others can. */
+export interface RefusedPart {
+  /** In full, like that of a `NamedText`. */
+  readonly name: string;
+  readonly code: ErrorCode;
+  /** What happened and what to do next, for people. */
+  readonly message: string;
+}
+
+/** What a loader makes of an input that holds several texts, or of the next part of it. */
+export interface LoadedContent {
+  readonly texts: readonly NamedText[];
+  readonly refusals: readonly RefusedPart[];
+  /**
+   * Handed to the loader again (`ContentSource.from`) to go on behind this part; null when the input ends here. The same
+   * bytes must give the same parts again: that is how a training goes on after a crash.
+   */
+  readonly next: string | null;
+  /** How much of the input has been read with this part, 0..1, when that can be told. */
+  readonly share?: number;
+}
+
+export function isMultiple(loaded: LoadedText | LoadedContent): loaded is LoadedContent {
+  return 'texts' in loaded;
 }

@@ -14,7 +14,7 @@ const MOST_BYTES_A_CHARACTER = 4;
 const limits: ParseLimits = workerData;
 const chunk = createChunker({ ...limits, tokens: createTokenCounter() });
 
-serveWorkerCalls(async (input: ParserInput) => {
+serveWorkerCalls(async (input: ParserInput & { readonly from: string | null }) => {
   const { size } = await stat(input.path);
   if (size > limits.maxCharacters * MOST_BYTES_A_CHARACTER) {
     throw new AppError('content_too_large', `"${input.name}" is too large to read. Split it into smaller files.`);

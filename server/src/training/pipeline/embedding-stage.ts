@@ -147,7 +147,7 @@ async function finish(work: TrainingWork, { lease }: StageContext, options: Embe
         stage: null,
         progress: { done: total, total },
         counts: { documents: usable.length, chunks: total, tokens, reused: source.counts.reused },
-        lastError: partialFailure(refusals, source.inputs.length),
+        lastError: partialFailure(refusals, usable.length + refusals.length),
         updatedAt: clock.now(),
       }),
     ]);
@@ -156,11 +156,11 @@ async function finish(work: TrainingWork, { lease }: StageContext, options: Embe
   if (replaced.length > 0) await vectors.deleteDocuments(work.namespace, replaced);
 }
 
-function partialFailure([first, ...more]: readonly Failure[], inputs: number): Failure | null {
+function partialFailure([first, ...more]: readonly Failure[], files: number): Failure | null {
   if (first === undefined) return null;
   if (more.length === 0) return first;
   return {
     code: first.code,
-    message: `${more.length + 1} of ${inputs} files could not be used. The first: ${first.message}`,
+    message: `${more.length + 1} of ${files} files could not be used. The first: ${first.message}`,
   };
 }

@@ -60,19 +60,29 @@ export interface TrainingIds {
   ownsDocument(documentId: string): boolean;
   /** `input`: position of the input; `part`: of the document within it. */
   document(input: number, part: number): string;
+  /** Equal for documents of the same input. */
+  inputOf(documentId: string): string;
   chunk(documentId: string, position: number): string;
 }
 
 const TIME_LENGTH = 10;
+/** Digits to the base of 32: a million inputs of a million documents. */
+const INPUT_LENGTH = 4;
+const PART_LENGTH = 4;
 
 export function trainingIds(jobId: string): TrainingIds {
   const time = jobId.slice('job_'.length, 'job_'.length + TIME_LENGTH);
   const prefix = `doc_${time}${digest(jobId, 8)}`;
   return {
     ownsDocument: (documentId) => documentId.startsWith(prefix),
-    document: (input, part) => `${prefix}${input.toString(32).padStart(5, '0')}${part.toString(32).padStart(3, '0')}`,
+    document: (input, part) => `${prefix}${base32(input, INPUT_LENGTH)}${base32(part, PART_LENGTH)}`,
+    inputOf: (documentId) => documentId.slice(prefix.length, -PART_LENGTH),
     chunk: (documentId, position) => `chk_${time}${digest(`${documentId}:${position}`, 16)}`,
   };
+}
+
+function base32(number: number, length: number): string {
+  return number.toString(32).padStart(length, '0');
 }
 
 /** Hexadecimal, which is a part of the alphabet of ids. */

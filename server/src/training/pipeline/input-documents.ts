@@ -1,0 +1,101 @@
+import type { StageContext } from '../../jobs/index.ts';
+import { AppError, type ErrorCode, type Logger } from '../../kernel/index.ts';
+import type { BlobStore, NewDocument, SourceInput } from '../../store/index.ts';
+import type { RefusedPart } from '../loaders/loaded-text.ts';
+import type { DocumentParser, ParsedDocument, ParsedPart } from '../ports.ts';
+import type { TrainingWork } from './training-work.ts';
+
+/** Faults of an input itself: it is refused, the other inputs go on. Anything else stops the stage. */
+const CONTENT_FAULTS: readonly ErrorCode[] = [
+  'unsupported_file_type',
+  'empty_content',
+  'binary_content',
+  'invalid_encoding',
+  'content_too_large',
+  'parse_failed',
+  'parse_timeout',
+  'password_protected',
+  'no_text_layer',
+  'too_many_pages',
+  'unpack_limit_exceeded',
+  'parse_out_of_memory',
+];
+
+export function isContentFault(code: string): code is ErrorCode {
+  return CONTENT_FAULTS.some((fault) => fault === code);
+}
+
+export interface InputOfSource {
+  readonly input: SourceInput;
+  /** Of the input within its source. */
+  readonly position: number;
+  readonly fallbackTitle: string;
+}
+
+export interface InputDocumentsOptions {
+  readonly work: TrainingWork;
+  readonly context: StageContext;
+  readonly blobs: Pick<BlobStore, 'pathOf'>;
+  readonly parser: Pick<DocumentParser, 'parse'>;
+  readonly logger: Logger;
+}
+
+export interface MadeDocument {
+  readonly document: NewDocument;
+  /** How many more the input will give, as far as that can be told. */
+  readonly ahead: number;
+}
+
+/**
+ * The documents of one input as they are parsed, part by part, those that cannot be used as refused ones. Their ids count
+ * on through all parts, so that the same input gives the same ids again. An input that breaks off ends with a refusal.
+ */
+export async function* documentsOfInput(
+  { input, position, fallbackTitle }: InputOfSource,
+  options: InputDocumentsOptions,
+): AsyncGenerator<MadeDocument> {
+  const { work, blobs } = options;
+  const path = blobs.pathOf(input.blobHash);
+  let count = 0;
+  for (let from: string | null = null; ; ) {
+    const file = { path, name: input.name, mediaType: input.mediaType, fallbackTitle, from };
+    const part: ParsedPart = await parsePart(file, options);
+    const size = part.documents.length + part.refusals.length;
+    const ahead = part.share === null || part.share <= 0 ? 0 : Math.ceil((count + size) / part.share) - count - size;
+    for (const [place, made] of [...part.documents, ...part.refusals].entries()) {
+      const id = work.ids.document(position, count);
+      count += 1;
+      const document = 'chunks' in made ? documentOf(work, id, made) : refusedDocument(id, made, input);
+      yield { document, ahead: ahead + size - place - 1 };
+    }
+    if (part.next === null) return;
+    if (part.next === from) throw new AppError('internal_error', `Parsing "${input.name}" does not get on.`);
+    from = part.next;
+  }
+}
+
+async function parsePart(
+  file: Parameters<DocumentParser['parse']>[0],
+  { parser, logger, context, work }: InputDocumentsOptions,
+): Promise<ParsedPart> {
+  try {
+    return await parser.parse(file, context.signal);
+  } catch (error) {
+    if (!(error instanceof AppError) || context.signal.aborted || !isContentFault(error.code)) throw error;
+    logger.info({ source: work.sourceId, job: context.job.id, code: error.code }, 'An input cannot be trained on');
+    const refusal = { name: file.name, code: error.code, message: error.message };
+    return { documents: [], refusals: [refusal], next: null, share: 1 };
+  }
+}
+
+function documentOf({ ids }: TrainingWork, id: string, { name, chunks, ...document }: ParsedDocument): NewDocument {
+  return {
+    document: { ...document, id, inputName: name, state: 'building', lastError: null },
+    chunks: chunks.map((chunk) => ({ ...chunk, id: ids.chunk(id, chunk.position) })),
+  };
+}
+
+function refusedDocument(id: string, { name, code, message }: RefusedPart, input: SourceInput): NewDocument {
+  const nothing = { title: name, url: null, inputName: name, contentHash: input.blobHash, text: '', tokens: 0 };
+  return { document: { ...nothing, id, state: 'refused', lastError: { code, message } }, chunks: [] };
+}
