@@ -1,4 +1,5 @@
 export { createDocumentParser, type DocumentParserOptions, type ParseLimits } from './loaders/document-parser.ts';
+export { TRAINABLE_EXTENSIONS } from './loaders/file-type.ts';
 export { embedMissingVectors, type MissingVectorsOptions } from './pipeline/missing-vectors.ts';
 export { createTrainer, type TrainerLimits, type TrainerOptions } from './pipeline/trainer.ts';
 export { createTrainingHandler, type TrainingHandlerOptions } from './pipeline/training-handler.ts';

@@ -1,5 +1,6 @@
 import { readdir, stat } from 'node:fs/promises';
 import { basename, extname, join, relative, sep } from 'node:path';
+import { TRAINABLE_EXTENSIONS } from '../../training/index.ts';
 import { CliError, EXIT } from './cli-error.ts';
 
 export interface FileToTrain {
@@ -14,19 +15,7 @@ export interface WalkResult {
   readonly skipped: readonly string[];
 }
 
-const TRAINABLE = new Set([
-  '.md',
-  '.markdown',
-  '.mdx',
-  '.html',
-  '.htm',
-  '.xhtml',
-  '.txt',
-  '.text',
-  '.rst',
-  '.adoc',
-  '.log',
-]);
+const TRAINABLE: ReadonlySet<string> = new Set(TRAINABLE_EXTENSIONS);
 const IGNORED_FOLDERS = new Set(['node_modules', '__pycache__']);
 
 /**

@@ -134,7 +134,6 @@ describe('what is refused', () => {
     ['photo.png', png, 'unsupported_file_type'],
     ['archive.docx', Buffer.from('PK\x03\x04'), 'unsupported_file_type'],
     ['data.bin', Buffer.from([1, 0, 2, 0]), 'unsupported_file_type'],
-    ['letter.rtf', Buffer.from('{\\rtf1 hello}'), 'unsupported_file_type'],
     ['notes.md', png, 'binary_content'],
     ['notes.txt', Buffer.from('text\0text'), 'binary_content'],
     ['empty.md', Buffer.from('---\ntitle: Only this\n---\n\n'), 'empty_content'],

@@ -1,8 +1,11 @@
 import { AppError } from '../../kernel/index.ts';
-import { type ContentKind, detectKind, SNIFF_BYTES } from './file-type.ts';
+import { type ContentKind, detectKind, isByteKind, SNIFF_BYTES } from './file-type.ts';
+import { loadJson, loadJsonLines } from './json-loader.ts';
 import { isMultiple, type LoadedContent, type LoadedText } from './loaded-text.ts';
 import { loadMarkdown } from './markdown-loader.ts';
 import { loadQuestions } from './qa-loader.ts';
+import { loadRichText } from './rich-text-loader.ts';
+import { loadSubtitles } from './subtitles-loader.ts';
 import { cleanText, controlShare, hasContent } from './text-cleaning.ts';
 import { decodeText } from './text-encoding.ts';
 
@@ -67,7 +70,7 @@ function textOf(bytes: Uint8Array, source: ContentSource, { maxCharacters }: Loa
 export function findFault(bytes: Uint8Array, source: ContentSource, whole: boolean): AppError | null {
   try {
     const kind = detectKind(source, bytes.subarray(0, SNIFF_BYTES));
-    if (!whole) return null;
+    if (!whole || isByteKind(kind)) return null;
     const raw = decodeText(bytes, source);
     if (controlShare(raw) > MOST_CONTROLS) return binaryContent(source);
     const text = kind === 'markdown' || kind === 'note' ? loadMarkdown(raw).text : raw;
@@ -88,6 +91,20 @@ async function load(kind: ContentKind, opened: OpenedContent): Promise<LoadedTex
       return { ...loadMarkdown(opened.text()), title: null };
     case 'qa':
       return loadQuestions(opened.text());
+    case 'delimited':
+      return (await import('./delimited-loader.ts')).loadDelimited(opened.text());
+    case 'json':
+      return loadJson(opened.text(), opened.source.name);
+    case 'json-lines':
+      return loadJsonLines(opened.text(), opened.source.name);
+    case 'subtitles':
+      return loadSubtitles(opened.text(), opened.source.name);
+    case 'rich-text':
+      return loadRichText(opened.bytes, opened.source.name);
+    case 'mail':
+      return (await import('./mail-loader.ts')).loadMail(opened.bytes);
+    case 'compound':
+      return (await import('./compound-loader.ts')).loadCompound(opened.bytes, opened.source.name);
     case 'plain':
       return { title: null, text: cleanText(opened.text()), layout: 'plain' };
   }

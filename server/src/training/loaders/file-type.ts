@@ -1,7 +1,23 @@
 import { AppError } from '../../kernel/index.ts';
+import { unmarkedUtf16 } from './text-encoding.ts';
 
-/** How an input is read. `note`: text handed in through the API; `qa`: a JSON list of questions and answers. */
-export type ContentKind = 'markdown' | 'html' | 'plain' | 'note' | 'qa';
+/** Kinds that are decoded to text before they are read. `note`: text handed in through the API; `qa`: a JSON list of questions and answers. */
+export type TextKind =
+  | 'markdown'
+  | 'html'
+  | 'plain'
+  | 'note'
+  | 'qa'
+  | 'delimited'
+  | 'json'
+  | 'json-lines'
+  | 'subtitles';
+
+/** Kinds whose loaders read the bytes themselves. `compound`: an OLE compound file, such as a message of Outlook. */
+export type ByteKind = 'rich-text' | 'mail' | 'compound';
+
+/** How an input is read. */
+export type ContentKind = TextKind | ByteKind;
 
 /** Media types of inputs that no client can upload: the trainer writes them itself. */
 export const NOTE_MEDIA_TYPE = 'text/vnd.chatsphere.note';
@@ -10,30 +26,31 @@ export const QA_MEDIA_TYPE = 'application/vnd.chatsphere.qa+json';
 /** Bytes from the start of an input that are enough to tell its type. */
 export const SNIFF_BYTES = 8_192;
 
-const EXTENSIONS: ReadonlyMap<string, ContentKind> = new Map<string, ContentKind>([
-  ...['md', 'markdown', 'mdown', 'mkd', 'mdx'].map((extension) => [extension, 'markdown'] as const),
-  ...['html', 'htm', 'xhtml'].map((extension) => [extension, 'html'] as const),
-  ...['txt', 'text', 'log', 'rst', 'adoc', 'asciidoc', 'org', 'tex'].map((extension) => [extension, 'plain'] as const),
-  ...['csv', 'tsv', 'json', 'jsonl', 'ndjson', 'yaml', 'yml', 'xml', 'toml', 'ini', 'srt', 'vtt'].map(
-    (extension) => [extension, 'plain'] as const,
+/** What can be trained on, by extension: the one list that uploads, folders and messages go by. */
+const EXTENSIONS_OF: Readonly<Partial<Record<ContentKind, readonly string[]>>> = {
+  markdown: ['md', 'markdown', 'mdown', 'mkd', 'mdx'],
+  html: ['html', 'htm', 'xhtml'],
+  plain: ['txt', 'text', 'log', 'rst', 'adoc', 'asciidoc', 'org', 'tex', 'yaml', 'yml', 'xml', 'toml', 'ini'],
+  delimited: ['csv', 'tsv', 'tab'],
+  json: ['json'],
+  'json-lines': ['jsonl', 'ndjson'],
+  subtitles: ['srt', 'vtt'],
+  'rich-text': ['rtf'],
+  mail: ['eml'],
+  compound: ['msg'],
+};
+
+const EXTENSIONS: ReadonlyMap<string, ContentKind> = new Map(
+  Object.entries(EXTENSIONS_OF).flatMap(([kind, extensions]) =>
+    extensions.map((extension): [string, ContentKind] => [extension, kind as ContentKind]),
   ),
-]);
+);
+
+/** Extensions of files that can be trained on, lower case, with their dot. */
+export const TRAINABLE_EXTENSIONS: readonly string[] = [...EXTENSIONS.keys()].map((extension) => `.${extension}`);
 
 /** Formats that look like text but are not meant to be read as it. */
-const REFUSED_EXTENSIONS = new Set([
-  'pdf',
-  'rtf',
-  'svg',
-  'eml',
-  'mbox',
-  'ps',
-  'doc',
-  'docx',
-  'xlsx',
-  'pptx',
-  'odt',
-  'epub',
-]);
+const REFUSED_EXTENSIONS = new Set(['pdf', 'svg', 'mbox', 'ps', 'doc', 'docx', 'xlsx', 'pptx', 'odt', 'epub']);
 
 const MEDIA_TYPES: ReadonlyMap<string, ContentKind> = new Map<string, ContentKind>([
   [NOTE_MEDIA_TYPE, 'note'],
@@ -42,6 +59,17 @@ const MEDIA_TYPES: ReadonlyMap<string, ContentKind> = new Map<string, ContentKin
   ['text/x-markdown', 'markdown'],
   ['text/html', 'html'],
   ['application/xhtml+xml', 'html'],
+  ['text/csv', 'delimited'],
+  ['text/tab-separated-values', 'delimited'],
+  ['application/json', 'json'],
+  ['application/x-ndjson', 'json-lines'],
+  ['application/jsonl', 'json-lines'],
+  ['text/vtt', 'subtitles'],
+  ['application/x-subrip', 'subtitles'],
+  ['application/rtf', 'rich-text'],
+  ['text/rtf', 'rich-text'],
+  ['message/rfc822', 'mail'],
+  ['application/vnd.ms-outlook', 'compound'],
 ]);
 
 const MAGIC_NUMBERS: readonly string[] = [
@@ -60,7 +88,6 @@ const MAGIC_NUMBERS: readonly string[] = [
   '7z\xBC\xAF\x27\x1C',
   '\xFD7zXZ',
   'Rar!\x1A',
-  '\xD0\xCF\x11\xE0',
   '\x7FELF',
   'SQLite format 3\0',
   'ID3\x03',
@@ -72,8 +99,30 @@ const MAGIC_NUMBERS: readonly string[] = [
   '\0asm',
 ];
 
-const SUPPORTED =
-  'Supported are Markdown (.md, .markdown), HTML (.html, .htm) and plain text (.txt, .text, .rst, .log, .csv, .json, .yaml, .xml).';
+const COMPOUND_FILE = '\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1';
+const BYTE_KINDS: ReadonlySet<ContentKind> = new Set<ByteKind>(['rich-text', 'mail', 'compound']);
+
+const LABELS: Readonly<Partial<Record<ContentKind, string>>> = {
+  markdown: 'Markdown',
+  html: 'HTML',
+  plain: 'plain text',
+  delimited: 'tables',
+  json: 'JSON',
+  'json-lines': 'JSON Lines',
+  subtitles: 'subtitles',
+  'rich-text': 'Rich Text',
+  mail: 'e-mail',
+  compound: 'Outlook messages',
+};
+
+const SUPPORTED = `Supported are ${Object.entries(EXTENSIONS_OF)
+  .map(([kind, extensions]) => `${LABELS[kind as ContentKind] ?? kind} (.${extensions.slice(0, 3).join(', .')})`)
+  .join(', ')}.`;
+
+/** Whether the kind's loader reads the bytes themselves. */
+export function isByteKind(kind: ContentKind): kind is ByteKind {
+  return BYTE_KINDS.has(kind);
+}
 
 /**
  * Tells how an input is to be read, from its name, its media type and its first bytes.
@@ -89,16 +138,21 @@ export function detectKind(
   const internal = MEDIA_TYPES.get(mediaType);
   if (internal === 'note' || internal === 'qa') return internal;
   const extension = extensionOf(input.name);
-  const byName = EXTENSIONS.get(extension);
-  if (REFUSED_EXTENSIONS.has(extension)) throw unsupported(input.name);
-  if (isBinary(head)) {
-    throw byName === undefined ? unsupported(input.name) : binary(input.name);
-  }
+  if (latin1(head.subarray(0, 8)) === COMPOUND_FILE) return 'compound';
   const start = latin1(head.subarray(0, 512)).trimStart().toLowerCase();
-  if (start.startsWith('{\\rtf')) throw unsupported(input.name);
-  if (byName !== 'plain' && /^(\xEF\xBB\xBF)?(<\?xml[^>]*>\s*)?(<!doctype html|<html)/.test(start)) return 'html';
-  return byName ?? internal ?? 'plain';
+  if (start.startsWith('{\\rtf')) return 'rich-text';
+  if (REFUSED_EXTENSIONS.has(extension)) throw unsupported(input.name);
+  const promised = EXTENSIONS.get(extension) ?? internal;
+  if (promised === 'mail') return 'mail';
+  if (isBinary(head)) throw promised === undefined ? unsupported(input.name) : binary(input.name);
+  if (!DATA_KINDS.has(promised) && HTML_START.test(start)) return 'html';
+  // A text under the name of a binary format.
+  return promised === undefined || isByteKind(promised) ? 'plain' : promised;
 }
+
+/** Kinds that may hold a page of HTML as data. */
+const DATA_KINDS: ReadonlySet<ContentKind | undefined> = new Set(['plain', 'json', 'json-lines', 'delimited']);
+const HTML_START = /^(\xEF\xBB\xBF)?(<\?xml[^>]*>\s*)?(<!doctype html|<html)/;
 
 function extensionOf(name: string): string {
   return /\.([^./\\]+)$/.exec(name)?.[1]?.toLowerCase() ?? '';
@@ -109,7 +163,7 @@ function isBinary(head: Uint8Array): boolean {
   if (MAGIC_NUMBERS.some((magic) => start.startsWith(magic))) return true;
   if (start.startsWith('\xFF\xFE') || start.startsWith('\xFE\xFF')) return false;
   const sniffed = head.subarray(0, SNIFF_BYTES);
-  if (sniffed.includes(0)) return true;
+  if (sniffed.includes(0)) return unmarkedUtf16(sniffed) === null;
   const controls = sniffed.filter((byte) => byte < 32 && !(byte >= 8 && byte <= 13) && byte !== 27).length;
   return controls > sniffed.length / 10;
 }
