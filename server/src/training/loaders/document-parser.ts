@@ -1,12 +1,12 @@
 import { AppError } from '../../kernel/index.ts';
 import { createWorkerPool, type WorkerPool, workerModule } from '../../resilience/index.ts';
-import type { DocumentParser, ParsedPart, ParserInput } from '../ports.ts';
-
-type PartOfInput = ParserInput & { readonly from: string | null };
+import type { DocumentParser } from '../ports.ts';
+import type { PartOfInput } from './parse-input.ts';
+import { fromWirePart, type WirePart } from './wire-part.ts';
 
 /** What a parse may use. */
 export interface ParseLimits {
-  /** Longest text of one input, in UTF-16 units. */
+  /** Longest text of what must be read at once, in UTF-16 units. Text files are read in stretches and may be any size. */
   readonly maxCharacters: number;
   /** The size that chunks aim at, in tokens. */
   readonly targetTokens: number;
@@ -39,7 +39,7 @@ const DEFAULTS = {
  */
 export function createDocumentParser(options: DocumentParserOptions = {}): DocumentParser {
   const { size, timeoutMs, heapMb, idleTimeoutMs, ...limits } = { ...DEFAULTS, ...options };
-  const makePool = (): WorkerPool<PartOfInput, ParsedPart> =>
+  const makePool = (): WorkerPool<PartOfInput, WirePart> =>
     createWorkerPool({
       module: workerModule(import.meta.url, './parse-worker'),
       size,
@@ -49,12 +49,12 @@ export function createDocumentParser(options: DocumentParserOptions = {}): Docum
       idleTimeoutMs,
       onCrash: (cause) => new AppError('parse_out_of_memory', 'Parsing needs more memory than it may use.', { cause }),
     });
-  let pool: WorkerPool<PartOfInput, ParsedPart> | null = null;
+  let pool: WorkerPool<PartOfInput, WirePart> | null = null;
   return {
     async parse(input, signal) {
       pool ??= makePool();
       try {
-        return await pool.call(input, signal);
+        return fromWirePart(await pool.call(input, signal));
       } catch (error) {
         throw signal?.aborted ? error : nameInput(error, input.name, timeoutMs);
       }

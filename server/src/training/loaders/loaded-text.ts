@@ -24,6 +24,8 @@ export interface LoadedText {
 export interface NamedText extends LoadedText {
   /** In full, as people are to see it: `reports.zip/2024/may.md`. */
   readonly name: string;
+  /** From 1, when it is one of several stretches of one text: told in name and title. */
+  readonly part?: number;
 }
 
 /** A part of an input that cannot be used; the others can. */

@@ -2,57 +2,116 @@ import { createHash } from 'node:crypto';
 import { AppError } from '../../kernel/index.ts';
 import type { Chunker } from '../chunking/chunker.ts';
 import type { ParsedDocument, ParsedPart, ParserInput } from '../ports.ts';
-import { loadContent } from './content-loader.ts';
-import { isMultiple, type LoadedText } from './loaded-text.ts';
+import { loadFile } from './file-loader.ts';
+import { isMultiple, type LoadedContent, type LoadedText, type NamedText } from './loaded-text.ts';
 import { titleOfName } from './name-title.ts';
+import { intoStretches } from './stretches.ts';
 
-export interface ParseInputOptions {
+export interface InputParserOptions {
   readonly chunk: Chunker;
   readonly maxCharacters: number;
 }
 
-/**
- * Makes documents of one part of an input: load, clean, chunk, count, hash.
- *
- * @throws AppError as `loadContent` does; `parse_failed` when a loader trips over the content.
- */
-export async function parseInput(
-  bytes: Uint8Array,
-  input: ParserInput & { readonly from: string | null },
-  options: ParseInputOptions,
-): Promise<ParsedPart> {
-  try {
-    const loaded = await loadContent(bytes, input, options);
-    const { chunk } = options;
-    if (!isMultiple(loaded)) {
-      const { name, fallbackTitle } = input;
-      return { documents: [toDocument(loaded, { name, fallbackTitle, chunk })], refusals: [], next: null, share: 1 };
-    }
-    return {
-      documents: loaded.texts.map((text) =>
-        toDocument(text, { name: text.name, fallbackTitle: titleOfName(text.name), chunk }),
-      ),
-      refusals: loaded.refusals,
-      next: loaded.next,
-      share: loaded.share ?? null,
-    };
-  } catch (error) {
-    if (error instanceof AppError) throw error;
-    throw new AppError(
-      'parse_failed',
-      `"${input.name}" cannot be read. Check that it opens, or save it as plain text.`,
-      {
-        cause: error,
-      },
-    );
-  }
+export type PartOfInput = ParserInput & { readonly from: string | null };
+
+/** A cursor of a loader's own, and the number of a stretch of a text that was loaded whole. */
+const OF_LOADER = 'loader:';
+const OF_STRETCH = 'stretch:';
+
+/** A text that is given out stretch by stretch, kept between two calls. */
+interface Kept {
+  readonly path: string;
+  readonly stretches: readonly LoadedText[];
 }
 
-function toDocument(
-  loaded: LoadedText,
-  { name, fallbackTitle, chunk }: Pick<ParserInput, 'name' | 'fallbackTitle'> & { readonly chunk: Chunker },
-): ParsedDocument {
-  const title = loaded.title ?? fallbackTitle;
+/**
+ * Makes documents of inputs, part by part: load, cut what is too long for one document, clean, chunk, count, hash. Keeps
+ * the text of one input between two calls, so that a long one is loaded only once.
+ *
+ * @throws AppError as `loadFile` does; `parse_failed` when a loader trips over the content.
+ */
+export function createInputParser(options: InputParserOptions): (input: PartOfInput) => Promise<ParsedPart> {
+  let kept: Kept | null = null;
+
+  async function stretchesOf(input: PartOfInput): Promise<readonly LoadedText[] | LoadedContent> {
+    const { from } = input;
+    if (kept?.path === input.path && from?.startsWith(OF_STRETCH)) return kept.stretches;
+    kept = null;
+    const ofLoader = from?.startsWith(OF_LOADER) ? from.slice(OF_LOADER.length) : null;
+    const loaded = await loadFile({ ...input, from: ofLoader }, options);
+    if (isMultiple(loaded)) return loaded;
+    const stretches = intoStretches(loaded);
+    if (stretches.length > 1) kept = { path: input.path, stretches };
+    return stretches;
+  }
+
+  return async (input) => {
+    try {
+      const loaded = await stretchesOf(input);
+      return isStretches(loaded) ? partOfStretches(loaded, input, options) : partOfLoaded(loaded, input, options);
+    } catch (error) {
+      if (error instanceof AppError) throw error;
+      const message = `"${input.name}" cannot be read. Check that it opens, or save it as plain text.`;
+      throw new AppError('parse_failed', message, { cause: error });
+    }
+  };
+}
+
+function isStretches(loaded: readonly LoadedText[] | LoadedContent): loaded is readonly LoadedText[] {
+  return Array.isArray(loaded);
+}
+
+function partOfStretches(
+  stretches: readonly LoadedText[],
+  { name, fallbackTitle, from }: PartOfInput,
+  options: InputParserOptions,
+): ParsedPart {
+  const position = from === null ? 0 : Number(from.slice(OF_STRETCH.length));
+  const text = stretches[position];
+  const documents =
+    text === undefined ? [] : [toDocument(partOf(text, { name, position, stretches }), fallbackTitle, options)];
+  const isLast = position + 1 >= stretches.length;
+  return {
+    documents,
+    refusals: [],
+    next: isLast ? null : `${OF_STRETCH}${position + 1}`,
+    share: (position + 1) / stretches.length,
+  };
+}
+
+function partOfLoaded(loaded: LoadedContent, input: PartOfInput, options: InputParserOptions): ParsedPart {
+  const texts = loaded.texts.flatMap((text) => {
+    const stretches = intoStretches(text);
+    return stretches.map((stretch, position) => partOf(stretch, { name: text.name, position, stretches }));
+  });
+  return {
+    documents: texts.map((text) => {
+      const isWhole = text.name === input.name;
+      return toDocument(text, isWhole ? input.fallbackTitle : titleOfName(text.name), options);
+    }),
+    refusals: loaded.refusals,
+    next: loaded.next === null ? null : `${OF_LOADER}${loaded.next}`,
+    share: loaded.share ?? null,
+  };
+}
+
+/** Later stretches are not what the whole is called. */
+function partOf<Text extends LoadedText>(
+  text: Text,
+  of: { readonly name: string; readonly position: number; readonly stretches: readonly unknown[] },
+): Text & NamedText {
+  const { name, position, stretches } = of;
+  if (stretches.length === 1) return { ...text, name };
+  const part = position + 1;
+  const title = text.title === null || position === 0 ? text.title : `${text.title} (part ${part})`;
+  return { ...text, name, title, part };
+}
+
+function toDocument(loaded: NamedText, fallbackTitle: string, { chunk }: InputParserOptions): ParsedDocument {
+  const { part } = loaded;
+  const suffix = part === undefined ? '' : ` (part ${part})`;
+  const name = `${loaded.name}${suffix}`;
+  const title = loaded.title ?? `${fallbackTitle}${suffix}`;
   const chunks = chunk({ ...loaded, title });
   const tokens = chunks.reduce((sum, { tokens: own }) => sum + own, 0);
   const contentHash = createHash('sha256').update(loaded.text).digest('hex');

@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -12,7 +12,7 @@ import { AppError, createIdMaker, createManualClock, silentLogger, toAppError } 
 import type { BlobStore, Bot, Job, Source, Store } from '../../store/index.ts';
 import { type LexicalIndex, queryTerms, type VectorStore } from '../../vector-store/index.ts';
 import { createChunker } from '../chunking/chunker.ts';
-import { parseInput } from '../loaders/parse-input.ts';
+import { createInputParser } from '../loaders/parse-input.ts';
 import type { DocumentParser, SourceContent, Trainer, UploadedFile } from '../ports.ts';
 import { embedMissingVectors } from './missing-vectors.ts';
 import { createTrainer } from './trainer.ts';
@@ -61,11 +61,12 @@ const wordCounter = { count: (text: string) => text.match(/\S+|\n+/g)?.length ??
 /** The parser without its thread. */
 function createDirectParser(): DocumentParser & { onParse: (name: string) => Promise<void> } {
   const chunk = createChunker({ tokens: wordCounter, targetTokens: 40, maxTokens: 50 });
+  const parse = createInputParser({ chunk, maxCharacters: 100_000 });
   return {
     onParse: async () => {},
     async parse(input) {
       await this.onParse(input.name);
-      return parseInput(await readFile(input.path), input, { chunk, maxCharacters: 100_000 });
+      return parse(input);
     },
     start: async () => {},
     stop: async () => {},
@@ -375,21 +376,20 @@ describe('training', () => {
   });
 
   describe('of an input that holds several texts', () => {
+    const parseText = async (name: string, content: string) => {
+      const path = join(folder, name.replaceAll('/', '_'));
+      await writeFile(path, content);
+      const chunk = createChunker({ tokens: wordCounter, targetTokens: 40, maxTokens: 50 });
+      const parse = createInputParser({ chunk, maxCharacters: 1_000 });
+      return parse({ path, name, mediaType: '', fallbackTitle: name, from: null });
+    };
     /** Three texts a part, the second of each refused. */
     const readInParts = (parts: number, onPart: (from: string | null) => void = () => {}): void => {
       parser.parse = async ({ name, from }) => {
         onPart(from);
         const part = Number(from ?? '0');
         const topics = [0, 2].map((n) => `topic${part}x${n}`);
-        const texts = await Promise.all(
-          topics.map((topic) =>
-            parseInput(
-              Buffer.from(prose(topic, 4)),
-              { path: '', name: `${name}/${topic}.md`, mediaType: '', fallbackTitle: topic, from: null },
-              { chunk: createChunker({ tokens: wordCounter, targetTokens: 40, maxTokens: 50 }), maxCharacters: 1_000 },
-            ),
-          ),
-        );
+        const texts = await Promise.all(topics.map((topic) => parseText(`${name}/${topic}.md`, prose(topic, 4))));
         const refusal = { name: `${name}/${part}.bin`, code: 'binary_content', message: 'Not text.' } as const;
         const next = part + 1 < parts ? String(part + 1) : null;
         return {
