@@ -105,6 +105,8 @@ async function load(kind: ContentKind, opened: OpenedContent): Promise<LoadedTex
       return (await import('./mail-loader.ts')).loadMail(opened.bytes);
     case 'compound':
       return (await import('./compound-loader.ts')).loadCompound(opened.bytes, opened.source.name);
+    case 'office':
+      return (await import('./office/packed-loader.ts')).loadPacked(opened.bytes, opened.source, opened.limits);
     case 'plain':
       return { title: null, text: cleanText(opened.text()), layout: 'plain' };
   }

@@ -13,8 +13,11 @@ export type TextKind =
   | 'json-lines'
   | 'subtitles';
 
-/** Kinds whose loaders read the bytes themselves. `compound`: an OLE compound file, such as a message of Outlook. */
-export type ByteKind = 'rich-text' | 'mail' | 'compound';
+/**
+ * Kinds whose loaders read the bytes themselves. `compound`: an OLE compound file, such as a message of Outlook. `office`
+ * is a ZIP archive: what is in it is told by its loader.
+ */
+export type ByteKind = 'rich-text' | 'mail' | 'compound' | 'office';
 
 /** How an input is read. */
 export type ContentKind = TextKind | ByteKind;
@@ -38,6 +41,7 @@ const EXTENSIONS_OF: Readonly<Partial<Record<ContentKind, readonly string[]>>> =
   'rich-text': ['rtf'],
   mail: ['eml'],
   compound: ['msg'],
+  office: ['docx', 'xlsx', 'docm', 'xlsm', 'dotx', 'xltx'],
 };
 
 const EXTENSIONS: ReadonlyMap<string, ContentKind> = new Map(
@@ -50,7 +54,7 @@ const EXTENSIONS: ReadonlyMap<string, ContentKind> = new Map(
 export const TRAINABLE_EXTENSIONS: readonly string[] = [...EXTENSIONS.keys()].map((extension) => `.${extension}`);
 
 /** Formats that look like text but are not meant to be read as it. */
-const REFUSED_EXTENSIONS = new Set(['pdf', 'svg', 'mbox', 'ps', 'doc', 'docx', 'xlsx', 'pptx', 'odt', 'epub']);
+const REFUSED_EXTENSIONS = new Set(['pdf', 'svg', 'mbox', 'ps', 'doc', 'pptx', 'odt', 'epub']);
 
 const MEDIA_TYPES: ReadonlyMap<string, ContentKind> = new Map<string, ContentKind>([
   [NOTE_MEDIA_TYPE, 'note'],
@@ -74,8 +78,6 @@ const MEDIA_TYPES: ReadonlyMap<string, ContentKind> = new Map<string, ContentKin
 
 const MAGIC_NUMBERS: readonly string[] = [
   '%PDF-',
-  'PK\x03\x04',
-  'PK\x05\x06',
   '\x89PNG',
   '\xFF\xD8\xFF',
   'GIF87a',
@@ -100,7 +102,8 @@ const MAGIC_NUMBERS: readonly string[] = [
 ];
 
 const COMPOUND_FILE = '\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1';
-const BYTE_KINDS: ReadonlySet<ContentKind> = new Set<ByteKind>(['rich-text', 'mail', 'compound']);
+const ZIP_ARCHIVE: readonly string[] = ['PK\x03\x04', 'PK\x05\x06', 'PK\x07\x08'];
+const BYTE_KINDS: ReadonlySet<ContentKind> = new Set<ByteKind>(['rich-text', 'mail', 'compound', 'office']);
 
 const LABELS: Readonly<Partial<Record<ContentKind, string>>> = {
   markdown: 'Markdown',
@@ -113,6 +116,7 @@ const LABELS: Readonly<Partial<Record<ContentKind, string>>> = {
   'rich-text': 'Rich Text',
   mail: 'e-mail',
   compound: 'Outlook messages',
+  office: 'Office documents',
 };
 
 const SUPPORTED = `Supported are ${Object.entries(EXTENSIONS_OF)
@@ -139,11 +143,14 @@ export function detectKind(
   if (internal === 'note' || internal === 'qa') return internal;
   const extension = extensionOf(input.name);
   if (latin1(head.subarray(0, 8)) === COMPOUND_FILE) return 'compound';
+  if (ZIP_ARCHIVE.includes(latin1(head.subarray(0, 4)))) return 'office';
   const start = latin1(head.subarray(0, 512)).trimStart().toLowerCase();
   if (start.startsWith('{\\rtf')) return 'rich-text';
   if (REFUSED_EXTENSIONS.has(extension)) throw unsupported(input.name);
   const promised = EXTENSIONS.get(extension) ?? internal;
   if (promised === 'mail') return 'mail';
+  // Bytes that ought to be an archive and are not: the loader says what is wrong with them.
+  if (promised === 'office' && isBinary(head)) return promised;
   if (isBinary(head)) throw promised === undefined ? unsupported(input.name) : binary(input.name);
   if (!DATA_KINDS.has(promised) && HTML_START.test(start)) return 'html';
   // A text under the name of a binary format.
