@@ -104,12 +104,21 @@ describe('static embedder', () => {
     });
     const recording = createRecordingTeacher();
     const cache = createMemoryCache();
-    const slow: Teacher = { embed: (words, options) => taught.then(() => recording.embed(words, options)) };
+    let onAsked = (): void => {};
+    const asked = new Promise<void>((resolve) => {
+      onAsked = resolve;
+    });
+    const slow: Teacher = {
+      embed: (words, options) => {
+        onAsked();
+        return taught.then(() => recording.embed(words, options));
+      },
+    };
     const embedder = makeEmbedder(slow, { clock, cache });
     await embedder.start();
 
     const first = embedder.doEmbed(['reset the flurbolator'], { purpose: 'query' });
-    await clock.advance(0);
+    await asked;
     await clock.advance(40);
     expect(await first).toMatchObject({ provisional: true });
 

@@ -2,6 +2,7 @@ import { LRUCache } from 'lru-cache';
 import type { EmbeddingPurpose, WordVectorCache } from '../../embeddings/index.ts';
 import type { Logger } from '../../kernel/index.ts';
 import { abortable, type Batcher, createBatcher } from '../../resilience/index.ts';
+import type { Urgency } from './text-turns.ts';
 import type { TimeSlices } from './time-slices.ts';
 import type { UseLiteModel } from './use-lite-model.ts';
 import type { WordTable } from './word-table.ts';
@@ -42,12 +43,13 @@ type Vectors = ReadonlyMap<string, Float32Array>;
 export function createUnseenWords(options: UnseenWordsOptions): UnseenWords {
   const memory = new LRUCache<string, Float32Array>({ max: WORDS_IN_MEMORY });
   const lessons = new Map<string, Promise<Vectors>>();
-  // A call of four words costs the teacher twice as much a word as a call of sixteen: what several wait for goes together.
-  const askTeacher = createBatcher<string, Float32Array>({
-    maxItems: WORDS_PER_CALL,
-    maxConcurrent: 1,
-    run: (words, signal) => options.teacher.embed(words, { perCall: WORDS_PER_CALL, signal }),
-  });
+  const batcherOf = (urgency: Urgency): Batcher<string, Float32Array> =>
+    createBatcher({
+      maxItems: WORDS_PER_CALL,
+      maxConcurrent: 1,
+      run: (words, signal) => options.teacher.embed(words, { urgency, signal }),
+    });
+  const askTeacher = { query: batcherOf('query'), document: batcherOf('training') };
 
   function atHand(words: Iterable<string>): Map<string, Float32Array> {
     const found = new Map<string, Float32Array>();
@@ -98,13 +100,15 @@ export function createUnseenWords(options: UnseenWordsOptions): UnseenWords {
 async function teach(
   words: readonly string[],
   purpose: EmbeddingPurpose,
-  options: UnseenWordsOptions & { readonly askTeacher: Batcher<string, Float32Array> },
+  options: UnseenWordsOptions & {
+    readonly askTeacher: Readonly<Record<EmbeddingPurpose, Batcher<string, Float32Array>>>;
+  },
 ): Promise<Vectors> {
   const { table, askTeacher } = options;
   const known = await readCache(words, options);
   const unknown = words.filter((word) => known.get(word)?.length !== table.dimensions);
   if (unknown.length === 0) return known;
-  const answers = await Promise.all(unknown.map((word) => askTeacher.add(word)));
+  const answers = await Promise.all(unknown.map((word) => askTeacher[purpose].add(word)));
   const learned = await projectAll(unknown, answers, options);
   if (purpose === 'document') await writeCache(learned, options);
   return new Map([...known, ...learned]);

@@ -17,7 +17,7 @@ describe('use-lite embedder', () => {
   it('starts no worker for texts without anything to read, and refuses calls once stopped', async () => {
     const stopped = createUseLiteModel();
     await stopped.stop();
-    expect(await stopped.embed([''], { perCall: 8 })).toEqual([new Float32Array(512)]);
-    await expect(stopped.embed(['a'], { perCall: 8 })).rejects.toMatchObject({ code: 'server_draining' });
+    expect(await stopped.embed([''], { urgency: 'training' })).toEqual([new Float32Array(512)]);
+    await expect(stopped.embed(['a'], { urgency: 'query' })).rejects.toMatchObject({ code: 'server_draining' });
   });
 });

