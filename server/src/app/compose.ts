@@ -12,15 +12,18 @@ import { createTokenCounter } from '../llm/index.ts';
 import type { PrometheusMeter } from '../monitoring/index.ts';
 import { createApiKeys, createRateLimiter } from '../security/index.ts';
 import {
+  createBundleExporter,
+  createBundleImporter,
   createDocumentParser,
   createTrainer,
   createTrainingHandler,
+  createUnfinishedImports,
   embedMissingVectors,
   type Trainer,
 } from '../training/index.ts';
 import type { Config } from './config.ts';
 import { DEFAULT_TENANT_ID } from './first-start.ts';
-import { createHousekeeping } from './housekeeping.ts';
+import { createHousekeeping, removeUnfinishedImports } from './housekeeping.ts';
 import { createModelChooser } from './models.ts';
 
 const VECTOR_MEMORY_BYTES = 256 * 1024 ** 2;
@@ -95,6 +98,23 @@ export function composeApplication(options: CompositionOptions): Composition {
     reclaimOwners: 'all',
   });
   const spaces = { of: async () => [{ embeddings, weight: embedder.profile.fusionWeight }] };
+  const unfinishedImports = createUnfinishedImports(store.system);
+  const space = { generation: embeddings.generation, dimensions: embedder.profile.dimensions };
+  const bundles = {
+    exporter: createBundleExporter({ store, blobs, spaceOf: async () => space, clock }),
+    importer: createBundleImporter({
+      store,
+      blobs,
+      vectors,
+      space,
+      unfinished: unfinishedImports,
+      announce,
+      removeBot: (bot) => trainer.removeBot(bot),
+      clock,
+      createId,
+      maxFileBytes: config.maxUploadBytes,
+    }),
+  };
   const searcher = createSearcher({ store, vectors, lexical: lexicalIndex, spaces, clock, logger, meter });
   const chooseModel = createModelChooser({ config, clock, logger, meter, embeddings, counter });
   const answerer = createAnswerer({ store, searcher, chooseModel, counter, clock, createId, logger, meter });
@@ -111,6 +131,7 @@ export function composeApplication(options: CompositionOptions): Composition {
   const http = createHttpApp({
     store,
     trainer,
+    bundles,
     searcher,
     answerer,
     embeddings,
@@ -140,6 +161,11 @@ export function composeApplication(options: CompositionOptions): Composition {
       { name: 'parser', start: () => parser.start(), stop: () => parser.stop() },
       { name: 'answers', start: async () => {}, stop: () => answerer.drain() },
       { name: 'job transport', start: () => transport.start(), stop: () => transport.stop() },
+      {
+        name: 'unfinished imports',
+        start: () => removeUnfinishedImports({ store, trainer, unfinished: unfinishedImports, logger }),
+        stop: async () => {},
+      },
       createHousekeeping({ store, blobs, clock, logger }),
       runner,
       {

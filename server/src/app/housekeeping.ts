@@ -1,5 +1,6 @@
 import type { Clock, Lifecycle, Logger } from '../kernel/index.ts';
 import type { BlobStore, Store } from '../store/index.ts';
+import type { Trainer, UnfinishedImports } from '../training/index.ts';
 
 const HOUR_MS = 3_600_000;
 /** How long the answer of an idempotent request can be asked for again. */
@@ -46,4 +47,19 @@ export function createHousekeeping(parts: {
       await running;
     },
   };
+}
+
+/** Removes bots whose import a dead process has left half done. */
+export async function removeUnfinishedImports(parts: {
+  readonly store: Pick<Store, 'forTenant'>;
+  readonly trainer: Pick<Trainer, 'removeBot'>;
+  readonly unfinished: UnfinishedImports;
+  readonly logger: Logger;
+}): Promise<void> {
+  for (const { id, tenantId } of await parts.unfinished.list()) {
+    const bot = await parts.store.forTenant(tenantId).bots.get(id);
+    if (bot !== null) await parts.trainer.removeBot(bot);
+    await parts.unfinished.end({ id });
+    parts.logger.warn({ bot: id }, 'removed a bot whose import was cut off; import it again');
+  }
 }

@@ -163,6 +163,14 @@ export const ERROR_EXPLANATIONS: Readonly<Record<ErrorCode, ErrorExplanation>> =
     meaning: 'Reading the file needs more memory than is given to one file.',
     remedy: 'Split it into smaller files, or convert it to plain text.',
   },
+  bundle_invalid: {
+    meaning: 'The file is no bundle of a bot, or it is damaged or cut off. Nothing of it was imported.',
+    remedy: 'Export the bot again with `GET /v1/bots/{bot}/export` and send the whole file.',
+  },
+  bundle_version_unsupported: {
+    meaning: 'The bundle was written by a newer version of the server.',
+    remedy: 'Import it into a server of that version or a newer one.',
+  },
   context_length_exceeded: {
     meaning: 'The messages are longer than the model can read.',
     remedy: 'Send fewer or shorter messages, or use `conversation` and let the server keep the history.',

@@ -42,6 +42,8 @@ export const ERROR_STATUS: Readonly<Record<ErrorCode, number>> = {
   too_many_pages: 422,
   unpack_limit_exceeded: 422,
   parse_out_of_memory: 422,
+  bundle_invalid: 422,
+  bundle_version_unsupported: 422,
   context_length_exceeded: 400,
   rate_limit_exceeded: 429,
   embedding_failed: 502,

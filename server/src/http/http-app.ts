@@ -15,6 +15,7 @@ import { observeRequest } from './request-metrics.ts';
 import { accessOf, isDocumentation } from './route-access.ts';
 import { addApiKeyRoutes } from './routes/api-key-routes.ts';
 import { addBotRoutes } from './routes/bot-routes.ts';
+import { addBundleRoutes } from './routes/bundle-routes.ts';
 import { addChatRoutes } from './routes/chat-routes.ts';
 import { addConversationRoutes } from './routes/conversation-routes.ts';
 import { addDocumentRoutes } from './routes/document-routes.ts';
@@ -91,6 +92,7 @@ async function addRoutes(app: ZodApp, parts: HttpParts): Promise<void> {
   await app.register(async (forms) => {
     await forms.register(multipart);
     addSourceRoutes(forms, parts);
+    await forms.register(async (bundles) => addBundleRoutes(bundles, parts));
   });
   addDocumentRoutes(app, parts);
   addJobRoutes(app, parts);

@@ -42,6 +42,9 @@ export const ROUTE_ACCESS: Readonly<Record<string, RouteAccess>> = {
   'PATCH /v1/bots/:bot': scope('bots:write'),
   'DELETE /v1/bots/:bot': scope('bots:write'),
 
+  'GET /v1/bots/:bot/export': scope('bots:read'),
+  'POST /v1/bots/import': scope('bots:write'),
+
   'POST /v1/bots/:bot/sources': scope('sources:write'),
   'PUT /v1/bots/:bot/sources/by-key/:external_key': scope('sources:write'),
   'GET /v1/bots/:bot/sources': scope('sources:read'),

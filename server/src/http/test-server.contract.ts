@@ -7,10 +7,20 @@ import { createJobEvents } from '../jobs/index.ts';
 import { type Clock, createIdMaker, type Logger, systemClock } from '../kernel/index.ts';
 import { createApiKeys, createRateLimiter, hashSecret } from '../security/index.ts';
 import type { ApiKeyScope, Bot, Citation, Source, Store } from '../store/index.ts';
-import type { SourceContent, SourceOptions, Trainer } from '../training/index.ts';
+import {
+  createBundleExporter,
+  createBundleImporter,
+  createUnfinishedImports,
+  type SourceContent,
+  type SourceOptions,
+  type Trainer,
+} from '../training/index.ts';
 import { createHttpApp, type DemoBot, type HttpParts, type ServingState, type ZodApp } from './index.ts';
 
 export const ADMIN_KEY = 'admin-key-for-tests-only';
+const SPACE = { generation: 'fake/letters@1:4', dimensions: 4 };
+/** Sources of these tests have no files. */
+const NO_FILES = { put: async () => ({ hash: '', bytes: 0 }), pathOf: () => '' };
 const PEPPER = 'pepper-for-tests-only';
 
 /** What the scripted trainer was given. */
@@ -110,6 +120,21 @@ export async function startTestServer(
   const parts: HttpParts = {
     store,
     trainer: scriptedTrainer(store, { createId, trained, before: () => server.beforeTraining() }),
+    bundles: {
+      exporter: createBundleExporter({ store, blobs: NO_FILES, spaceOf: async () => SPACE, clock }),
+      importer: createBundleImporter({
+        store,
+        blobs: NO_FILES,
+        vectors: { upsert: async () => {}, deleteNamespace: async () => {} },
+        space: SPACE,
+        unfinished: createUnfinishedImports(store.system),
+        announce: async (id) => void announced.push(id),
+        removeBot: (bot) => store.forTenant(bot.tenantId).bots.delete(bot.id),
+        clock,
+        createId,
+        maxFileBytes: 1_000_000,
+      }),
+    },
     searcher: scriptedSearcher(searched),
     answerer: {
       answer(request, signal, reportUsage) {

@@ -42,6 +42,8 @@ export const ERROR_CODES = [
   'no_text_layer',
   'too_many_pages',
   'unpack_limit_exceeded',
+  'bundle_invalid',
+  'bundle_version_unsupported',
   'context_length_exceeded',
   'rate_limit_exceeded',
   'embedding_failed',

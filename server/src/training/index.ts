@@ -1,3 +1,16 @@
+export {
+  type BundleExporter,
+  type BundleExporterOptions,
+  createBundleExporter,
+  type VectorSpace,
+} from './bundle/bundle-export.ts';
+export {
+  type BundleImporter,
+  type BundleImporterOptions,
+  createBundleImporter,
+  type Imported,
+} from './bundle/bundle-import.ts';
+export { createUnfinishedImports, type UnfinishedImports } from './bundle/unfinished-imports.ts';
 export { createDocumentParser, type DocumentParserOptions, type ParseLimits } from './loaders/document-parser.ts';
 export { TRAINABLE_EXTENSIONS } from './loaders/file-type.ts';
 export { embedMissingVectors, type MissingVectorsOptions } from './pipeline/missing-vectors.ts';

@@ -6,6 +6,8 @@ export interface ApiClient {
   readonly url: string;
   /** Rejects with a CliError for error answers and when the server cannot be reached. */
   request(method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE', path: string, options?: RequestOptions): Promise<Wire>;
+  /** The body of the answer as it comes. Rejects as `request` does. */
+  download(path: string, options?: RequestOptions): Promise<AsyncIterable<Uint8Array>>;
   /** The `data` of each server-sent event, parsed; ends at `[DONE]` or the end of the stream. */
   stream(path: string, options: RequestOptions & { readonly method?: 'GET' | 'POST' }): AsyncIterable<Wire>;
 }
@@ -13,6 +15,8 @@ export interface ApiClient {
 export interface RequestOptions {
   readonly json?: unknown;
   readonly form?: FormData;
+  /** Bytes that are sent as they are read. */
+  readonly content?: { readonly type: string; readonly stream: AsyncIterable<Uint8Array> };
   readonly signal?: AbortSignal;
 }
 
@@ -27,9 +31,12 @@ export function createApiClient(options: {
   async function send(method: string, path: string, request: RequestOptions): Promise<Response> {
     const headers: Record<string, string> = { authorization: `Bearer ${options.key}` };
     if (request.json !== undefined) headers['content-type'] = 'application/json';
+    if (request.content !== undefined) headers['content-type'] = request.content.type;
     const body = request.form ?? (request.json === undefined ? null : JSON.stringify(request.json));
+    const init: RequestInit & { duplex?: 'half' } =
+      request.content === undefined ? { body } : { body: ReadableStream.from(request.content.stream), duplex: 'half' };
     try {
-      return await options.fetch(`${url}${path}`, { method, headers, body, signal: request.signal ?? null });
+      return await options.fetch(`${url}${path}`, { method, headers, signal: request.signal ?? null, ...init });
     } catch (error) {
       if (request.signal?.aborted) throw error;
       throw new CliError(EXIT.provider, `The server at ${url} cannot be reached.`, {
@@ -46,6 +53,11 @@ export function createApiClient(options: {
       const body = asWire(await response.json().catch(() => ({})));
       if (!response.ok) throw apiError(response.status, body);
       return body;
+    },
+    async download(path, request = {}) {
+      const response = await send('GET', path, request);
+      if (!response.ok) throw apiError(response.status, asWire(await response.json().catch(() => ({}))));
+      return response.body ?? ReadableStream.from([]);
     },
     async *stream(path, request) {
       const response = await send(request.method ?? 'POST', path, request);

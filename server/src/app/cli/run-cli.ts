@@ -1,5 +1,6 @@
 import { type Clock, toAppError } from '../../kernel/index.ts';
 import { askCommand, chatCommand } from './ask-command.ts';
+import { exportCommand, importCommand } from './bundle-commands.ts';
 import { CliError, EXIT, type ExitCode } from './cli-error.ts';
 import { type Command, type CommandContext, parseArguments } from './command.ts';
 import type { Connection } from './connection.ts';
@@ -32,6 +33,8 @@ export async function runCli(args: readonly string[], options: CliOptions): Prom
     botsCommand,
     sourcesCommand,
     keysCommand,
+    exportCommand,
+    importCommand,
   ];
   const [name, ...rest] = args;
   if (name === '--version' || name === '-v') {

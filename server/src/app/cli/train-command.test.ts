@@ -38,6 +38,9 @@ function createServer() {
       if (source === undefined) throw new CliError(EXIT.notFound, 'gone', { code: 'source_not_found' });
       return source;
     },
+    download: () => {
+      throw new Error('nothing to download');
+    },
     stream: () => {
       throw new Error('nothing is streamed');
     },

@@ -7,6 +7,7 @@ export {
   wireNewApiKey,
 } from './api-keys.ts';
 export { type BotChangesBody, botChanges, type NewBotBody, newBot, type WireBot, wireBot } from './bots.ts';
+export { exportQuery, importQuery, wireImportedBot } from './bundles.ts';
 export {
   type AnswerExtras,
   type ChatCompletion,

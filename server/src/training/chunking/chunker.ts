@@ -160,7 +160,7 @@ function toChunk(
   { position, ...piece }: Piece & { readonly position: number; readonly page: number | null },
 ): ParsedChunk {
   const chunkText = text.slice(piece.start, piece.end);
-  return { ...piece, position, text: chunkText, hash: hashOfChunk(title, piece.headingPath, chunkText) };
+  return { ...piece, position, text: chunkText, hash: chunkHash(title, piece.headingPath, chunkText) };
 }
 
 /** The page, from 1, that the offset lies on; null for content without pages. */
@@ -171,7 +171,7 @@ function pageOf(offset: number, pageStarts: readonly number[] | undefined): numb
 }
 
 /** SHA-256 of what is embedded of a chunk, hex. */
-function hashOfChunk(title: string, headingPath: readonly string[], text: string): string {
+export function chunkHash(title: string, headingPath: readonly string[], text: string): string {
   return createHash('sha256')
     .update(JSON.stringify([title, headingPath, text]))
     .digest('hex');

@@ -1,0 +1,169 @@
+import { createReadStream } from 'node:fs';
+import type { Clock } from '../../kernel/index.ts';
+import type { BlobStore, Bot, Chunk, Page, PageRequest, Source, Store, TenantStore } from '../../store/index.ts';
+import { BUNDLE_FORMAT, BUNDLE_VERSION, type BundleRecord, type ChunkItem } from './bundle-records.ts';
+import { packVectors } from './bundle-vectors.ts';
+
+export interface BundleExporter {
+  /**
+   * The bot as lines of JSON, one record a line: settings, the files of its sources, and what was made of them down to
+   * the vectors. Read as it is consumed, with bounded memory; what is trained or deleted meanwhile may or may not be in.
+   */
+  export(bot: Bot, options: { readonly files: boolean; readonly signal?: AbortSignal }): AsyncIterable<string>;
+}
+
+export interface BundleExporterOptions {
+  readonly store: Pick<Store, 'forTenant'>;
+  readonly blobs: Pick<BlobStore, 'pathOf'>;
+  /** The vector space that the bot is searched in. */
+  readonly spaceOf: (bot: Bot) => Promise<VectorSpace>;
+  readonly clock: Clock;
+}
+
+/** A vector space, as `EmbeddingGenerator` names it. */
+export interface VectorSpace {
+  readonly generation: string;
+  readonly dimensions: number;
+}
+
+const PAGE_LENGTH = 100;
+const CHUNKS_A_RECORD = 100;
+const BYTES_A_RECORD = 384 * 1024;
+
+interface Exporting extends BundleExporterOptions {
+  readonly bot: Bot;
+  readonly tenant: TenantStore;
+  readonly space: VectorSpace;
+  readonly signal: AbortSignal | undefined;
+  readonly written: { files: number; sources: number; documents: number; chunks: number };
+}
+
+export function createBundleExporter(options: BundleExporterOptions): BundleExporter {
+  return {
+    async *export(bot, { files, signal }) {
+      const exporting: Exporting = {
+        ...options,
+        bot,
+        tenant: options.store.forTenant(bot.tenantId),
+        space: await options.spaceOf(bot),
+        signal,
+        written: { files: 0, sources: 0, documents: 0, chunks: 0 },
+      };
+      for await (const record of recordsOf(exporting, files)) {
+        signal?.throwIfAborted();
+        yield `${JSON.stringify(record)}\n`;
+      }
+    },
+  };
+}
+
+async function* recordsOf(exporting: Exporting, files: boolean): AsyncGenerator<BundleRecord> {
+  const { bot, space, clock, written } = exporting;
+  yield { record: 'bundle', format: BUNDLE_FORMAT, version: BUNDLE_VERSION, exported_at: clock.now() };
+  yield {
+    record: 'bot',
+    name: bot.name,
+    slug: bot.slug,
+    instructions: bot.instructions,
+    model: bot.model,
+    temperature: bot.temperature,
+    max_output_tokens: bot.maxOutputTokens,
+    refusal_message: bot.refusalMessage,
+    retrieval: bot.retrieval,
+    privacy: bot.privacy,
+    metadata: bot.metadata as Extract<BundleRecord, { record: 'bot' }>['metadata'],
+  };
+  yield { record: 'embeddings', generation: space.generation, dimensions: space.dimensions };
+  if (files) for await (const source of sourcesOf(exporting)) yield* filesOf(source, exporting);
+  for await (const source of sourcesOf(exporting)) {
+    written.sources += 1;
+    yield toSourceRecord(source);
+    yield* documentsOf(source, exporting);
+  }
+  yield { record: 'end', ...written };
+}
+
+/** Each file once, in the order of the first source that is made from it. */
+async function* filesOf(source: Source, { blobs, written, signal }: Exporting): AsyncGenerator<BundleRecord> {
+  for (const { blobHash, bytes } of source.inputs) {
+    written.files += 1;
+    yield { record: 'file', hash: blobHash, bytes };
+    const content = createReadStream(blobs.pathOf(blobHash), { highWaterMark: BYTES_A_RECORD, signal });
+    for await (const part of content) yield { record: 'bytes', data: (part as Buffer).toString('base64') };
+  }
+}
+
+function toSourceRecord(source: Source): BundleRecord {
+  return {
+    record: 'source',
+    type: source.type,
+    title: source.title,
+    url: source.url,
+    status: source.status,
+    last_error: source.lastError,
+    external_key: source.externalKey,
+    metadata: source.metadata as Extract<BundleRecord, { record: 'source' }>['metadata'],
+    inputs: source.inputs.map(({ name, mediaType, blobHash, bytes }) => ({
+      name,
+      media_type: mediaType,
+      hash: blobHash,
+      bytes,
+    })),
+    content_hash: source.contentHash,
+    created_at: source.createdAt,
+  };
+}
+
+async function* documentsOf(source: Source, exporting: Exporting): AsyncGenerator<BundleRecord> {
+  const { tenant, written } = exporting;
+  for await (const head of pagesOf((page) => tenant.documents.list(source.id, page))) {
+    if (head.state === 'building') continue;
+    const document = await tenant.documents.get(head.id);
+    if (document === null) continue;
+    const chunks: Chunk[] = [];
+    for await (const chunk of pagesOf((page) => tenant.chunks.list(head.id, page))) chunks.push(chunk);
+    written.documents += 1;
+    written.chunks += chunks.length;
+    yield {
+      record: 'document',
+      title: document.title,
+      url: document.url,
+      input_name: document.inputName,
+      state: head.state,
+      last_error: document.lastError,
+      text: document.text,
+      tokens: document.tokens,
+      chunks: chunks.length,
+    };
+    for (let first = 0; first < chunks.length; first += CHUNKS_A_RECORD) {
+      yield { record: 'chunks', items: await itemsOf(chunks.slice(first, first + CHUNKS_A_RECORD), exporting) };
+    }
+  }
+}
+
+async function itemsOf(chunks: readonly Chunk[], { tenant, space }: Exporting): Promise<ChunkItem[]> {
+  const vectors = await tenant.chunks.findVectors(
+    space.generation,
+    chunks.map((chunk) => chunk.hash),
+  );
+  return chunks.map(({ start, end, headingPath, page, tokens, hash }) => {
+    const windows = vectors.get(hash);
+    const packed = windows === undefined ? null : packVectors(windows);
+    return { start, end, heading_path: [...headingPath], page, tokens, vectors: packed };
+  });
+}
+
+function sourcesOf({ tenant, bot }: Exporting): AsyncGenerator<Source> {
+  return pagesOf((page) => tenant.sources.list(bot.id, page));
+}
+
+async function* pagesOf<Item extends { readonly id: string }>(
+  list: (page: PageRequest) => Promise<Page<Item>>,
+): AsyncGenerator<Item> {
+  for (let after: string | undefined, more = true; more; ) {
+    const page = await list({ limit: PAGE_LENGTH, order: 'asc', ...(after === undefined ? {} : { after }) });
+    yield* page.items;
+    after = page.items.at(-1)?.id;
+    more = page.hasMore && after !== undefined;
+  }
+}

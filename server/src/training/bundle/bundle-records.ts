@@ -1,0 +1,140 @@
+import { z } from 'zod';
+import { AppError } from '../../kernel/index.ts';
+
+/** The version of the format that this server writes, and the newest that it reads. */
+export const BUNDLE_VERSION = 1;
+export const BUNDLE_FORMAT = 'chatsphere-bundle';
+
+const hash = z.string().regex(/^[\da-f]{64}$/);
+const count = z.number().int().min(0);
+const time = z.number().min(0).max(8.64e15);
+const text = z.string().max(30_000_000);
+const failure = z.object({ code: z.string().max(100), message: z.string().max(5_000) }).nullable();
+const metadata = z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()]));
+const weight = z.number().min(0).max(1);
+
+const headRecord = z.object({
+  record: z.literal('bundle'),
+  format: z.literal(BUNDLE_FORMAT),
+  version: z.number().int().min(1),
+  exported_at: time,
+});
+
+const botRecord = z.object({
+  record: z.literal('bot'),
+  name: z.string().min(1).max(200),
+  slug: z.string().min(1).max(200),
+  instructions: z.string().max(20_000).nullable(),
+  model: z.string().max(200).nullable(),
+  temperature: z.number().min(0).max(2).nullable(),
+  max_output_tokens: z.number().int().min(1).nullable(),
+  refusal_message: z.string().max(2_000).nullable(),
+  retrieval: z.object({
+    maxNumResults: z.number().int().min(1).max(50).optional(),
+    maxContextTokens: z.number().int().min(100).max(100_000).optional(),
+    scoreThreshold: weight.optional(),
+    hybrid: z.object({ embeddingWeight: weight, textWeight: weight }).optional(),
+  }),
+  privacy: z.object({ pii: z.enum(['off', 'mask', 'vault']) }),
+  metadata,
+});
+
+/** The vector space of all vectors in the bundle. */
+const embeddingsRecord = z.object({
+  record: z.literal('embeddings'),
+  generation: z.string().max(300),
+  dimensions: z.number().int().min(1).max(10_000),
+});
+
+/** A file that sources were made from; its bytes follow in `bytes` records. */
+const fileRecord = z.object({ record: z.literal('file'), hash, bytes: count });
+const bytesRecord = z.object({ record: z.literal('bytes'), data: z.string().max(2_000_000) });
+
+const sourceRecord = z.object({
+  record: z.literal('source'),
+  type: z.enum(['text', 'qa', 'file', 'url', 'sitemap', 'crawl']),
+  title: z.string().max(1_000),
+  url: z.string().max(10_000).nullable(),
+  status: z.enum(['queued', 'processing', 'ready', 'partial', 'failed']),
+  last_error: failure,
+  external_key: z.string().max(1_000).nullable(),
+  metadata,
+  inputs: z.array(z.object({ name: z.string().max(1_000), media_type: z.string().max(300), hash, bytes: count })),
+  content_hash: z.string().max(100),
+  created_at: time,
+});
+
+/** A document of the source before it; its chunks follow in `chunks` records. */
+const documentRecord = z.object({
+  record: z.literal('document'),
+  title: z.string().max(1_000),
+  url: z.string().max(10_000).nullable(),
+  input_name: z.string().max(1_000),
+  state: z.enum(['searchable', 'refused']),
+  last_error: failure,
+  text,
+  tokens: count,
+  chunks: count,
+});
+
+const chunksRecord = z.object({
+  record: z.literal('chunks'),
+  items: z
+    .array(
+      z.object({
+        start: count,
+        end: count,
+        heading_path: z.array(z.string().max(2_000)).max(50),
+        page: z.number().int().min(1).nullable(),
+        tokens: count,
+        /** Float32 numbers, little-endian, all windows of the chunk behind each other, in base64; null: not embedded. */
+        vectors: z.string().max(20_000_000).nullable(),
+      }),
+    )
+    .max(1_000),
+});
+
+/** The last record: a bundle without it was cut off. */
+const endRecord = z.object({ record: z.literal('end'), files: count, sources: count, documents: count, chunks: count });
+
+const bundleRecord = z.discriminatedUnion('record', [
+  headRecord,
+  botRecord,
+  embeddingsRecord,
+  fileRecord,
+  bytesRecord,
+  sourceRecord,
+  documentRecord,
+  chunksRecord,
+  endRecord,
+]);
+
+/** One line of a bundle. In order: bundle, bot, embeddings, files with their bytes, sources with their documents, end. */
+export type BundleRecord = z.infer<typeof bundleRecord>;
+export type BotRecord = z.infer<typeof botRecord>;
+export type SourceRecord = z.infer<typeof sourceRecord>;
+export type DocumentRecord = z.infer<typeof documentRecord>;
+export type ChunkItem = z.infer<typeof chunksRecord>['items'][number];
+export type EndRecord = z.infer<typeof endRecord>;
+
+/**
+ * Reads one line.
+ *
+ * @throws AppError `bundle_invalid` when it is no record.
+ */
+export function readBundleRecord(line: string, number: number): BundleRecord {
+  let value: unknown;
+  try {
+    value = JSON.parse(line);
+  } catch (cause) {
+    throw invalidBundle(`line ${number} is not JSON`, cause);
+  }
+  const result = bundleRecord.safeParse(value);
+  if (result.success) return result.data;
+  const [issue] = result.error.issues;
+  throw invalidBundle(`line ${number}, ${issue?.path.join('.') || 'record'}: ${issue?.message ?? 'wrong'}`);
+}
+
+export function invalidBundle(reason: string, cause?: unknown): AppError {
+  return new AppError('bundle_invalid', `The bundle cannot be read: ${reason}. Export the bot again.`, { cause });
+}

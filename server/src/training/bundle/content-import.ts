@@ -1,0 +1,242 @@
+import { createHash } from 'node:crypto';
+import type { Clock, IdMaker } from '../../kernel/index.ts';
+import type { Bot, ChunkVectors, NewChunk, Source, Store } from '../../store/index.ts';
+import type { VectorStore } from '../../vector-store/index.ts';
+import { chunkHash } from '../chunking/chunker.ts';
+import type { VectorSpace } from './bundle-export.ts';
+import {
+  type BundleRecord,
+  type ChunkItem,
+  type DocumentRecord,
+  type EndRecord,
+  invalidBundle,
+  type SourceRecord,
+} from './bundle-records.ts';
+import { unpackVectors } from './bundle-vectors.ts';
+
+export interface ImportCounts {
+  readonly sources: number;
+  readonly documents: number;
+  readonly chunks: number;
+  /** Chunks whose vectors came with the bundle. */
+  readonly reused: number;
+}
+
+/** Sources, documents, chunks and vectors of a bundle on their way into the store. */
+export interface ContentImport {
+  /** Takes the next record. True when it was the last one. */
+  take(record: Exclude<BundleRecord, { readonly record: 'file' | 'bytes' }>): Promise<boolean>;
+  counts(): ImportCounts;
+  /** Sources that had no content yet. */
+  untrained(): readonly Source[];
+}
+
+interface OpenDocument {
+  readonly record: DocumentRecord;
+  readonly items: ChunkItem[];
+}
+
+interface OpenSource {
+  readonly source: Source;
+  readonly record: SourceRecord;
+  readonly searchable: string[];
+  readonly counts: { documents: number; chunks: number; tokens: number; reused: number };
+}
+
+export function createContentImport(
+  bot: Bot,
+  options: {
+    readonly store: Pick<Store, 'forTenant'>;
+    readonly vectors: Pick<VectorStore, 'upsert'>;
+    readonly space: VectorSpace;
+    readonly clock: Clock;
+    readonly createId: IdMaker;
+    /** Whether the file of this hash is there. */
+    readonly hasFile: (hash: string) => boolean;
+  },
+): ContentImport {
+  const { space, clock, createId, vectors } = options;
+  const tenant = options.store.forTenant(bot.tenantId);
+  const namespace = { tenantId: bot.tenantId, botId: bot.id, generation: space.generation };
+  const seen = { sources: 0, documents: 0, chunks: 0, reused: 0 };
+  const untrained: Source[] = [];
+  let sameSpace = false;
+  let source: OpenSource | null = null;
+  let document: OpenDocument | null = null;
+
+  async function beginSource(record: SourceRecord): Promise<void> {
+    await endSource();
+    seen.sources += 1;
+    const made = newSource(record);
+    await tenant.sources.create(made);
+    source = { source: { ...made, tenantId: bot.tenantId }, record, searchable: [], counts: { ...made.counts } };
+  }
+
+  function newSource(record: SourceRecord): Omit<Source, 'tenantId'> {
+    return {
+      id: createId('src'),
+      botId: bot.id,
+      type: record.type,
+      title: record.title,
+      url: record.url,
+      status: 'processing',
+      stage: 'loading',
+      progress: { done: 0, total: record.inputs.length },
+      counts: { documents: 0, chunks: 0, tokens: 0, reused: 0 },
+      lastError: record.last_error,
+      jobId: null,
+      externalKey: record.external_key,
+      metadata: record.metadata,
+      inputs: record.inputs.map(({ name, media_type: mediaType, hash: blobHash, bytes }) => ({
+        name,
+        mediaType,
+        blobHash,
+        bytes,
+      })),
+      contentHash: record.content_hash,
+      createdAt: record.created_at,
+      updatedAt: clock.now(),
+    };
+  }
+
+  async function endSource(): Promise<void> {
+    await endDocument();
+    if (source === null) return;
+    const { source: made, record, searchable, counts } = source;
+    source = null;
+    const waiting = (record.status === 'queued' || record.status === 'processing') && searchable.length === 0;
+    const trainable = waiting && made.inputs.every((input) => options.hasFile(input.blobHash));
+    if (trainable) untrained.push(made);
+    await tenant.transaction(async ({ documents, sources }) => {
+      await documents.setState(searchable, 'searchable');
+      await sources.update(made.id, {
+        status: trainable ? 'queued' : statusOf(record, searchable.length),
+        stage: trainable ? 'loading' : null,
+        progress: trainable ? made.progress : { done: counts.chunks, total: counts.chunks },
+        ...(waiting && !trainable ? { lastError: NOT_TRAINED } : {}),
+        counts,
+        updatedAt: clock.now(),
+      });
+    });
+  }
+
+  async function endDocument(): Promise<void> {
+    if (document === null) return;
+    if (source === null) throw invalidBundle('a document stands outside of a source');
+    const { record, items } = document;
+    document = null;
+    if (items.length !== record.chunks) throw invalidBundle('chunks of a document are missing');
+    const id = createId('doc');
+    const chunks = items.map((item, position) => newChunk(item, { position, record, id: createId('chk') }));
+    const contentHash = createHash('sha256').update(record.text).digest('hex');
+    await tenant.documents.add(bot.id, source.source.id, {
+      document: {
+        id,
+        title: record.title,
+        url: record.url,
+        inputName: record.input_name,
+        state: record.state === 'refused' ? 'refused' : 'building',
+        lastError: record.last_error,
+        contentHash,
+        text: record.text,
+        tokens: record.tokens,
+      },
+      chunks,
+    });
+    seen.documents += 1;
+    seen.chunks += chunks.length;
+    if (record.state === 'refused') return;
+    source.searchable.push(id);
+    source.counts.documents += 1;
+    source.counts.chunks += chunks.length;
+    source.counts.tokens += record.tokens;
+    await keepVectors(items, chunks, { documentId: id, sourceId: source.source.id });
+  }
+
+  async function keepVectors(
+    items: readonly ChunkItem[],
+    chunks: readonly NewChunk[],
+    owner: { readonly documentId: string; readonly sourceId: string },
+  ): Promise<void> {
+    if (!sameSpace) return;
+    const rows = items.flatMap(({ vectors: packed }, position): ChunkVectors[] => {
+      const windows = packed === null ? null : unpackVectors(packed, space.dimensions);
+      const chunkId = chunks[position]?.id;
+      return windows === null || chunkId === undefined ? [] : [{ chunkId, windows }];
+    });
+    if (rows.length === 0) return;
+    seen.reused += rows.length;
+    await tenant.chunks.putVectors(space.generation, rows);
+    const records = rows.flatMap(({ chunkId, windows }) =>
+      windows.map((vector, window) => ({ chunkId, ...owner, window, vector })),
+    );
+    await vectors.upsert(namespace, records);
+  }
+
+  return {
+    async take(record) {
+      switch (record.record) {
+        case 'embeddings':
+          sameSpace = record.generation === space.generation && record.dimensions === space.dimensions;
+          return false;
+        case 'source':
+          await beginSource(record);
+          return false;
+        case 'document':
+          await endDocument();
+          if (source === null) throw invalidBundle('a document stands outside of a source');
+          document = { record, items: [] };
+          return false;
+        case 'chunks':
+          if (document === null) throw invalidBundle('chunks stand outside of a document');
+          document.items.push(...record.items);
+          if (document.items.length > document.record.chunks) throw invalidBundle('a document has too many chunks');
+          return false;
+        case 'end':
+          await endSource();
+          checkEnd(record, seen);
+          return true;
+        case 'bundle':
+        case 'bot':
+          throw invalidBundle('it begins twice');
+      }
+    },
+    counts: () => ({ ...seen }),
+    untrained: () => untrained,
+  };
+}
+
+const NOT_TRAINED = {
+  code: 'empty_content',
+  message: 'The source was still waiting for its training when the bot was exported without files. Add it again.',
+};
+
+function statusOf({ status }: SourceRecord, searchable: number): 'ready' | 'partial' | 'failed' {
+  if (status === 'partial' || status === 'failed') return status;
+  return searchable === 0 ? 'failed' : 'ready';
+}
+
+function checkEnd(end: EndRecord, seen: ImportCounts): void {
+  if (end.sources === seen.sources && end.documents === seen.documents && end.chunks === seen.chunks) return;
+  throw invalidBundle('it holds less than it says');
+}
+
+function newChunk(
+  item: ChunkItem,
+  { position, record, id }: { readonly position: number; readonly record: DocumentRecord; readonly id: string },
+): NewChunk {
+  const { start, end, heading_path: headingPath, page, tokens } = item;
+  if (start >= end || end > record.text.length) throw invalidBundle('a chunk lies outside of its document');
+  const text = record.text.slice(start, end);
+  return {
+    id,
+    position,
+    start,
+    end,
+    text,
+    headingPath,
+    page,
+    tokens,
+    hash: chunkHash(record.title, headingPath, text),
+  };
+}
