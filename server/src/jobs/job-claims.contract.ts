@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Job, JobClaims, JobLease, JobOutcome, JobRepository } from '../store/index.ts';
+import type { Job, JobClaims, JobFilter, JobLease, JobOutcome, JobRepository } from '../store/index.ts';
 
 /** A store with jobs, opened for one case. */
 export interface JobClaimsUnderTest {
@@ -66,6 +66,131 @@ export function describeJobClaimsContract(name: string, make: () => Promise<JobC
       await add({ id: 'due first', runAt: NOW - 5_000 });
       const order = [await claimed(), await claimed(), await claimed(), await claimed()].map((job) => job.id);
       expect(order).toEqual(['due first', 'older', 'younger', 'slow']);
+    });
+
+    it('lets age outweigh priority in the end', async () => {
+      const { add, claimed } = await open();
+      await add({ id: 'bulk', priority: 40, runAt: NOW - 5 * 60_000 });
+      for (let job = 0; job < 3; job += 1) await add({ id: `urgent_${job}`, priority: 5, runAt: NOW - 1_000 });
+      expect((await claimed()).id).toBe('bulk');
+    });
+
+    it('lets a tenant with one job pass another with many', async () => {
+      const { add, claimed, release, othersJobs } = await open();
+      for (let job = 0; job < 20; job += 1) await add();
+      for (let served = 0; served < 5; served += 1) await release(await claimed(), { type: 'succeeded' }, NOW + 1_000);
+      await othersJobs.create(newJob({ id: 'lonely', priority: 60, runAt: NOW - 1 }));
+      expect((await claimed()).id).toBe('lonely');
+    });
+
+    it('gives tenants and bots equal shares of time, not of claims', async () => {
+      const { add, claim, release, othersJobs } = await open();
+      for (let job = 0; job < 200; job += 1) {
+        await add({ botId: null });
+        await othersJobs.create(newJob({ id: `other_${job}` }));
+      }
+      const time = { tnt_1: 0, tnt_2: 0 };
+      let now = NOW;
+      for (let claims = 0; claims < 150; claims += 1) {
+        const job = present(await claim(now));
+        const took = job.tenantId === 'tnt_1' ? 400 : 100;
+        now += took;
+        time[job.tenantId as 'tnt_1' | 'tnt_2'] += took;
+        await release(job, { type: 'succeeded' }, now);
+      }
+      expect(Math.abs(time.tnt_1 - time.tnt_2)).toBeLessThan(2_500);
+    });
+
+    it('does not let the idle save time up', async () => {
+      const { add, claim, release, othersJobs } = await open();
+      for (let job = 0; job < 60; job += 1) await add();
+      let now = NOW;
+      const serve = async (): Promise<string> => {
+        const job = present(await claim(now));
+        now += 1_000;
+        await release(job, { type: 'succeeded' }, now);
+        return job.tenantId;
+      };
+      for (let served = 0; served < 30; served += 1) await serve();
+      for (let job = 0; job < 60; job += 1) await othersJobs.create(newJob({ id: `other_${job}` }));
+      const served = [];
+      for (let round = 0; round < 12; round += 1) served.push(await serve());
+      expect(served.filter((tenant) => tenant === 'tnt_1').length).toBeGreaterThanOrEqual(4);
+    });
+
+    it('queues what gives its place away behind the others, with its progress', async () => {
+      const { add, claim, claimed, claims, get, release } = await open();
+      const long = await add({ id: 'long', runAt: NOW - 10 });
+      await add({ id: 'short', runAt: NOW - 5 });
+      const job = await claimed();
+      await claims.progress(leaseOf(job), { done: 3, total: 9 }, NOW);
+      const resume = { input: 3, from: null };
+      expect(await release(job, { type: 'yielded', resume }, NOW + 2_000)).toBe(true);
+      const yielded = { state: 'queued', stage: 'loading', attempts: 0, progress: { done: 3, total: 9 }, resume };
+      expect(await get(long)).toMatchObject({ ...yielded, lease: null, lastError: null });
+      expect(await claim(NOW + 2_000)).toMatchObject({ id: 'short' });
+      const again = present(await claim(NOW + 2_000));
+      expect(again).toMatchObject({ id: 'long', attempts: 1, resume });
+      await release(again, { type: 'next-stage', stage: 'embedding', priority: 20 }, NOW + 3_000);
+      expect(await get(long)).not.toHaveProperty('resume');
+    });
+
+    it('finds ended jobs by state, kind, bot, source and code', async () => {
+      const { add, claimed, jobs, othersJobs, release } = await open();
+      await add({ sourceId: 'src_1' });
+      await release(await claimed(), { type: 'failed', error });
+      await add();
+      await release(await claimed(), { type: 'failed', error: { code: 'parse_failed', message: 'embedding_failed' } });
+      await add();
+      const page = { limit: 10, order: 'asc' } as const;
+      const ids = async (filter: JobFilter) => (await jobs.list({ ...page, ...filter })).items.map(({ id }) => id);
+      expect(await ids({})).toEqual(['job_1', 'job_2', 'job_3']);
+      expect(await ids({ state: 'failed' })).toEqual(['job_1', 'job_2']);
+      expect(await ids({ state: 'failed', errorCode: 'embedding_failed' })).toEqual(['job_1']);
+      expect(await ids({ state: 'queued' })).toEqual(['job_3']);
+      expect(await ids({ kind: 'other' })).toEqual([]);
+      expect(await ids({ sourceId: 'src_1' })).toEqual(['job_1']);
+      expect(await ids({ botIds: [] })).toEqual([]);
+      expect((await othersJobs.list({ ...page, state: 'failed' })).items).toEqual([]);
+    });
+
+    it('counts what waits, and for how long', async () => {
+      const { add, claimed, claims } = await open();
+      expect(await claims.countQueued(NOW)).toEqual([]);
+      await add({ runAt: NOW - 900 });
+      await add({ runAt: NOW - 500 });
+      await add({ stage: 'embedding', runAt: NOW + 1 });
+      await claimed();
+      expect(await claims.countQueued(NOW)).toEqual(
+        expect.arrayContaining([
+          { kind: 'train', stage: 'loading', jobs: 1, dueSince: NOW - 500 },
+          { kind: 'train', stage: 'embedding', jobs: 1, dueSince: null },
+        ]),
+      );
+    });
+
+    it('removes ended jobs after their time, and no others', async () => {
+      const { add, claimed, claims, jobs, release } = await open();
+      for (let job = 0; job < 4; job += 1) await add();
+      await release(await claimed(), { type: 'succeeded' }, NOW + 1);
+      await release(await claimed(), { type: 'failed', error }, NOW + 1);
+      await claimed();
+      expect(await claims.removeEnded({ succeeded: NOW + 1, failed: NOW }, 10)).toBe(0);
+      expect(await claims.removeEnded({ succeeded: NOW + 2, failed: NOW }, 10)).toBe(1);
+      expect(await claims.removeEnded({ succeeded: NOW + 2, failed: NOW + 2 }, 10)).toBe(1);
+      const left = (await jobs.list({ limit: 10, order: 'asc' })).items.map(({ id }) => id);
+      expect(left).toEqual(['job_3', 'job_4']);
+    });
+
+    it('forgets empty queues without losing a job', async () => {
+      const { add, claim, claimed, claims, jobs, release } = await open();
+      const id = await add();
+      await claims.tidyQueues();
+      await release(await claimed(), { type: 'failed', error });
+      await claims.tidyQueues();
+      expect(await claim()).toBeNull();
+      await jobs.retry(id, { now: NOW, deadlineAt: NOW + 99_000 });
+      expect(await claim()).toMatchObject({ id });
     });
 
     it('leaves alone what is not due, of another kind, above the priority asked for, or held', async () => {

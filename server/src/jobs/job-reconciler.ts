@@ -4,7 +4,7 @@ import type { JobTransport } from './ports.ts';
 import { deadlineExceeded } from './stage-outcome.ts';
 
 export interface JobReconcilerOptions {
-  readonly claims: Pick<JobClaims, 'findClaimable' | 'findOverdue' | 'fail'>;
+  readonly claims: Pick<JobClaims, 'findClaimable' | 'findOverdue' | 'fail' | 'tidyQueues'>;
   readonly transport: JobTransport;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -16,6 +16,7 @@ export interface JobReconcilerOptions {
 }
 
 const BATCH = 100;
+const TIDY_EVERY_MS = 60_000;
 
 /**
  * The slow round that makes up for what was lost: fails jobs past their deadline and announces what can be claimed. The
@@ -25,6 +26,7 @@ export function createJobReconciler(options: JobReconcilerOptions): { start(): v
   const { claims, transport, clock, logger } = options;
   const stopping = new AbortController();
   let rounds: Promise<void> = Promise.resolve();
+  let tidyAt = 0;
 
   async function repeat(): Promise<void> {
     while (!stopping.signal.aborted) {
@@ -39,6 +41,9 @@ export function createJobReconciler(options: JobReconcilerOptions): { start(): v
     const claimable = await claims.findClaimable(now, BATCH);
     await Promise.all(claimable.map((jobId) => transport.announce(jobId)));
     await options.onRound();
+    if (now < tidyAt) return;
+    tidyAt = now + TIDY_EVERY_MS;
+    await claims.tidyQueues();
   }
 
   /** A job with a living lease is ended by its worker, which stops the stage first. */

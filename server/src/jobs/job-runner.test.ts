@@ -131,6 +131,36 @@ describe('running a job', () => {
     ]);
   });
 
+  it('lets others in when a stage has had its time, and only then', async () => {
+    const { startRunner, add, settled, clock, get } = setUp();
+    const order: string[] = [];
+    const slices: boolean[] = [];
+    await startRunner(
+      {
+        loading: async ({ job, sliceOver, progress }) => {
+          order.push(`${job.id} from ${job.resume?.['at'] ?? 0}`);
+          if (job.id === 'short') return SUCCEEDED;
+          const at = Number(job.resume?.['at'] ?? 0) + 1;
+          progress(at, 2);
+          for (let second = 0; second < 5; second += 1) {
+            await clock.advance(1_000);
+            await turns(5);
+            slices.push(sliceOver());
+            if (sliceOver()) return { type: 'yielded', resume: { at } };
+            if (at === 1 && second === 2) await add({ id: 'short' });
+          }
+          return SUCCEEDED;
+        },
+      },
+      { concurrency: 1, sliceMs: 2_000 },
+    );
+    await add({ id: 'long' });
+    await settled('succeeded', 'long');
+    expect(order).toEqual(['long from 0', 'short from 0', 'long from 1']);
+    expect(slices).toEqual([false, false, false, true, false, false, false, false, false]);
+    expect(await get('long')).toMatchObject({ attempts: 1, progress: { done: 2, total: 2 } });
+  });
+
   it('keeps a place for urgent stages while slow ones run', async () => {
     const { startRunner, add, settled, get } = setUp();
     const slow = createGate();
@@ -738,7 +768,7 @@ function createGate() {
 }
 
 function withClaims(store: FakeJobStore, changes: Partial<FakeJobStore['system']['jobs']>): FakeJobStore {
-  return { ...store, system: { jobs: { ...store.system.jobs, ...changes } } };
+  return { ...store, system: { ...store.system, jobs: { ...store.system.jobs, ...changes } } };
 }
 
 function claimOnce(store: FakeJobStore): FakeJobStore['system']['jobs']['claim'] {

@@ -35,6 +35,8 @@ export interface JobRunnerOptions {
   readonly stopGraceMs?: number;
   /** How long a stage that was told to stop may take to do so, in milliseconds; default 5,000. */
   readonly abandonMs?: number;
+  /** How long a stage keeps its place while other jobs wait, in milliseconds; default 2,000. */
+  readonly sliceMs?: number;
   /** Back-off between attempts, in milliseconds; default 1,000 doubling to 60,000. */
   readonly retry?: { readonly firstMs: number; readonly maxMs: number };
   /** `all`: no other process works on this database, so leases found at the start belong to the dead. */
@@ -44,8 +46,8 @@ export interface JobRunnerOptions {
 }
 
 /**
- * Runs jobs: claims the most urgent, runs one stage of it, and puts it back in the queue for its next stage, so that
- * early stages of one job pass late stages of another. Woken by announcements, by a place that comes free and by the
+ * Runs jobs: claims the one whose turn it is, runs one stage of it, and puts it back in the queue for its next stage, so
+ * that early stages of one job pass late stages of another. A stage that takes long gives its place to those who wait. Woken by announcements, by a place that comes free and by the
  * end of a back-off; nothing is polled but the reconciler's slow round.
  */
 export function createJobRunner(options: JobRunnerOptions): Lifecycle {
@@ -110,6 +112,8 @@ export function createJobRunner(options: JobRunnerOptions): Lifecycle {
       heartbeatMs: options.heartbeatMs ?? 5_000,
       progressMs: options.progressMs ?? 500,
       abandonMs: options.abandonMs ?? 5_000,
+      sliceMs: options.sliceMs ?? 2_000,
+      othersWait: async () => (await claims.findClaimable(clock.now(), 1)).length > 0,
       retry: { firstMs: 1_000, maxMs: 60_000, ...options.retry, random: options.random ?? Math.random },
     });
     running.set(keyOf(job), { job, run, done: run.ended.then((outcome) => finish(job, outcome)) });
@@ -130,7 +134,8 @@ export function createJobRunner(options: JobRunnerOptions): Lifecycle {
       if (current !== null) await publishAndSettle(current);
       if (outcome.type === 'succeeded')
         meter.count('chatsphere_job_ended_total', { kind: job.kind, state: 'succeeded' });
-      if (outcome.type === 'handed-back' || outcome.type === 'next-stage') await transport.announce(job.id);
+      if (outcome.type === 'handed-back' || outcome.type === 'next-stage' || outcome.type === 'yielded')
+        await transport.announce(job.id);
       if (outcome.type === 'retry') fillAt(outcome.runAt);
     } catch (error) {
       logger.warn({ job: job.id, error }, 'Could not follow up on a job; the reconciler will');

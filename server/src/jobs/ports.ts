@@ -1,3 +1,4 @@
+import type { JsonObject } from '../kernel/index.ts';
 import type { Job, JobLease } from '../store/index.ts';
 
 /**
@@ -21,10 +22,17 @@ export interface StageContext {
   readonly signal: AbortSignal;
   /** Reports how much of this stage is done, earlier runs included; rate-limited by the runner, never throws. */
   progress(done: number, total: number): void;
+  /**
+   * Whether the stage has had its time and others wait: it should return `yielded` as soon as what it has done is stored,
+   * to be run again behind them.
+   */
+  sliceOver(): boolean;
 }
 
 export type StageResult =
   | { readonly type: 'next-stage'; readonly stage: string; readonly priority: number }
+  /** Unfinished: queued again at this stage behind those who wait, to go on at `resume` (see `Job`). */
+  | { readonly type: 'yielded'; readonly resume?: JsonObject }
   | { readonly type: 'succeeded' };
 
 /**

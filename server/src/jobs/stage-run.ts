@@ -5,6 +5,7 @@ import type { JobHandler, StageContext, StageResult } from './ports.ts';
 import { createProgressRecorder } from './progress-recorder.ts';
 import { type RetryDelayOptions, retryDelayMs } from './retry-delay.ts';
 import { outcomeOfRun, outcomeWithoutRun, type StageEnd } from './stage-outcome.ts';
+import { createTimeSlice } from './time-slice.ts';
 
 export interface StageRunOptions {
   readonly handler: JobHandler;
@@ -20,6 +21,10 @@ export interface StageRunOptions {
   /** How long a stage that was told to stop may take to do so, in milliseconds. */
   readonly abandonMs: number;
   readonly retry: RetryDelayOptions;
+  /** How long a stage may keep its place while others wait, in milliseconds. */
+  readonly sliceMs: number;
+  /** Whether a job could run that does not. */
+  othersWait(): Promise<boolean>;
 }
 
 /** One run of one stage of a claimed job. */
@@ -44,6 +49,8 @@ export function runStage(job: Job, options: StageRunOptions): StageRun {
     clock,
     everyMs: options.progressMs,
   });
+
+  const slice = createTimeSlice({ ...options, ended: keeper.ended });
 
   async function recordProgress(done: Job['progress']): Promise<boolean> {
     try {
@@ -73,6 +80,7 @@ export function runStage(job: Job, options: StageRunOptions): StageRun {
 
   async function runToOutcome(): Promise<JobOutcome | null> {
     keeper.start();
+    void slice.start();
     const startedAt = clock.now();
     const end = await Promise.race([callStage(), abandonment()]);
     options.meter.observe(
@@ -80,7 +88,11 @@ export function runStage(job: Job, options: StageRunOptions): StageRun {
       { kind: job.kind, stage: job.stage },
       (clock.now() - startedAt) / 1_000,
     );
-    if (end.type === 'returned') return withProgress(end.result, await progress.unwritten());
+    if (end.type === 'returned') {
+      // What comes after goes on from here.
+      if (end.result.type === 'yielded') await progress.flush();
+      return withProgress(end.result, await progress.unwritten());
+    }
     await progress.flush();
     if (end.type === 'threw') {
       logFailure(end.error);
@@ -94,6 +106,7 @@ export function runStage(job: Job, options: StageRunOptions): StageRun {
 
   /** The last progress is recorded with the end of the job; at the end of a stage, progress begins anew. */
   function withProgress(result: StageResult, last: Job['progress'] | null): JobOutcome {
+    if (result.type === 'yielded') return result;
     if (last === null) return result;
     if (result.type === 'succeeded') return { ...result, progress: last };
     options.publish({ ...job, progress: last, updatedAt: clock.now() });
@@ -102,7 +115,13 @@ export function runStage(job: Job, options: StageRunOptions): StageRun {
 
   async function callStage(): Promise<StageEnd> {
     const stage = handler.stages[job.stage];
-    const context: StageContext = { job, lease, signal: keeper.signal, progress: progress.report };
+    const context: StageContext = {
+      job,
+      lease,
+      signal: keeper.signal,
+      progress: progress.report,
+      sliceOver: slice.isOver,
+    };
     try {
       if (stage === undefined) throw unknownStage(job);
       return { type: 'returned', result: await stage(context) };

@@ -153,7 +153,10 @@ export interface Job {
   readonly kind: string;
   readonly state: JobState;
   readonly stage: string;
-  /** Lower runs first; set by each stage, so that early stages of one job pass late stages of another. */
+  /**
+   * Lower runs first, within one bot's jobs; set by each stage, so that early stages of one job pass late stages of
+   * another. A point is worth six seconds of waiting, so that nothing waits for ever.
+   */
   readonly priority: number;
   readonly progress: { readonly done: number; readonly total: number };
   readonly attempts: number;
@@ -168,9 +171,32 @@ export interface Job {
   /** After this time the job ends as `failed`. */
   readonly deadlineAt: number;
   readonly payload: JsonObject;
+  /** Where the stage goes on, as it said when it last gave its place to others; absent: from its start. */
+  readonly resume?: JsonObject;
   readonly createdAt: number;
   readonly updatedAt: number;
   readonly finishedAt: number | null;
+}
+
+/** Jobs that wait, counted by kind and stage. */
+export interface QueuedJobs {
+  readonly kind: string;
+  readonly stage: string;
+  readonly jobs: number;
+  /** Since when the one that waits longest could have run; null when all of them are put off to a later time. */
+  readonly dueSince: number | null;
+}
+
+/** A process that runs jobs, as it last said of itself. */
+export interface Worker {
+  readonly id: string;
+  readonly host: string;
+  readonly pid: number;
+  /** How many stages it runs at once, at most. */
+  readonly places: number;
+  readonly running: number;
+  readonly startedAt: number;
+  readonly seenAt: number;
 }
 
 export interface Conversation {

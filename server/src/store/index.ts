@@ -18,6 +18,7 @@ export {
   type Message,
   type NewChunk,
   type NewDocument,
+  type QueuedJobs,
   type RetrievalSettings,
   type Source,
   type SourceCounts,
@@ -27,6 +28,7 @@ export {
   type Tenant,
   type TrainingStage,
   type UsageRow,
+  type Worker,
 } from './entities.ts';
 export type {
   ApiKeyRepository,
@@ -40,6 +42,7 @@ export type {
   FoundChunk,
   IdempotencyRepository,
   JobClaims,
+  JobFilter,
   JobLease,
   JobOutcome,
   JobRepository,
@@ -54,6 +57,7 @@ export type {
   TenantRepository,
   TenantStore,
   UsageRepository,
+  WorkerRegistry,
 } from './ports.ts';
 export type { Schema } from './schema.ts';
 export type { BotKey, MetadataComparison, SqlDialect } from './sql-dialect.ts';

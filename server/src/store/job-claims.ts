@@ -1,28 +1,13 @@
-import { type Kysely, type Selectable, sql, type Updateable } from 'kysely';
+import { type Kysely, type Selectable, type SqlBool, sql, type Updateable } from 'kysely';
 import type { Job } from './entities.ts';
+import { chargeClaim, chargeTime, findNextJob, isDue, tidyQueues } from './job-queues.ts';
 import { toJob, UNFINISHED, UNSETTLED } from './job-rows.ts';
-import { writeJson } from './json-columns.ts';
+import { writeJson, writeJsonOrNull } from './json-columns.ts';
 import type { JobClaims, JobLease, JobOutcome } from './ports.ts';
 import type { JobsTable, Schema } from './schema.ts';
-import type { SqlDialect } from './sql-dialect.ts';
 
 /** The runner's side of jobs, across tenants. */
-export function createJobClaims(database: Kysely<Schema>, dialect: SqlDialect): JobClaims {
-  const claimable = (now: number) =>
-    database
-      .selectFrom('jobs')
-      .select('jobs.id')
-      .where(UNFINISHED)
-      .where((where) =>
-        where.or([
-          where.and([where('state', '=', 'queued'), where('run_at', '<=', now)]),
-          where.and([where('state', '=', 'running'), where('lease_expires_at', '<=', now)]),
-        ]),
-      )
-      .orderBy('priority')
-      .orderBy('run_at')
-      .orderBy('number');
-
+export function createJobClaims(database: Kysely<Schema>): JobClaims {
   const held = (lease: JobLease) =>
     database
       .updateTable('jobs')
@@ -30,27 +15,38 @@ export function createJobClaims(database: Kysely<Schema>, dialect: SqlDialect): 
       .where('fencing_token', '=', lease.fencingToken)
       .where('state', '=', 'running');
 
-  return {
-    async claim({ owner, kinds, now, leaseMs, maxPriority }) {
-      const next = claimable(now)
-        .where('kind', 'in', [...kinds])
-        .limit(1)
-        .$if(maxPriority !== null, (query) => query.where('priority', '<=', maxPriority ?? 0))
-        .$if(dialect.rowLocks, (query) => query.forUpdate().skipLocked());
-      const row = await database
+  const take = (id: string, lease: { readonly owner: string; readonly now: number; readonly expiresAt: number }) =>
+    database.transaction().execute(async (transaction) => {
+      const row = await transaction
         .updateTable('jobs')
         .set({
           state: 'running',
           attempts: sql`attempts + 1`,
           fencing_token: sql`fencing_token + 1`,
-          lease_owner: owner,
-          lease_expires_at: now + leaseMs,
-          updated_at: now,
+          lease_owner: lease.owner,
+          lease_expires_at: lease.expiresAt,
+          claimed_at: lease.now,
+          updated_at: lease.now,
         })
-        .where('id', '=', next)
+        .where('id', '=', id)
+        .where(isDue(lease.now))
         .returningAll()
         .executeTakeFirst();
-      return toJobOrNull(row);
+      const job = toJobOrNull(row);
+      if (job !== null) await chargeClaim(transaction, job);
+      return job;
+    });
+
+  return {
+    async claim({ owner, leaseMs, ...wanted }) {
+      const { now } = wanted;
+      // Whoever loses the race for a job looks for the next one: somebody else has got on meanwhile.
+      for (;;) {
+        const id = await findNextJob(database, wanted);
+        if (id === null) return null;
+        const job = await take(id, { owner, now, expiresAt: now + leaseMs });
+        if (job !== null) return job;
+      }
     },
     async heartbeat(lease, { now, expiresAt }) {
       const row = await held(lease)
@@ -71,7 +67,7 @@ export function createJobClaims(database: Kysely<Schema>, dialect: SqlDialect): 
       return numUpdatedRows > 0n;
     },
     async release(lease, outcome, now) {
-      const { numUpdatedRows } = await held(lease)
+      const row = await held(lease)
         .set({
           ...columnsOf(outcome, now),
           ...attemptsAfter(outcome),
@@ -79,11 +75,20 @@ export function createJobClaims(database: Kysely<Schema>, dialect: SqlDialect): 
           lease_expires_at: null,
           updated_at: now,
         })
+        .returningAll()
         .executeTakeFirst();
-      return numUpdatedRows > 0n;
+      if (row === undefined) return false;
+      if (row.claimed_at !== null) await chargeTime(database, toJob(row), Math.max(0, now - row.claimed_at));
+      return true;
     },
     async findClaimable(now, limit) {
-      const rows = await claimable(now).limit(limit).execute();
+      const rows = await database
+        .selectFrom('jobs')
+        .select('jobs.id')
+        .where(UNFINISHED)
+        .where(isDue(now))
+        .limit(limit)
+        .execute();
       return rows.map(({ id }) => id);
     },
     async findOverdue(now, limit) {
@@ -92,7 +97,7 @@ export function createJobClaims(database: Kysely<Schema>, dialect: SqlDialect): 
         .selectAll()
         .where(UNFINISHED)
         .where('deadline_at', '<', now)
-        .orderBy('number')
+        .orderBy('deadline_at')
         .limit(limit)
         .execute();
       return rows.map(toJob);
@@ -112,6 +117,38 @@ export function createJobClaims(database: Kysely<Schema>, dialect: SqlDialect): 
         .where(UNFINISHED)
         .executeTakeFirst();
       return numUpdatedRows > 0n;
+    },
+    async countQueued(now) {
+      const dueAt = sql<number | null>`min(case when run_at <= ${now} then run_at end)`;
+      const rows = await database
+        .selectFrom('jobs')
+        .select(['kind', 'stage', sql<number>`count(*)`.as('jobs'), dueAt.as('due_since')])
+        .where('state', '=', sql.lit('queued'))
+        .groupBy(['kind', 'stage'])
+        .execute();
+      return rows.map(({ kind, stage, jobs, due_since }) => ({
+        kind,
+        stage,
+        jobs: Number(jobs),
+        dueSince: due_since === null ? null : Number(due_since),
+      }));
+    },
+    tidyQueues: () => tidyQueues(database),
+    async removeEnded(before, limit) {
+      const ended = (states: readonly string[], time: number) => sql<SqlBool>`id in (
+        select jobs.id from jobs where jobs.state in ('succeeded', 'failed', 'cancelled')
+          and jobs.finished_at < ${time} and jobs.state in (${sql.join([...states])}) and not exists (
+            select 1 from sources where sources.tenant_id = jobs.tenant_id and sources.id = jobs.source_id
+              and sources.job_id = jobs.id
+          )
+        limit ${limit}
+      )`;
+      let removed = 0;
+      for (const condition of [ended(['succeeded'], before.succeeded), ended(['failed', 'cancelled'], before.failed)]) {
+        const { numDeletedRows } = await database.deleteFrom('jobs').where(condition).executeTakeFirst();
+        removed += Number(numDeletedRows);
+      }
+      return removed;
     },
     async findUnsettled(kinds, limit) {
       const rows = await database
@@ -155,12 +192,20 @@ function columnsOf(outcome: JobOutcome, now: number): Updateable<JobsTable> {
         progress_done: 0,
         progress_total: 0,
         last_error_json: null,
+        resume_json: null,
         run_at: now,
       };
     case 'retry':
       return { state: 'queued', run_at: outcome.runAt, last_error_json: writeJson(outcome.error) };
     case 'handed-back':
       return { state: 'queued', run_at: now };
+    case 'yielded':
+      return {
+        state: 'queued',
+        run_at: now,
+        last_error_json: null,
+        resume_json: writeJsonOrNull(outcome.resume ?? null),
+      };
     case 'failed':
       return { state: 'failed', last_error_json: writeJson(outcome.error), finished_at: now };
     case 'succeeded':
@@ -176,7 +221,7 @@ function progressColumns(progress: Job['progress'] | undefined): Updateable<Jobs
 
 /** A new stage begins with none; an attempt that the process itself cut short is not counted. */
 function attemptsAfter(outcome: JobOutcome) {
-  if (outcome.type === 'next-stage') return { attempts: 0 };
+  if (outcome.type === 'next-stage' || outcome.type === 'yielded') return { attempts: 0 };
   if (outcome.type === 'handed-back') {
     return { attempts: sql<number>`case when attempts > 0 then attempts - 1 else 0 end` };
   }

@@ -1,4 +1,5 @@
 import { type Selectable, type SqlBool, sql } from 'kysely';
+import type { JsonObject } from '../kernel/index.ts';
 import type { Failure, Job } from './entities.ts';
 import { readJson, readJsonOrNull, writeJson, writeJsonOrNull } from './json-columns.ts';
 import type { JobsTable } from './schema.ts';
@@ -9,6 +10,11 @@ export const UNFINISHED = sql<SqlBool>`state in ('queued', 'running')`;
 
 /** Failed or cancelled jobs whose handler has not been told. Spelled as in its partial index. */
 export const UNSETTLED = sql<SqlBool>`state in ('failed', 'cancelled') and settled = 0`;
+
+/** The queue of a tenant that a job waits in. */
+export function queueOf({ botId }: Pick<Job, 'botId'>): string {
+  return botId ?? '-';
+}
 
 export function toJobRow(job: Omit<Job, 'tenantId'>): NewRow<'jobs'> {
   return {
@@ -31,6 +37,7 @@ export function toJobRow(job: Omit<Job, 'tenantId'>): NewRow<'jobs'> {
     run_at: job.runAt,
     deadline_at: job.deadlineAt,
     payload_json: writeJson(job.payload),
+    queue: queueOf(job),
     created_at: job.createdAt,
     updated_at: job.updatedAt,
     finished_at: job.finishedAt,
@@ -60,6 +67,7 @@ export function toJob(row: Selectable<JobsTable>): Job {
     runAt: row.run_at,
     deadlineAt: row.deadline_at,
     payload: readJson<Job['payload']>(row.payload_json),
+    ...(row.resume_json === null ? {} : { resume: readJson<JsonObject>(row.resume_json) }),
     createdAt: row.created_at,
     updatedAt: row.updated_at,
     finishedAt: row.finished_at,

@@ -1,6 +1,7 @@
 import { type Kysely, sql } from 'kysely';
 import { AppError } from '../kernel/index.ts';
 import { createFirstSchema } from './migration-001-first-schema.ts';
+import { addFairJobs } from './migration-002-fair-jobs.ts';
 import type { Schema } from './schema.ts';
 import type { SqlDialect } from './sql-dialect.ts';
 
@@ -11,7 +12,10 @@ interface Migration {
 }
 
 /** In order. A migration that was released never changes. */
-const MIGRATIONS: readonly Migration[] = [{ number: 1, name: 'first-schema', up: createFirstSchema }];
+const MIGRATIONS: readonly Migration[] = [
+  { number: 1, name: 'first-schema', up: createFirstSchema },
+  { number: 2, name: 'fair-jobs', up: addFairJobs },
+];
 
 interface WithMigrations extends Schema {
   schema_migrations: { number: number; name: string; applied_at: number };

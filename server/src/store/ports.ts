@@ -12,14 +12,17 @@ import type {
   Failure,
   IdempotencyRecord,
   Job,
+  JobState,
   Message,
   NewDocument,
+  QueuedJobs,
   Source,
   SourceCounts,
   SourceStatus,
   Tenant,
   TrainingStage,
   UsageRow,
+  Worker,
 } from './entities.ts';
 
 /** A page of a list in creation order. `after`/`before` are ids (exclusive); `before` wins the items nearest to it. */
@@ -193,11 +196,21 @@ export interface EmbeddableChunk {
 export interface JobRepository {
   create(job: Omit<Job, 'tenantId'>): Promise<void>;
   get(id: string): Promise<Job | null>;
-  list(page: PageRequest): Promise<Page<Job>>;
+  list(page: PageRequest & JobFilter): Promise<Page<Job>>;
   /** Marks a queued job cancelled, asks a running one to stop. Null when there is no such job or it has ended. */
   requestCancel(id: string, now: number): Promise<Job | null>;
   /** Queues a failed or cancelled job again from its stage. Null when it is in another state. */
   retry(id: string, times: { readonly now: number; readonly deadlineAt: number }): Promise<Job | null>;
+}
+
+export interface JobFilter {
+  readonly state?: JobState;
+  readonly kind?: string;
+  /** Of one of these bots; an empty list matches none. */
+  readonly botIds?: readonly string[];
+  readonly sourceId?: string;
+  /** The code of the last error. */
+  readonly errorCode?: string;
 }
 
 export interface ConversationRepository {
@@ -248,6 +261,7 @@ export interface SystemStore {
   /** Sets `last_used_at`; losing one is harmless. */
   touchApiKeys(ids: readonly string[], now: number): Promise<void>;
   readonly jobs: JobClaims;
+  readonly workers: WorkerRegistry;
   /** Settings of the installation (admin key hash, first-start marks). */
   getSetting(name: string): Promise<string | null>;
   setSetting(name: string, value: string): Promise<void>;
@@ -263,9 +277,22 @@ export interface SystemStore {
   purgeIdempotency(olderThan: number): Promise<number>;
 }
 
+/** Signs of life of the processes that run jobs. Losing one is harmless. */
+export interface WorkerRegistry {
+  /** Adds the worker or says what has become of it. */
+  beat(worker: Worker): Promise<void>;
+  /** In the order of their start. */
+  list(): Promise<readonly Worker[]>;
+  remove(id: string): Promise<void>;
+  /** Removes workers that were last seen before that time. */
+  removeUnseen(before: number): Promise<number>;
+}
+
 /**
- * The runner's side of jobs. A claim takes the next due job (queued with `runAt` reached, or running with an expired
- * lease) by (priority, run time, age), under a new fencing token, and counts one attempt.
+ * The runner's side of jobs. A claim takes a due job (queued with `runAt` reached, or running with an expired lease)
+ * under a new fencing token, and counts one attempt. Whose job: that of the tenant whose jobs have been given the least
+ * time lately, and within the tenant of such a bot; who was idle comes first but has saved nothing up. Which of the bot's
+ * jobs: the least of run time plus six seconds for each point of priority, so that age outweighs priority in the end.
  */
 export interface JobClaims {
   claim(request: {
@@ -285,12 +312,18 @@ export interface JobClaims {
   progress(lease: JobLease, progress: Job['progress'], now: number): Promise<boolean>;
   /** Ends one run of a stage. False when the lease was lost. */
   release(lease: JobLease, outcome: JobOutcome, now: number): Promise<boolean>;
-  /** Ids of jobs that are queued and due, or running with an expired lease. */
+  /** Ids of jobs that are queued and due, or running with an expired lease, in no order. */
   findClaimable(now: number, limit: number): Promise<readonly string[]>;
   /** Jobs past their deadline that have not ended; the caller fails them. */
   findOverdue(now: number, limit: number): Promise<readonly Job[]>;
   /** Ends an unfinished job from outside its lease (deadline), which is lost by that. False when it had ended. */
   fail(jobId: string, error: Failure, now: number): Promise<boolean>;
+  /** What waits, for those who watch. */
+  countQueued(now: number): Promise<readonly QueuedJobs[]>;
+  /** Forgets queues that are empty. To be called now and then. */
+  tidyQueues(): Promise<void>;
+  /** Removes jobs that ended before that time, unless a source names them as its last. Returns how many, at most `limit`. */
+  removeEnded(before: { readonly succeeded: number; readonly failed: number }, limit: number): Promise<number>;
   /** Jobs that ended as failed or cancelled and are not yet marked settled, oldest first. */
   findUnsettled(kinds: readonly string[], limit: number): Promise<readonly Job[]>;
   /**
@@ -315,7 +348,9 @@ export type JobOutcome =
   | { readonly type: 'cancelled' }
   | { readonly type: 'retry'; readonly error: Failure; readonly runAt: number }
   /** Given back unfinished because the process stops: queued again at once, the attempt does not count. */
-  | { readonly type: 'handed-back' };
+  | { readonly type: 'handed-back' }
+  /** Got on and lets others in: queued again behind them, with its progress, no attempts and no error. */
+  | { readonly type: 'yielded'; readonly resume?: JsonObject };
 
 /** Bytes by content hash. `put` is durable (synced) when it resolves; the same bytes are stored once. */
 export interface BlobStore {

@@ -12,6 +12,7 @@ export interface Schema {
   chunks: ChunksTable;
   chunk_vectors: ChunkVectorsTable;
   jobs: JobsTable;
+  job_queues: JobQueuesTable;
   conversations: ConversationsTable;
   messages: MessagesTable;
   api_keys: ApiKeysTable;
@@ -19,10 +20,11 @@ export interface Schema {
   idempotency: IdempotencyTable;
   settings: SettingsTable;
   word_vectors: WordVectorsTable;
+  workers: WorkersTable;
 }
 
 /** The tables whose rows belong to a tenant; repositories reach them through a `TenantScope` only. */
-export type TenantTable = Exclude<keyof Schema, 'tenants' | 'settings' | 'word_vectors'>;
+export type TenantTable = Exclude<keyof Schema, 'tenants' | 'settings' | 'word_vectors' | 'workers'>;
 
 interface TenantsTable {
   number: Generated<number>;
@@ -138,12 +140,36 @@ export interface JobsTable {
   cancel_requested: number;
   /** 1: the handler has been told that the job failed or was cancelled. */
   settled: Generated<number>;
+  /** The queue within its tenant: the bot's id, or `-`. */
+  queue: Generated<string>;
+  /** When its lease began. */
+  claimed_at: Generated<number | null>;
+  resume_json: Generated<string | null>;
   run_at: number;
   deadline_at: number;
   payload_json: string;
   created_at: number;
   updated_at: number;
   finished_at: number | null;
+}
+
+/** Who shares the places that jobs run in: a row for each queue of a tenant, and one (queue `''`) for the tenant as a whole. */
+interface JobQueuesTable {
+  tenant_id: string;
+  queue: string;
+  /** Time that its jobs were given, in milliseconds: who has the least is next. */
+  served: number;
+}
+
+/** Processes that run jobs. */
+export interface WorkersTable {
+  id: string;
+  host: string;
+  pid: number;
+  places: number;
+  running: number;
+  started_at: number;
+  seen_at: number;
 }
 
 export interface ConversationsTable {

@@ -7,6 +7,7 @@ import type { SystemStore } from './ports.ts';
 import type { Schema } from './schema.ts';
 import type { SqlDialect } from './sql-dialect.ts';
 import { unpackWindows } from './vector-columns.ts';
+import { createWorkerRegistry } from './workers.ts';
 
 const VECTORS_PER_BATCH = 500;
 const SOURCES_PER_BATCH = 500;
@@ -38,7 +39,8 @@ export function createSystemStore({ database, background, dialect, startedAt }: 
         .where((where) => dialect.isOneOf(where.ref('api_keys.id'), ids))
         .execute();
     },
-    jobs: createJobClaims(background, dialect),
+    jobs: createJobClaims(background),
+    workers: createWorkerRegistry(background),
     async getSetting(name) {
       const row = await database.selectFrom('settings').select('value').where('name', '=', name).executeTakeFirst();
       return row?.value ?? null;

@@ -1,5 +1,15 @@
-import { AppError } from '../../kernel/index.ts';
-import type { Job, JobClaims, JobLease, JobOutcome, JobRepository } from '../../store/index.ts';
+import { AppError, type JsonObject } from '../../kernel/index.ts';
+import type {
+  Job,
+  JobClaims,
+  JobLease,
+  JobOutcome,
+  JobRepository,
+  QueuedJobs,
+  Worker,
+  WorkerRegistry,
+} from '../../store/index.ts';
+import { createFakeJobQueues } from './fake-job-queues.ts';
 
 /** The store's jobs in memory, with the same rules for leases and fencing. */
 export interface FakeJobStore {
@@ -8,17 +18,19 @@ export interface FakeJobStore {
     /** Runs the work if the lease is held, else rejects with `job_lease_lost`. */
     fencedTransaction<Result>(lease: JobLease, work: () => Promise<Result>): Promise<Result>;
   };
-  readonly system: { readonly jobs: JobClaims };
+  readonly system: { readonly jobs: JobClaims; readonly workers: WorkerRegistry };
 }
 
 interface Row extends Job {
   readonly settled: boolean;
+  readonly claimedAt?: number;
 }
 
 const UNFINISHED: ReadonlySet<string> = new Set(['queued', 'running']);
 
 export function createFakeJobStore(): FakeJobStore {
   const rows = new Map<string, Row>();
+  const queues = createFakeJobQueues();
 
   const change = (job: Job, changes: Partial<Row>, now: number): Job => {
     const row = { ...(rows.get(job.id) ?? { ...job, settled: false }), ...changes, updatedAt: now };
@@ -34,14 +46,16 @@ export function createFakeJobStore(): FakeJobStore {
 
   const claims: JobClaims = {
     async claim({ owner, kinds, now, leaseMs, maxPriority }) {
-      const [next] = [...rows.values()]
+      const claimable = [...rows.values()]
         .filter((row) => isClaimable(row, now) && kinds.includes(row.kind))
-        .filter((row) => maxPriority === null || row.priority <= maxPriority)
-        .sort((a, b) => a.priority - b.priority || a.runAt - b.runAt || a.createdAt - b.createdAt);
+        .filter((row) => maxPriority === null || row.priority <= maxPriority);
+      const [next] = queues.inOrder(claimable);
       if (next === undefined) return null;
+      queues.chargeClaim(next);
       const lease = { owner, expiresAt: now + leaseMs };
       const { fencingToken, attempts } = next;
-      return change(next, { state: 'running', lease, fencingToken: fencingToken + 1, attempts: attempts + 1 }, now);
+      const claimed = { lease, fencingToken: fencingToken + 1, attempts: attempts + 1, claimedAt: now };
+      return change(next, { state: 'running', ...claimed }, now);
     },
     async heartbeat(lease, { now, expiresAt }) {
       const row = held(lease);
@@ -57,7 +71,9 @@ export function createFakeJobStore(): FakeJobStore {
     async release(lease, outcome, now) {
       const row = held(lease);
       if (row === null) return false;
+      if (outcome.type === 'next-stage') rows.set(row.id, withoutResume(row));
       change(row, { ...changesOf(row, outcome, now), lease: null }, now);
+      queues.chargeTime(row, now - (row.claimedAt ?? now));
       return true;
     },
     async findClaimable(now, limit) {
@@ -71,6 +87,23 @@ export function createFakeJobStore(): FakeJobStore {
       if (row === undefined || !UNFINISHED.has(row.state)) return false;
       change(row, { state: 'failed', lease: null, lastError: error, finishedAt: now, settled: false }, now);
       return true;
+    },
+    async countQueued(now) {
+      const counts = new Map<string, QueuedJobs>();
+      for (const { kind, stage, runAt } of find((row) => row.state === 'queued', Number.POSITIVE_INFINITY)) {
+        const { jobs, dueSince } = counts.get(`${kind} ${stage}`) ?? { jobs: 0, dueSince: null };
+        const earliest = runAt <= now ? Math.min(runAt, dueSince ?? runAt) : dueSince;
+        counts.set(`${kind} ${stage}`, { kind, stage, jobs: jobs + 1, dueSince: earliest });
+      }
+      return [...counts.values()];
+    },
+    async tidyQueues() {},
+    async removeEnded(before, limit) {
+      const ended = (row: Row): boolean =>
+        row.finishedAt !== null && row.finishedAt < (row.state === 'succeeded' ? before.succeeded : before.failed);
+      const gone = find(ended, limit);
+      for (const { id } of gone) rows.delete(id);
+      return gone.length;
     },
     async findUnsettled(kinds, limit) {
       return find((row) => isUnsettled(row) && kinds.includes(row.kind), limit);
@@ -103,8 +136,15 @@ export function createFakeJobStore(): FakeJobStore {
         const row = own(id);
         return row && toJob(row);
       },
-      async list({ limit }) {
-        const items = find((row) => row.tenantId === tenantId, limit + 1);
+      async list({ limit, state, kind, botIds, sourceId, errorCode }) {
+        const matches = (row: Row): boolean =>
+          row.tenantId === tenantId &&
+          row.state === (state ?? row.state) &&
+          row.kind === (kind ?? row.kind) &&
+          row.sourceId === (sourceId ?? row.sourceId) &&
+          (botIds === undefined || (row.botId !== null && botIds.includes(row.botId))) &&
+          (errorCode === undefined || row.lastError?.code === errorCode);
+        const items = find(matches, limit + 1);
         return { items: items.slice(0, limit), hasMore: items.length > limit };
       },
       async requestCancel(id, now) {
@@ -116,6 +156,7 @@ export function createFakeJobStore(): FakeJobStore {
       async retry(id, { now, deadlineAt }) {
         const row = own(id);
         if (row === null || (row.state !== 'failed' && row.state !== 'cancelled')) return null;
+        rows.set(id, withoutResume(row));
         return change(row, { ...RETRIED, runAt: now, deadlineAt }, now);
       },
     };
@@ -130,7 +171,21 @@ export function createFakeJobStore(): FakeJobStore {
         return work();
       },
     }),
-    system: { jobs: claims },
+    system: { jobs: claims, workers: createFakeWorkerRegistry() },
+  };
+}
+
+function createFakeWorkerRegistry(): WorkerRegistry {
+  const workers = new Map<string, Worker>();
+  return {
+    beat: async (worker) => void workers.set(worker.id, worker),
+    list: async () => [...workers.values()],
+    remove: async (id) => void workers.delete(id),
+    async removeUnseen(before) {
+      const unseen = [...workers.values()].filter((worker) => worker.seenAt < before);
+      for (const { id } of unseen) workers.delete(id);
+      return unseen.length;
+    },
   };
 }
 
@@ -158,9 +213,19 @@ function changesOf(row: Row, outcome: JobOutcome, now: number): Partial<Row> {
       return { state: 'cancelled', finishedAt: now, settled: false };
     case 'retry':
       return { state: 'queued', lastError: outcome.error, runAt: outcome.runAt };
+    case 'yielded':
+      return { state: 'queued', attempts: 0, lastError: null, runAt: now, ...resumeOf(outcome) };
     case 'handed-back':
       return { state: 'queued', attempts: Math.max(0, row.attempts - 1), runAt: now };
   }
+}
+
+function resumeOf({ resume }: { readonly resume?: JsonObject }): Partial<Row> {
+  return resume === undefined ? {} : { resume };
+}
+
+function withoutResume({ resume: _, ...row }: Row): Row {
+  return row;
 }
 
 function isClaimable(row: Row, now: number): boolean {
@@ -172,7 +237,7 @@ function isUnsettled(row: Row): boolean {
   return !row.settled && (row.state === 'failed' || row.state === 'cancelled');
 }
 
-function toJob({ settled: _, ...job }: Row): Job {
+function toJob({ settled: _, claimedAt: _claimedAt, ...job }: Row): Job {
   return job;
 }
 

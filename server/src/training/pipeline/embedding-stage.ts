@@ -3,9 +3,10 @@ import type { StageContext, StageResult } from '../../jobs/index.ts';
 import { AppError, type Clock } from '../../kernel/index.ts';
 import type { ChunkVectors, EmbeddableChunk, Failure, Store } from '../../store/index.ts';
 import type { VectorStore } from '../../vector-store/index.ts';
-import { STAGE_PRIORITIES } from './training-job.ts';
+import { stagePriority } from './training-job.ts';
 import {
   changeSource,
+  hasEarlierVersion,
   idsOf,
   ownSource,
   sourceWithHeads,
@@ -24,7 +25,6 @@ export interface EmbeddingOptions {
 /** Chunks whose vectors are written together: as many as the embedder takes at once, within reason. */
 const SMALLEST_BATCH = 32;
 const LARGEST_BATCH = 256;
-const LOADING: StageResult = { type: 'next-stage', stage: 'loading', priority: STAGE_PRIORITIES.loading };
 
 /**
  * Gives vectors to every chunk of the source that has none in the generation: those of equal chunks that were embedded
@@ -34,20 +34,44 @@ const LOADING: StageResult = { type: 'next-stage', stage: 'loading', priority: S
 export function createEmbeddingStage(options: EmbeddingOptions): (context: StageContext) => Promise<StageResult> {
   return async (context) => {
     const work = workOf(context.job, options.store, options.embeddings.generation);
-    const [loaded] = await Promise.all([work.mode !== 'train' || hasDocuments(work), ownSource(work, work.tenant)]);
-    if (!loaded) return LOADING;
-    await embedAll(work, context, options);
+    const [loaded, source] = await Promise.all([
+      work.mode !== 'train' || hasDocuments(work),
+      ownSource(work, work.tenant),
+    ]);
+    if (!loaded) return { type: 'next-stage', stage: 'loading', priority: stagePriority(work.job, 'loading') };
+    if (work.mode === 'train' && source.stage !== 'embedding') await showAgain(work, context, options);
+    if ((await embedAll(work, context, options)) === 'unfinished') return { type: 'yielded' };
     if (work.mode === 'train') await finish(work, context, options);
     return { type: 'succeeded' };
   };
 }
 
-/** A job that failed has lost its documents; tried again, it starts from its inputs. */
+/** What a failed job has made may have been cleared away; tried again, it starts from its inputs then. */
 async function hasDocuments({ tenant, sourceId, ids }: TrainingWork): Promise<boolean> {
   return (await tenant.documents.idsOf(sourceId, ['building', 'searchable'])).some(ids.ownsDocument);
 }
 
-async function embedAll(work: TrainingWork, context: StageContext, options: EmbeddingOptions): Promise<void> {
+/** A job that is tried again goes on where it failed: what it had loaded is found by words again. */
+function showAgain(work: TrainingWork, { lease }: StageContext, { clock }: EmbeddingOptions): Promise<void> {
+  return work.tenant.fencedTransaction(lease, async (repositories) => {
+    const { source, heads } = await sourceWithHeads(work, repositories);
+    const summary = summarise(work, heads);
+    if (!hasEarlierVersion(summary)) await repositories.documents.setState(summary.usable, 'searchable');
+    const updatedAt = clock.now();
+    await repositories.sources.update(source.id, {
+      status: 'processing',
+      stage: 'embedding',
+      lastError: null,
+      updatedAt,
+    });
+  });
+}
+
+async function embedAll(
+  work: TrainingWork,
+  context: StageContext,
+  options: EmbeddingOptions,
+): Promise<'finished' | 'unfinished'> {
   const { tenant, sourceId } = work;
   const { profile, generation } = options.embeddings;
   const size = Math.min(LARGEST_BATCH, Math.max(SMALLEST_BATCH, profile.maxTextsPerCall));
@@ -57,13 +81,14 @@ async function embedAll(work: TrainingWork, context: StageContext, options: Embe
   for (let last: string | undefined; ; ) {
     context.signal.throwIfAborted();
     const batch = await tenant.chunks.withoutVectors(sourceId, generation, size);
-    if (batch.length === 0) return;
+    if (batch.length === 0) return 'finished';
     if (batch[0]?.id === last) throw new AppError('internal_error', 'Vectors that were stored are not found again.');
     last = batch[0]?.id;
     done += batch.length;
     await embedBatch(work, context, { ...options, batch, progress: { done, total } });
     context.progress(done, total);
-    if (batch.length < size) return;
+    if (batch.length < size) return 'finished';
+    if (context.sliceOver()) return 'unfinished';
   }
 }
 

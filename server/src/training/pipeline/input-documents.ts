@@ -30,6 +30,16 @@ export interface InputOfSource {
   /** Of the input within its source. */
   readonly position: number;
   readonly fallbackTitle: string;
+  /** Where to begin, when an earlier run has stopped there. */
+  readonly start?: InputPoint;
+}
+
+/** A place between two parts of an input. */
+export interface InputPoint {
+  /** The parser's cursor; null: the input's begin. */
+  readonly from: string | null;
+  /** Documents before it. */
+  readonly count: number;
 }
 
 export interface InputDocumentsOptions {
@@ -44,6 +54,8 @@ export interface MadeDocument {
   readonly document: NewDocument;
   /** How many more the input will give, as far as that can be told. */
   readonly ahead: number;
+  /** Where to go on after this document, if it is the last of its part; `end`: with the next input. */
+  readonly next: InputPoint | 'end' | null;
 }
 
 /**
@@ -51,13 +63,13 @@ export interface MadeDocument {
  * on through all parts, so that the same input gives the same ids again. An input that breaks off ends with a refusal.
  */
 export async function* documentsOfInput(
-  { input, position, fallbackTitle }: InputOfSource,
+  { input, position, fallbackTitle, start = { from: null, count: 0 } }: InputOfSource,
   options: InputDocumentsOptions,
 ): AsyncGenerator<MadeDocument> {
   const { work, blobs } = options;
   const path = blobs.pathOf(input.blobHash);
-  let count = 0;
-  for (let from: string | null = null; ; ) {
+  let { count } = start;
+  for (let { from } = start; ; ) {
     const file = { path, name: input.name, mediaType: input.mediaType, fallbackTitle, from };
     const part: ParsedPart = await parsePart(file, options);
     const size = part.documents.length + part.refusals.length;
@@ -66,7 +78,8 @@ export async function* documentsOfInput(
       const id = work.ids.document(position, count);
       count += 1;
       const document = 'chunks' in made ? documentOf(work, id, made) : refusedDocument(id, made, input);
-      yield { document, ahead: ahead + size - place - 1 };
+      const after: InputPoint | 'end' = part.next === null ? 'end' : { from: part.next, count };
+      yield { document, ahead: ahead + size - place - 1, next: place === size - 1 ? after : null };
     }
     if (part.next === null) return;
     if (part.next === from) throw new AppError('internal_error', `Parsing "${input.name}" does not get on.`);

@@ -13,9 +13,9 @@ import type { VectorStore } from '../../vector-store/index.ts';
 import { NOTE_MEDIA_TYPE, QA_MEDIA_TYPE } from '../loaders/file-type.ts';
 import { titleOfName } from '../loaders/name-title.ts';
 import type { DocumentParser } from '../ports.ts';
-import { documentsOfInput, isContentFault } from './input-documents.ts';
+import { documentsOfInput, type InputPoint, isContentFault } from './input-documents.ts';
 import { type StoredDocuments, storedDocuments } from './stored-documents.ts';
-import { STAGE_PRIORITIES } from './training-job.ts';
+import { stagePriority } from './training-job.ts';
 import {
   changeSource,
   documentHeads,
@@ -40,29 +40,46 @@ export interface LoadingOptions {
 /** Documents and chunks that are written in one transaction: large enough to be quick, small enough to let others in. */
 const BATCH_DOCUMENTS = 16;
 const BATCH_CHUNKS = 128;
-const EMBEDDING: StageResult = { type: 'next-stage', stage: 'embedding', priority: STAGE_PRIORITIES.embedding };
 
 /**
  * Parses every input and stores its documents and chunks unseen. At the end the documents of a new source become
  * searchable by words; those of a replacement stay unseen until they are embedded. Inputs that cannot be used are kept as
  * refused documents; a source without any usable input fails with the first fault. An input may hold
  * several texts (an archive, a huge text): it is parsed part by part, each text becomes a document, and a part that cannot
- * be used is refused alone. Run again, it goes on with what is not stored yet.
+ * be used is refused alone. Run again, it goes on with what is not stored yet. Between two parts it lets other jobs in.
  */
 export function createLoadingStage(options: LoadingOptions): (context: StageContext) => Promise<StageResult> {
   return async (context) => {
     const work = workOf(context.job, options.store, options.generation);
+    const embedding = {
+      type: 'next-stage',
+      stage: 'embedding',
+      priority: stagePriority(work.job, 'embedding'),
+    } as const;
     const prepared = await prepare(work, context, options);
-    if (prepared === 'loaded') return EMBEDDING;
+    if (prepared === 'loaded') return embedding;
     const loaded = await loadInputs(work, context, { ...options, ...prepared });
+    if ('resume' in loaded) return { type: 'yielded', resume: { ...loaded.resume } };
     await finish(work, context, { ...options, ...loaded });
-    return EMBEDDING;
+    return embedding;
   };
 }
 
 interface Prepared {
   readonly source: Source;
   readonly stored: StoredDocuments;
+}
+
+/** Where the stage has stopped to let others in: before a part of an input. */
+interface ResumePoint extends InputPoint {
+  readonly input: number;
+}
+
+function resumeOf({ job: { resume } }: TrainingWork): ResumePoint | null {
+  if (resume === undefined) return null;
+  const { input, from, count } = resume;
+  if (typeof input !== 'number' || typeof count !== 'number') return null;
+  return { input, count, from: typeof from === 'string' ? from : null };
 }
 
 /** Clears away what other jobs left unfinished, and tells what of this one is there already. */
@@ -76,8 +93,11 @@ async function prepare(
     const { usable, others } = summarise(work, heads);
     if (source.stage === 'embedding' && usable.length > 0) return null;
     const unfinished = idsOf(others.filter((head) => head.state === 'building'));
-    // Refused inputs are tried again: the cause may have gone.
-    const refused = idsOf(heads.filter((head) => head.state === 'refused' && work.ids.ownsDocument(head.id)));
+    // Refused inputs are tried again, unless this goes on where it stopped: the cause may have gone.
+    const refused =
+      resumeOf(work) === null
+        ? idsOf(heads.filter((head) => head.state === 'refused' && work.ids.ownsDocument(head.id)))
+        : [];
     const total = Math.max(source.inputs.length, usable.length);
     await Promise.all([
       repositories.documents.delete([...unfinished, ...refused]),
@@ -97,22 +117,20 @@ async function prepare(
 }
 
 interface Loaded {
-  /** Why inputs, or parts of them, cannot be used. */
-  readonly refusals: readonly Failure[];
   /** Documents that are not stored yet. */
   readonly rest: readonly NewDocument[];
 }
 
-/** Parses what is not stored yet and writes it in batches; the last one is left to the caller. */
+/** Parses what is not stored yet and writes it in batches; the last one is left to the caller, unless it stops before the end. */
 async function loadInputs(
   work: TrainingWork,
   context: StageContext,
   options: LoadingOptions & Prepared,
-): Promise<Loaded> {
+): Promise<Loaded | { readonly resume: ResumePoint }> {
   const { source, stored, clock } = options;
-  const refusals: Failure[] = [];
+  const resume = resumeOf(work);
   let batch: NewDocument[] = [];
-  let done = stored.inCompleteInputs;
+  let done = resume === null ? stored.inCompleteInputs : context.job.progress.done;
 
   async function write(documents: readonly NewDocument[], progress: Source['progress']): Promise<void> {
     await changeSource(work, context.lease, async (repositories) => {
@@ -123,23 +141,29 @@ async function loadInputs(
   }
 
   for (const [position, input] of source.inputs.entries()) {
-    if (stored.isComplete(position)) continue;
+    if (resume === null ? stored.isComplete(position) : position < resume.input) continue;
     const inputsAhead = source.inputs.length - position - 1;
     const fallbackTitle = titleOf(input, source);
-    for await (const made of documentsOfInput({ input, position, fallbackTitle }, { ...options, work, context })) {
-      const { lastError } = made.document.document;
-      if (lastError !== null) refusals.push(lastError);
+    const start = resume?.input === position ? { start: resume } : {};
+    const place = { input, position, fallbackTitle, ...start };
+    for await (const made of documentsOfInput(place, { ...options, work, context })) {
       done += 1;
-      if (stored.has(made.document.document.id)) continue;
-      if (isFull(batch)) {
+      const known = stored.has(made.document.document.id);
+      if (!known && isFull(batch)) {
         const documents = batch;
         batch = [];
         await write(documents, { done: done - 1, total: done + made.ahead + inputsAhead });
       }
-      batch.push(made.document);
+      if (!known) batch.push(made.document);
+      const ahead = made.ahead + inputsAhead;
+      if (made.next === null || ahead === 0 || !context.sliceOver()) continue;
+      await write(batch, { done, total: done + ahead });
+      const next =
+        made.next === 'end' ? { input: position + 1, from: null, count: 0 } : { input: position, ...made.next };
+      return { resume: next };
     }
   }
-  return { refusals, rest: batch };
+  return { rest: batch };
 }
 
 async function addAll(
@@ -163,7 +187,7 @@ function titleOf({ name, mediaType }: SourceInput, source: Source): string {
 async function finish(
   work: TrainingWork,
   context: StageContext,
-  { generation, clock, refusals, rest }: LoadingOptions & Loaded,
+  { generation, clock, rest }: LoadingOptions & Loaded,
 ): Promise<void> {
   const inputs = await changeSource(work, context.lease, async (repositories, source) => {
     const { documents, chunks, sources } = repositories;
@@ -176,7 +200,7 @@ async function finish(
     const { usable, tokens, others } = summary;
     // Refused documents stay, to say which input was at fault.
     const made = Math.max(source.inputs.length, usable.length + summary.refusals.length);
-    if (usable.length === 0) return { total: made, usable: false };
+    if (usable.length === 0) return { total: made, refusals: summary.refusals };
     const replaces = hasEarlierVersion(summary);
     const counts = { documents: usable.length, chunks: total, tokens, reused: 0 };
     await Promise.all([
@@ -189,10 +213,10 @@ async function finish(
         updatedAt: clock.now(),
       }),
     ]);
-    return { total: made, usable: true };
+    return { total: made, refusals: null };
   });
   context.progress(inputs.total, inputs.total);
-  if (!inputs.usable) throw noneUsable(refusals);
+  if (inputs.refusals !== null) throw noneUsable(inputs.refusals);
 }
 
 function noneUsable([first, ...more]: readonly Failure[]): AppError {

@@ -104,6 +104,7 @@ describe('training', () => {
   let trainer: Trainer;
   let handler: JobHandler;
   let announced: string[];
+  let othersWait = false;
   let bot: Bot;
 
   beforeEach(async () => {
@@ -115,6 +116,7 @@ describe('training', () => {
     embeddings = createLetterEmbeddings();
     parser = createDirectParser();
     announced = [];
+    othersWait = false;
     const announce = async (jobId: string): Promise<void> => void announced.push(jobId);
     trainer = createTrainer({ store, blobs, announce, vectors, generation: embeddings.generation, clock, createId });
     handler = createTrainingHandler({ store, blobs, parser, embeddings, vectors, clock, logger: silentLogger });
@@ -162,6 +164,7 @@ describe('training', () => {
       lease: { jobId: job.id, fencingToken: job.fencingToken },
       signal: new AbortController().signal,
       progress: () => {},
+      sliceOver: () => othersWait,
     };
     const stage = handler.stages[job.stage];
     if (stage === undefined) throw new Error(`no stage ${job.stage}`);
@@ -454,6 +457,26 @@ describe('training', () => {
       });
     });
 
+    it('lets others in between two parts, and ends with the same documents', async () => {
+      readInParts(6);
+      othersWait = true;
+      const source = await trainer.add(bot, files(['a.zip', 'x'], ['b.zip', 'y']), {});
+      const stages: (string | null)[] = [];
+      const parsed: string[] = [];
+      const { parse } = parser;
+      parser.parse = (input) => {
+        parsed.push(`${input.name} ${input.from}`);
+        return parse(input);
+      };
+      for (let stage = await step(); stage !== null; stage = await step()) stages.push(stage);
+      expect(stages.filter((stage) => stage === 'loading').length).toBeGreaterThan(6);
+      expect(new Set(parsed).size).toBe(parsed.length);
+      const made = (await documents(source)).map(({ inputName }) => inputName);
+      expect(made.slice(0, 18)).toEqual(NAMES(6));
+      expect([made.length, new Set(made).size]).toEqual([36, 36]);
+      expect(await current(source)).toMatchObject({ status: 'partial', counts: { documents: 24 } });
+    });
+
     it('does not read the same part for ever', async () => {
       readInParts(1);
       const { parse } = parser;
@@ -470,10 +493,13 @@ describe('training', () => {
     await runAll();
     expect(await current(source)).toMatchObject({ status: 'failed', lastError: { code: 'embedding_failed' } });
     expect(await foundByWord('vacation')).toEqual([]);
-    expect(await documents(source)).toEqual([]);
+    const [kept] = await documents(source);
+    expect(kept).toMatchObject({ state: 'building' });
     embeddings.failWith = null;
     await tenant().jobs.retry(source.jobId ?? '', { now: clock.now(), deadlineAt: clock.now() + 60_000 });
-    await runAll();
+    parser.onParse = () => Promise.reject(new Error('parsed again'));
+    expect(await step()).toBe('embedding');
+    expect((await documents(source)).map(({ id }) => id)).toEqual([kept?.id]);
     expect(await current(source)).toMatchObject({ status: 'ready', lastError: null });
     expect((await foundByWord('vacation')).length).toBeGreaterThan(0);
   });
@@ -502,7 +528,7 @@ describe('training', () => {
     await runAll();
     expect(await current(source)).toMatchObject({ status: 'failed', counts: { documents: 1 } });
     expect((await foundByWord('vacation')).length).toBeGreaterThan(0);
-    expect(await documents(source)).toHaveLength(1);
+    expect(await foundByWord('badger')).toEqual([]);
     embeddings.failWith = null;
     expect(await trainer.put(bot, 'k', { content: NEW_VERSION })).toMatchObject({ change: 'replaced' });
     await runAll();

@@ -38,7 +38,7 @@ export function createTrainer(options: TrainerOptions): Trainer {
   const { store, clock, createId, vectors, generation } = options;
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const namespaceOf = (bot: Bot) => ({ tenantId: bot.tenantId, botId: bot.id, generation });
-  const jobFor = (source: Pick<Source, 'id' | 'botId'>) =>
+  const jobFor = (source: Pick<Source, 'id' | 'botId' | 'type' | 'inputs'>) =>
     newTrainingJob(source, 'train', {
       createId,
       now: clock.now(),
@@ -56,7 +56,7 @@ export function createTrainer(options: TrainerOptions): Trainer {
   ): Promise<Source> {
     const now = clock.now();
     const id = createId('src');
-    const job = jobFor({ id, botId: bot.id });
+    const job = jobFor({ id, botId: bot.id, ...details.content });
     const source: Omit<Source, 'tenantId'> = {
       id,
       botId: bot.id,
@@ -85,7 +85,7 @@ export function createTrainer(options: TrainerOptions): Trainer {
     changes: Partial<StoredContent> & { readonly metadata?: JsonObject },
   ): Promise<Source> {
     const now = clock.now();
-    const job = jobFor(source);
+    const job = jobFor({ ...source, ...changes });
     if (source.jobId !== null) await repositories.jobs.requestCancel(source.jobId, now);
     const update = {
       ...changes,

@@ -7,7 +7,7 @@ import type { DocumentParser } from '../ports.ts';
 import { createEmbeddingStage } from './embedding-stage.ts';
 import { createLoadingStage } from './loading-stage.ts';
 import { TRAINING_KIND } from './training-job.ts';
-import { documentHeads, hasEarlierVersion, idsOf, summarise, workOf } from './training-work.ts';
+import { documentHeads, hasEarlierVersion, summarise, workOf } from './training-work.ts';
 
 export interface TrainingHandlerOptions {
   readonly store: Pick<Store, 'forTenant'>;
@@ -36,35 +36,26 @@ export function createTrainingHandler(options: TrainingHandlerOptions): JobHandl
 }
 
 /**
- * A source is never left half-trained: what the failed job has made goes. An earlier version keeps answering; without
- * one, only the refused documents stay, to say which input was at fault.
+ * A source is never served half-trained: what the failed job has made goes out of sight, and is kept for another try at
+ * the same stage; a newer job or housekeeping removes it. An earlier version keeps answering.
  */
 async function settleFailure(
   job: Job,
   { code, message }: Failure,
-  { store, vectors, clock, embeddings }: TrainingHandlerOptions,
+  { store, clock, embeddings }: TrainingHandlerOptions,
 ): Promise<void> {
   const work = workOf(job, store, embeddings.generation);
-  const removed = await work.tenant.transaction(async ({ sources, documents, jobs }) => {
+  await work.tenant.transaction(async ({ sources, documents, jobs }) => {
     const [source, current] = await Promise.all([sources.get(work.botId, work.sourceId), jobs.get(job.id)]);
     // Told late, after somebody has tried the job again: what it makes now is not a failed job's.
-    if (current?.state !== 'failed' && current?.state !== 'cancelled') return [];
+    if (current?.state !== 'failed' && current?.state !== 'cancelled') return;
+    if (source === null || source.jobId !== job.id) return;
     const failure = { lastError: { code, message }, updatedAt: clock.now() };
-    if (source === null || source.jobId !== job.id) return [];
-    if (work.mode === 'reembed') {
-      await sources.update(source.id, failure);
-      return [];
-    }
-    if (source.status !== 'queued' && source.status !== 'processing') return [];
-    const heads = await documentHeads(work, { documents });
-    const hasEarlier = hasEarlierVersion(summarise(work, heads));
-    const unfinished = heads.filter((head) => head.state === 'building' || work.ids.ownsDocument(head.id));
-    // Without an earlier version the refused documents stay, to say which input was at fault.
-    const gone = idsOf(unfinished.filter((head) => head.state !== 'refused' || hasEarlier));
-    await documents.delete(gone);
-    const counts = hasEarlier ? source.counts : NO_COUNTS;
+    if (work.mode === 'reembed') return sources.update(source.id, failure);
+    if (source.status !== 'queued' && source.status !== 'processing') return;
+    const summary = summarise(work, await documentHeads(work, { documents }));
+    await documents.setState(summary.usable, 'building');
+    const counts = hasEarlierVersion(summary) ? source.counts : NO_COUNTS;
     await sources.update(source.id, { ...failure, status: 'failed', stage: null, counts });
-    return gone;
   });
-  if (removed.length > 0) await vectors.deleteDocuments(work.namespace, removed);
 }

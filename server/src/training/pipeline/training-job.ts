@@ -4,8 +4,25 @@ import type { Job, Source, TrainingStage } from '../../store/index.ts';
 
 export const TRAINING_KIND = 'train';
 
-/** Loading passes embedding: content is found by words as early as possible. */
-export const STAGE_PRIORITIES: Readonly<Record<TrainingStage, number>> = { loading: 10, embedding: 20 };
+/**
+ * How urgent a source is: small ones pass what takes long, and what is found by words already comes last. Set when the job
+ * is made.
+ */
+export type TrainingUrgency = 'interactive' | 'normal' | 'bulk' | 'background';
+
+/**
+ * Loading passes embedding: content is found by words as early as possible. A point is worth six seconds of waiting, so
+ * what takes long waits for at most a few minutes longer than the rest.
+ */
+const STAGE_PRIORITIES: Readonly<Record<TrainingUrgency, Readonly<Record<TrainingStage, number>>>> = {
+  interactive: { loading: 5, embedding: 15 },
+  normal: { loading: 10, embedding: 20 },
+  bulk: { loading: 30, embedding: 40 },
+  background: { loading: 50, embedding: 60 },
+};
+
+const SMALL = { bytes: 1024 ** 2, inputs: 20 };
+const LARGE = { bytes: 20 * 1024 ** 2, inputs: 500 };
 
 /** What a training job is for. `reembed`: only vectors of another generation are missing, the documents stay. */
 export type TrainingMode = 'train' | 'reembed';
@@ -17,13 +34,29 @@ export interface NewJobOptions {
   readonly maxAttempts: number;
 }
 
+/** The priority of a stage of the job. */
+export function stagePriority({ payload }: Pick<Job, 'payload'>, stage: TrainingStage): number {
+  const urgency = Object.keys(STAGE_PRIORITIES).find((known) => known === payload['urgency']) ?? 'normal';
+  return STAGE_PRIORITIES[urgency as TrainingUrgency][stage];
+}
+
+function urgencyOf({ type, inputs }: Partial<Pick<Source, 'type' | 'inputs'>>, mode: TrainingMode): TrainingUrgency {
+  if (mode === 'reembed') return 'background';
+  if (type === 'crawl' || type === 'sitemap') return 'bulk';
+  if (inputs === undefined) return 'normal';
+  const bytes = inputs.reduce((sum, input) => sum + input.bytes, 0);
+  if (bytes > LARGE.bytes || inputs.length > LARGE.inputs) return 'bulk';
+  return bytes <= SMALL.bytes && inputs.length <= SMALL.inputs ? 'interactive' : 'normal';
+}
+
 /** A queued job that trains the source. */
 export function newTrainingJob(
-  source: Pick<Source, 'id' | 'botId'>,
+  source: Pick<Source, 'id' | 'botId'> & Partial<Pick<Source, 'type' | 'inputs'>>,
   mode: TrainingMode,
   { createId, now, deadlineMs, maxAttempts }: NewJobOptions,
 ): Omit<Job, 'tenantId'> {
   const stage: TrainingStage = mode === 'train' ? 'loading' : 'embedding';
+  const payload = { mode, urgency: urgencyOf(source, mode) } satisfies JsonObject;
   return {
     id: createId('job'),
     botId: source.botId,
@@ -31,7 +64,7 @@ export function newTrainingJob(
     kind: TRAINING_KIND,
     state: 'queued',
     stage,
-    priority: STAGE_PRIORITIES[stage],
+    priority: stagePriority({ payload }, stage),
     progress: { done: 0, total: 0 },
     attempts: 0,
     maxAttempts,
@@ -41,7 +74,7 @@ export function newTrainingJob(
     cancelRequested: false,
     runAt: now,
     deadlineAt: now + deadlineMs,
-    payload: { mode } satisfies JsonObject,
+    payload,
     createdAt: now,
     updatedAt: now,
     finishedAt: null,

@@ -1,0 +1,136 @@
+import { type Kysely, type RawBuilder, sql } from 'kysely';
+import type { Job } from './entities.ts';
+import { queueOf, UNFINISHED } from './job-rows.ts';
+import type { Schema } from './schema.ts';
+import type { TenantScope } from './tenant-scope.ts';
+
+/** What a point of priority is worth in milliseconds of waiting. */
+const AGEING_MS = 6_000;
+/** What a claim costs its queues at once, in milliseconds: claims made side by side go round. The rest follows its end. */
+const CLAIM_MS = 50;
+/** How far a queue may lag behind the most served one: the time that who was idle is served first. */
+const CREDIT_MS = 2_000;
+
+/** The queue of a tenant as a whole. */
+const WHOLE = '';
+
+export interface ClaimableOptions {
+  readonly kinds: readonly string[];
+  readonly now: number;
+  readonly maxPriority: number | null;
+}
+
+/** Queued with `run_at` reached, or running with an expired lease. */
+export function isDue(now: number) {
+  return sql<boolean>`((state = 'queued' and run_at <= ${now}) or (state = 'running' and lease_expires_at <= ${now}))`;
+}
+
+/**
+ * The job that is to be claimed next; see `JobClaims`. Whoever has been served least is found in the order of an index,
+ * and each priority of a queue is looked into at its head alone, so that the length of queues does not matter.
+ */
+export async function findNextJob(
+  database: Kysely<Schema>,
+  { kinds, now, maxPriority }: ClaimableOptions,
+): Promise<string | null> {
+  const most = maxPriority ?? Number.MAX_SAFE_INTEGER;
+  const claimable = sql`${UNFINISHED} and priority <= ${most} and ${isDue(now)} and kind in (${sql.join([...kinds])})`;
+  const { rows } = await sql<{ id: string }>`select chosen.id from (
+    with recursive tenant as (
+      select queues.tenant_id from job_queues as queues
+      where queues.queue = '' and exists (
+        select 1 from jobs where jobs.tenant_id = queues.tenant_id and ${claimable}
+      )
+      order by queues.served, queues.tenant_id limit 1
+    ), chosen_queue as (
+      select queues.tenant_id, queues.queue from job_queues as queues
+      where queues.tenant_id = (select tenant.tenant_id from tenant) and queues.queue <> '' and exists (
+        select 1 from jobs
+        where jobs.tenant_id = queues.tenant_id and jobs.queue = queues.queue and ${claimable}
+      )
+      order by queues.served, queues.queue limit 1
+    ), levels (level) as (
+      select (${inChosen(sql`jobs.priority`, sql`priority <= ${most}`)} order by jobs.priority limit 1)
+      union all
+      select (
+        ${inChosen(sql`jobs.priority`, sql`priority > levels.level and priority <= ${most}`)}
+        order by jobs.priority limit 1
+      ) from levels where levels.level is not null
+    )
+    select (
+      ${inChosen(sql`jobs.id`, sql`priority = levels.level and ${claimable}`)}
+      order by jobs.run_at, jobs.number limit 1
+    ) as id from levels where levels.level is not null
+  ) as chosen join jobs on jobs.id = chosen.id
+  order by jobs.run_at + jobs.priority * ${sql.lit(AGEING_MS)}, jobs.number limit 1`.execute(database);
+  return rows[0]?.id ?? null;
+}
+
+/** From the unfinished jobs of the queue that was chosen. */
+function inChosen(column: RawBuilder<unknown>, condition: RawBuilder<unknown>): RawBuilder<unknown> {
+  return sql`select ${column} from jobs where jobs.tenant_id = (select tenant.tenant_id from tenant)
+    and jobs.queue = (select chosen_queue.queue from chosen_queue) and ${UNFINISHED} and ${condition}`;
+}
+
+/** Makes sure that the job's queues are there; a new one begins as one that was served little. */
+export async function openQueues(scope: TenantScope, job: Pick<Job, 'botId'>): Promise<void> {
+  const rows = [WHOLE, queueOf(job)].map((queue) => ({
+    queue,
+    served: leastServed(scope.tenantId, queue) as unknown as number,
+  }));
+  await scope
+    .insert('job_queues', rows)
+    .onConflict((conflict) => conflict.doNothing())
+    .execute();
+}
+
+type Owner = Pick<Job, 'tenantId' | 'botId'>;
+
+/** Books a claim on its queues. */
+export async function chargeClaim(database: Kysely<Schema>, { tenantId, ...job }: Owner): Promise<void> {
+  for (const queue of [WHOLE, queueOf(job)]) {
+    const least = leastServed(tenantId, queue);
+    await database
+      .updateTable('job_queues')
+      .set({ served: sql<number>`case when served < ${least} then ${least} else served end + ${sql.lit(CLAIM_MS)}` })
+      .where('tenant_id', '=', tenantId)
+      .where('queue', '=', queue)
+      .execute();
+  }
+}
+
+/** Books on its queues the time that a claim took, of which a part was booked when it began. */
+export async function chargeTime(
+  database: Kysely<Schema>,
+  { tenantId, ...job }: Owner,
+  milliseconds: number,
+): Promise<void> {
+  const rest = Math.round(milliseconds) - CLAIM_MS;
+  await database
+    .updateTable('job_queues')
+    .set({ served: sql<number>`served + ${rest}` })
+    .where('tenant_id', '=', tenantId)
+    .where('queue', 'in', [WHOLE, queueOf(job)])
+    .execute();
+}
+
+/** Removes queues without unfinished jobs, and makes those that a race with this has lost. */
+export async function tidyQueues(database: Kysely<Schema>): Promise<void> {
+  await sql`delete from job_queues where not exists (
+    select 1 from jobs where jobs.tenant_id = job_queues.tenant_id and ${UNFINISHED}
+  )`.execute(database);
+  await sql`delete from job_queues where queue <> '' and not exists (
+    select 1 from jobs where jobs.tenant_id = job_queues.tenant_id and jobs.queue = job_queues.queue and ${UNFINISHED}
+  )`.execute(database);
+  for (const queue of [sql.ref('jobs.queue'), sql.lit(WHOLE)]) {
+    await sql`insert into job_queues (tenant_id, queue, served)
+      select distinct jobs.tenant_id, ${queue}, 0 from jobs where ${UNFINISHED}
+      on conflict do nothing`.execute(database);
+  }
+}
+
+/** Least time that a queue counts as served with, next to the one that was served most. */
+function leastServed(tenantId: string, queue: string): RawBuilder<number> {
+  const others = queue === WHOLE ? sql`most.queue = ''` : sql`most.tenant_id = ${tenantId} and most.queue <> ''`;
+  return sql<number>`(select coalesce(max(most.served), ${sql.lit(CREDIT_MS)}) - ${sql.lit(CREDIT_MS)} from job_queues as most where ${others})`;
+}
