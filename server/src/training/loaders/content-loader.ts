@@ -107,6 +107,8 @@ async function load(kind: ContentKind, opened: OpenedContent): Promise<LoadedTex
       return (await import('./compound-loader.ts')).loadCompound(opened.bytes, opened.source.name);
     case 'office':
       return (await import('./office/packed-loader.ts')).loadPacked(opened.bytes, opened.source, opened.limits);
+    case 'pdf':
+      return (await import('./pdf-loader.ts')).loadPdf(opened.bytes, opened.source, opened.limits);
     case 'plain':
       return { title: null, text: cleanText(opened.text()), layout: 'plain' };
   }

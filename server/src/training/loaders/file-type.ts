@@ -17,7 +17,7 @@ export type TextKind =
  * Kinds whose loaders read the bytes themselves. `compound`: an OLE compound file, such as a message of Outlook. `office`
  * is a ZIP archive: what is in it is told by its loader.
  */
-export type ByteKind = 'rich-text' | 'mail' | 'compound' | 'office';
+export type ByteKind = 'rich-text' | 'mail' | 'compound' | 'office' | 'pdf';
 
 /** How an input is read. */
 export type ContentKind = TextKind | ByteKind;
@@ -42,6 +42,7 @@ const EXTENSIONS_OF: Readonly<Partial<Record<ContentKind, readonly string[]>>> =
   mail: ['eml'],
   compound: ['msg'],
   office: ['docx', 'xlsx', 'docm', 'xlsm', 'dotx', 'xltx'],
+  pdf: ['pdf'],
 };
 
 const EXTENSIONS: ReadonlyMap<string, ContentKind> = new Map(
@@ -54,7 +55,7 @@ const EXTENSIONS: ReadonlyMap<string, ContentKind> = new Map(
 export const TRAINABLE_EXTENSIONS: readonly string[] = [...EXTENSIONS.keys()].map((extension) => `.${extension}`);
 
 /** Formats that look like text but are not meant to be read as it. */
-const REFUSED_EXTENSIONS = new Set(['pdf', 'svg', 'mbox', 'ps', 'doc', 'pptx', 'odt', 'epub']);
+const REFUSED_EXTENSIONS = new Set(['svg', 'mbox', 'ps', 'doc', 'pptx', 'odt', 'epub']);
 
 const MEDIA_TYPES: ReadonlyMap<string, ContentKind> = new Map<string, ContentKind>([
   [NOTE_MEDIA_TYPE, 'note'],
@@ -74,10 +75,10 @@ const MEDIA_TYPES: ReadonlyMap<string, ContentKind> = new Map<string, ContentKin
   ['text/rtf', 'rich-text'],
   ['message/rfc822', 'mail'],
   ['application/vnd.ms-outlook', 'compound'],
+  ['application/pdf', 'pdf'],
 ]);
 
 const MAGIC_NUMBERS: readonly string[] = [
-  '%PDF-',
   '\x89PNG',
   '\xFF\xD8\xFF',
   'GIF87a',
@@ -103,7 +104,7 @@ const MAGIC_NUMBERS: readonly string[] = [
 
 const COMPOUND_FILE = '\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1';
 const ZIP_ARCHIVE: readonly string[] = ['PK\x03\x04', 'PK\x05\x06', 'PK\x07\x08'];
-const BYTE_KINDS: ReadonlySet<ContentKind> = new Set<ByteKind>(['rich-text', 'mail', 'compound', 'office']);
+const BYTE_KINDS: ReadonlySet<ContentKind> = new Set<ByteKind>(['rich-text', 'mail', 'compound', 'office', 'pdf']);
 
 const LABELS: Readonly<Partial<Record<ContentKind, string>>> = {
   markdown: 'Markdown',
@@ -117,6 +118,7 @@ const LABELS: Readonly<Partial<Record<ContentKind, string>>> = {
   mail: 'e-mail',
   compound: 'Outlook messages',
   office: 'Office documents',
+  pdf: 'PDF',
 };
 
 const SUPPORTED = `Supported are ${Object.entries(EXTENSIONS_OF)
@@ -146,11 +148,12 @@ export function detectKind(
   if (ZIP_ARCHIVE.includes(latin1(head.subarray(0, 4)))) return 'office';
   const start = latin1(head.subarray(0, 512)).trimStart().toLowerCase();
   if (start.startsWith('{\\rtf')) return 'rich-text';
+  if (isPdf(head, extension)) return 'pdf';
   if (REFUSED_EXTENSIONS.has(extension)) throw unsupported(input.name);
   const promised = EXTENSIONS.get(extension) ?? internal;
   if (promised === 'mail') return 'mail';
-  // Bytes that ought to be an archive and are not: the loader says what is wrong with them.
-  if (promised === 'office' && isBinary(head)) return promised;
+  // Bytes that are not what the name promises: the loader says what is wrong with them.
+  if ((promised === 'office' || promised === 'pdf') && isBinary(head)) return promised;
   if (isBinary(head)) throw promised === undefined ? unsupported(input.name) : binary(input.name);
   if (!DATA_KINDS.has(promised) && HTML_START.test(start)) return 'html';
   // A text under the name of a binary format.
@@ -163,6 +166,13 @@ const HTML_START = /^(\xEF\xBB\xBF)?(<\?xml[^>]*>\s*)?(<!doctype html|<html)/;
 
 function extensionOf(name: string): string {
   return /\.([^./\\]+)$/.exec(name)?.[1]?.toLowerCase() ?? '';
+}
+
+/** The mark may stand behind other bytes (a print job, a mail header), but where text is promised it may be a quotation. */
+function isPdf(head: Uint8Array, extension: string): boolean {
+  const start = latin1(head.subarray(0, 1_024));
+  const at = start.indexOf('%PDF-');
+  return at === 0 || (at > 0 && (extension === 'pdf' || !EXTENSIONS.has(extension)));
 }
 
 function isBinary(head: Uint8Array): boolean {

@@ -10,4 +10,7 @@ const limits: ParseLimits = workerData;
 const chunk = createChunker({ ...limits, tokens: createTokenCounter() });
 const parse = createInputParser({ chunk, maxCharacters: limits.maxCharacters });
 
+// pdf.js leaves some failures of damaged files unhandled; what becomes of the file is told by the call itself.
+process.on('unhandledRejection', () => {});
+
 serveWorkerCalls(async (input: PartOfInput) => toWirePart(await parse(input)));

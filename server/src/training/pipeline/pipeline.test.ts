@@ -596,7 +596,7 @@ describe('training', () => {
       ['no files', files(), { code: 'invalid_request', param: 'file' }],
       ['an empty file', files(['a.md', '']), { code: 'empty_content' }],
       ['front matter alone', files(['a.md', '---\ntitle: x\n---\n']), { code: 'empty_content' }],
-      ['a PDF', files(['a.pdf', '%PDF-1.7']), { code: 'unsupported_file_type' }],
+      ['a drawing', files(['a.svg', '<svg/>']), { code: 'unsupported_file_type' }],
       ['binary text', files(['a.txt', Buffer.from([0, 1, 2])]), { code: 'binary_content' }],
       ['no questions', { type: 'qa', items: [] }, { code: 'empty_content', param: 'items' }],
       [
