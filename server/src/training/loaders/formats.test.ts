@@ -174,20 +174,3 @@ describe('mail', () => {
     }
   });
 });
-
-describe('compound files', () => {
-  const compound = (stream: string) =>
-    Buffer.concat([
-      Buffer.from('d0cf11e0a1b11ae1', 'hex'),
-      Buffer.alloc(600),
-      Buffer.from(stream, 'utf16le'),
-      Buffer.alloc(600),
-    ]);
-
-  it('tells what is wrong with those that cannot be read', async () => {
-    await expect(load(compound('EncryptedPackage'), 'x.xlsx')).rejects.toMatchObject({ code: 'password_protected' });
-    await expect(load(compound('WordDocument'), 'x.doc')).rejects.toMatchObject({ code: 'unsupported_file_type' });
-    await expect(load(compound('nothing'), 'x.msg')).rejects.toMatchObject({ code: 'unsupported_file_type' });
-    await expect(load(compound('__properties_version1.0'), 'x.msg')).rejects.toThrow();
-  });
-});
