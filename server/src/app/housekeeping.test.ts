@@ -13,6 +13,7 @@ describe('housekeeping', () => {
         if (done.length === 1) throw new Error('database away');
         return 1;
       },
+      purgeSyncRuns: async () => 0,
       blobHashesInUse: async () => new Set(['used']),
     } as unknown as SystemStore;
     const blobs = {

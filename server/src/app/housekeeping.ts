@@ -5,6 +5,8 @@ import type { Trainer, UnfinishedImports } from '../training/index.ts';
 const HOUR_MS = 3_600_000;
 /** How long the answer of an idempotent request can be asked for again. */
 const IDEMPOTENCY_KEPT_MS = 24 * HOUR_MS;
+/** How long a sync run that is over can be looked at. */
+const SYNC_RUNS_KEPT_MS = 7 * 24 * HOUR_MS;
 /** Blobs younger than this may belong to an upload that is still under way. */
 const BLOB_GRACE_MS = HOUR_MS;
 
@@ -23,8 +25,9 @@ export function createHousekeeping(parts: {
     try {
       const now = clock.now();
       const records = await store.system.purgeIdempotency(now - IDEMPOTENCY_KEPT_MS);
+      const runs = await store.system.purgeSyncRuns(now - SYNC_RUNS_KEPT_MS);
       const files = await blobs.sweep(await store.system.blobHashesInUse(), now - BLOB_GRACE_MS);
-      if (records + files > 0) logger.info({ records, files }, 'cleared away what nobody needs');
+      if (records + runs + files > 0) logger.info({ records, runs, files }, 'cleared away what nobody needs');
     } catch (error) {
       logger.warn({ error }, 'could not clear away what nobody needs; will try again');
     }

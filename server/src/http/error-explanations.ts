@@ -75,6 +75,10 @@ export const ERROR_EXPLANATIONS: Readonly<Record<ErrorCode, ErrorExplanation>> =
     meaning: 'There is no such API key in the tenant.',
     remedy: 'List the keys with `GET /v1/api_keys`.',
   },
+  sync_run_not_found: {
+    meaning: 'The bot has no sync run of this id. Runs are forgotten a week after they ended.',
+    remedy: 'List the runs with `GET /v1/bots/{bot}/sync_runs`, or open a new one.',
+  },
   model_not_found: {
     meaning: 'No bot or embedder has the name in `model`, or the key may not use it.',
     remedy: 'List what there is with `GET /v1/models`. For chat, `model` is the id or slug of a bot.',
@@ -102,6 +106,14 @@ export const ERROR_EXPLANATIONS: Readonly<Record<ErrorCode, ErrorExplanation>> =
   source_busy: {
     meaning: 'Another request made a source with the same external key at the same moment.',
     remedy: 'Send it again: it then replaces that source.',
+  },
+  sync_run_incomplete: {
+    meaning: 'A sync run was to be committed, but files that it asks for have not been uploaded.',
+    remedy: 'Upload the files that the message names (`GET` the run for all of them), or name them in `skip`.',
+  },
+  sync_run_closed: {
+    meaning: 'The sync run was committed or cancelled, or has expired.',
+    remedy: 'Open a new run with the files as they are now.',
   },
   payload_too_large: {
     meaning: 'The request is larger than the server takes.',

@@ -25,6 +25,7 @@ import { addModelRoutes } from './routes/model-routes.ts';
 import { addPageRoutes } from './routes/page-routes.ts';
 import { addSearchRoutes } from './routes/search-routes.ts';
 import { addSourceRoutes } from './routes/source-routes.ts';
+import { addSyncRoutes } from './routes/sync-routes.ts';
 import { addSystemRoutes, requireServing } from './routes/system-routes.ts';
 import { addTenantRoutes } from './routes/tenant-routes.ts';
 import { SECURITY_HEADERS } from './security-headers.ts';
@@ -93,6 +94,7 @@ async function addRoutes(app: ZodApp, parts: HttpParts): Promise<void> {
     await forms.register(multipart);
     addSourceRoutes(forms, parts);
     await forms.register(async (bundles) => addBundleRoutes(bundles, parts));
+    addSyncRoutes(forms, parts);
   });
   addDocumentRoutes(app, parts);
   addJobRoutes(app, parts);

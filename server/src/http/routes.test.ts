@@ -211,6 +211,7 @@ describe('bots', () => {
       id: body.id,
       object: 'bot.deleted',
       deleted: true,
+      receipt: { sources: 0, documents: 0, chunks: 0, vectors: 0, files: 0 },
     });
     expect((await get('/v1/bots/gone')).body.error.code).toBe('bot_not_found');
   });
@@ -252,7 +253,12 @@ describe('sources', () => {
     expect((await get(`/v1/bots/guide/sources/${id}`)).body.title).toBe('X');
     expect((await post(`/v1/bots/guide/sources/${id}/sync`)).status).toBe(202);
     const removed = await server.call({ method: 'DELETE', url: `/v1/bots/guide/sources/${id}` });
-    expect(removed.body).toEqual({ id, object: 'source.deleted', deleted: true });
+    expect(removed.body).toEqual({
+      id,
+      object: 'source.deleted',
+      deleted: true,
+      receipt: { sources: 1, documents: 0, chunks: 0, vectors: 0, files: 0 },
+    });
     expect((await get(`/v1/bots/guide/sources/${id}`)).body.error.code).toBe('source_not_found');
   });
 });

@@ -10,6 +10,7 @@ import type { ApiKeyScope, Bot, Citation, Source, Store } from '../store/index.t
 import {
   createBundleExporter,
   createBundleImporter,
+  createSyncRuns,
   createUnfinishedImports,
   type SourceContent,
   type SourceOptions,
@@ -117,9 +118,11 @@ export async function startTestServer(
   const embedded: string[][] = [];
   const announced: string[] = [];
 
+  const trainer = scriptedTrainer(store, { createId, trained, before: () => server.beforeTraining() });
   const parts: HttpParts = {
     store,
-    trainer: scriptedTrainer(store, { createId, trained, before: () => server.beforeTraining() }),
+    trainer,
+    syncRuns: createSyncRuns({ store, trainer, clock, createId }),
     bundles: {
       exporter: createBundleExporter({ store, blobs: NO_FILES, spaceOf: async () => SPACE, clock }),
       importer: createBundleImporter({
@@ -291,7 +294,8 @@ function scriptedTrainer(
   return {
     add: take,
     async put(bot, externalKey, replacement) {
-      const { sources } = store.forTenant(bot.tenantId);
+      const { sources, syncRuns } = store.forTenant(bot.tenantId);
+      await syncRuns.noteUpload(bot.id, externalKey);
       const old = await sources.getByExternalKey(bot.id, externalKey);
       const text = replacement.content.type === 'text' ? JSON.stringify(replacement.content.content) : null;
       if (old !== null && old.contentHash === text) return { source: old, change: 'unchanged' };
@@ -300,7 +304,8 @@ function scriptedTrainer(
       return { source, change: old === null ? 'created' : 'replaced' };
     },
     sync: async (_bot, source) => source,
-    remove: async (bot, id) => (await store.forTenant(bot.tenantId).sources.delete(bot.id, id)) !== null,
+    remove: async (bot, id) => (await store.forTenant(bot.tenantId).sources.delete(bot.id, id))?.receipt ?? null,
+    forget: async () => {},
     removeBot: (bot) => store.forTenant(bot.tenantId).bots.delete(bot.id),
   };
 }

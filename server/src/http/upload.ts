@@ -14,7 +14,9 @@ import { invalidRequest } from './zod-validation.ts';
 const MAX_FIELDS = 20;
 const MAX_FIELD_BYTES = 100_000;
 const MAX_FILES = 1000;
-const MAX_NAME_LENGTH = 255;
+/** A name may be a whole key. */
+const MAX_NAME_LENGTH = 500;
+const MAX_TYPE_LENGTH = 255;
 
 /** A form on its way in. Both parts are complete when `content.files` has been read to its end. */
 export interface Upload {
@@ -97,7 +99,7 @@ async function* readFiles(
     files += 1;
     digestName(digest, part);
     const content = countedContent(part.file, digest, budget);
-    yield { name: safeName(part.filename), mediaType: part.mimetype.toLowerCase().slice(0, MAX_NAME_LENGTH), content };
+    yield { name: safeName(part.filename), mediaType: part.mimetype.toLowerCase().slice(0, MAX_TYPE_LENGTH), content };
     await readToEnd(content);
   }
   if (files === 0) throw new AppError('invalid_request', 'file: Send at least one file.', { param: 'file' });

@@ -1,7 +1,20 @@
 import { randomBytes } from 'node:crypto';
 
 /** The prefix of each kind of id; the prefix alone tells what an id names. */
-export type IdPrefix = 'tnt' | 'bot' | 'src' | 'doc' | 'chk' | 'job' | 'conv' | 'msg' | 'key' | 'gen' | 'usr' | 'req';
+export type IdPrefix =
+  | 'tnt'
+  | 'bot'
+  | 'src'
+  | 'doc'
+  | 'chk'
+  | 'job'
+  | 'conv'
+  | 'msg'
+  | 'key'
+  | 'gen'
+  | 'usr'
+  | 'req'
+  | 'syn';
 
 const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz';
 

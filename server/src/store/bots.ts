@@ -1,6 +1,6 @@
-import type { Selectable, Updateable } from 'kysely';
+import { type Selectable, sql, type Updateable } from 'kysely';
 import { AppError } from '../kernel/index.ts';
-import type { Bot, BotSettings } from './entities.ts';
+import type { Bot, BotSettings, RemovalReceipt } from './entities.ts';
 import { changedColumns, ifGiven, readJson, writeJson } from './json-columns.ts';
 import { fetchTenantPage } from './paging.ts';
 import type { BotRepository } from './ports.ts';
@@ -29,12 +29,38 @@ export function createBotRepository(scope: TenantScope): BotRepository {
     },
     delete: (id) =>
       scope.atomically(async (transaction) => {
+        const receipt = await countAll(transaction, id);
         const { numDeletedRows } = await transaction.delete('bots').where('id', '=', id).executeTakeFirst();
-        if (numDeletedRows === 0n) return false;
+        if (numDeletedRows === 0n) return null;
         await transaction.delete('jobs').where('bot_id', '=', id).execute();
         await transaction.lexical.drop(id);
-        return true;
+        return receipt;
       }),
+  };
+}
+
+/** Everything that the bot was trained on, counted. */
+async function countAll(scope: TenantScope, botId: string): Promise<RemovalReceipt> {
+  const count = async (table: 'sources' | 'documents' | 'chunks'): Promise<number> => {
+    const row = await scope
+      .select(table)
+      .select(sql<number>`count(*)`.as('count'))
+      .where(sql.ref(`${table}.bot_id`), '=', botId)
+      .executeTakeFirstOrThrow();
+    return Number((row as { readonly count: number }).count);
+  };
+  const vectors = await scope
+    .select('chunk_vectors')
+    .select(sql<number>`coalesce(sum(windows), 0)`.as('count'))
+    .where('bot_id', '=', botId)
+    .executeTakeFirstOrThrow();
+  const inputs = await scope.select('sources').select('inputs_json').where('bot_id', '=', botId).execute();
+  return {
+    sources: await count('sources'),
+    documents: await count('documents'),
+    chunks: await count('chunks'),
+    vectors: Number(vectors.count),
+    files: inputs.reduce((sum, { inputs_json }) => sum + readJson<unknown[]>(inputs_json).length, 0),
   };
 }
 
@@ -74,7 +100,7 @@ function toRow(bot: Omit<Bot, 'tenantId'>) {
 }
 
 function toChangedColumns(changes: Parameters<BotRepository['update']>[1]): Updateable<BotsTable> {
-  return changedColumns<Omit<BotsTable, 'number' | 'id' | 'tenant_id' | 'created_at'>>({
+  return changedColumns<Omit<BotsTable, 'number' | 'id' | 'tenant_id' | 'created_at' | 'content_removed_at'>>({
     name: changes.name,
     slug: changes.slug,
     instructions: changes.instructions,

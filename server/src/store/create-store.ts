@@ -13,6 +13,7 @@ import type { Store, TenantRepositories, TenantStore } from './ports.ts';
 import type { Schema } from './schema.ts';
 import { createSourceRepository } from './sources.ts';
 import type { SqlDialect } from './sql-dialect.ts';
+import { createSyncRunRepository } from './sync-runs.ts';
 import { createSystemStore } from './system-store.ts';
 import { createTenantScope, type TenantScope } from './tenant-scope.ts';
 import { createTenantRepository } from './tenants.ts';
@@ -41,6 +42,7 @@ export function createStore({ database, background, dialect, clock }: StoreOptio
       bots: createBotRepository(scope),
       sources: createSourceRepository(scope, clock.now),
       documents: createDocumentRepository(scope, clock.now),
+      syncRuns: createSyncRunRepository(scope),
       chunks: createChunkRepository(scope),
       jobs: createJobRepository(scope),
       conversations: createConversationRepository(scope),

@@ -19,12 +19,17 @@ export {
   type NewChunk,
   type NewDocument,
   type QueuedJobs,
+  type RemovalReceipt,
+  type RemovedContent,
   type RetrievalSettings,
   type Source,
   type SourceCounts,
   type SourceInput,
   type SourceStatus,
   type SourceType,
+  type SyncItem,
+  type SyncItemState,
+  type SyncRun,
   type Tenant,
   type TrainingStage,
   type UsageRow,
@@ -46,6 +51,7 @@ export type {
   JobLease,
   JobOutcome,
   JobRepository,
+  KeyedSource,
   MessageRepository,
   MetadataFilter,
   Page,
@@ -61,3 +67,4 @@ export type {
 } from './ports.ts';
 export type { Schema } from './schema.ts';
 export type { BotKey, MetadataComparison, SqlDialect } from './sql-dialect.ts';
+export type { SyncRunRepository } from './sync-ports.ts';

@@ -2,6 +2,7 @@ import { type Kysely, sql } from 'kysely';
 import { AppError } from '../kernel/index.ts';
 import { createFirstSchema } from './migration-001-first-schema.ts';
 import { addFairJobs } from './migration-002-fair-jobs.ts';
+import { addSync } from './migration-005-sync.ts';
 import type { Schema } from './schema.ts';
 import type { SqlDialect } from './sql-dialect.ts';
 
@@ -15,6 +16,7 @@ interface Migration {
 const MIGRATIONS: readonly Migration[] = [
   { number: 1, name: 'first-schema', up: createFirstSchema },
   { number: 2, name: 'fair-jobs', up: addFairJobs },
+  { number: 5, name: 'sync', up: addSync },
 ];
 
 interface WithMigrations extends Schema {

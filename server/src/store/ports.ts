@@ -16,6 +16,8 @@ import type {
   Message,
   NewDocument,
   QueuedJobs,
+  RemovalReceipt,
+  RemovedContent,
   Source,
   SourceCounts,
   SourceStatus,
@@ -24,19 +26,10 @@ import type {
   UsageRow,
   Worker,
 } from './entities.ts';
+import type { Page, PageRequest } from './page.ts';
+import type { SyncRunRepository } from './sync-ports.ts';
 
-/** A page of a list in creation order. `after`/`before` are ids (exclusive); `before` wins the items nearest to it. */
-export interface PageRequest {
-  readonly limit: number;
-  readonly order: 'asc' | 'desc';
-  readonly after?: string;
-  readonly before?: string;
-}
-
-export interface Page<Item> {
-  readonly items: readonly Item[];
-  readonly hasMore: boolean;
-}
+export type { Page, PageRequest };
 
 /**
  * The durable truth. Everything a tenant owns is reached through `forTenant`, whose handle adds the tenant to every
@@ -77,6 +70,7 @@ export interface TenantRepositories {
   readonly bots: BotRepository;
   readonly sources: SourceRepository;
   readonly documents: DocumentRepository;
+  readonly syncRuns: SyncRunRepository;
   readonly chunks: ChunkRepository;
   readonly jobs: JobRepository;
   readonly conversations: ConversationRepository;
@@ -105,8 +99,8 @@ export interface BotRepository {
     id: string,
     changes: Partial<BotSettings> & { readonly name?: string; readonly slug?: string; readonly updatedAt: number },
   ): Promise<Bot | null>;
-  /** Deletes the bot with its sources, documents, chunks, vectors, jobs, conversations and messages. */
-  delete(id: string): Promise<boolean>;
+  /** Deletes the bot with its sources, documents, chunks, vectors, jobs, conversations and messages. Null: no such bot. */
+  delete(id: string): Promise<RemovalReceipt | null>;
 }
 
 export interface SourceRepository {
@@ -131,12 +125,25 @@ export interface SourceRepository {
       readonly updatedAt: number;
     },
   ): Promise<void>;
-  /** Deletes the source with its documents, chunks and vectors, and cancels its jobs. Returns the removed document ids. */
-  delete(botId: string, id: string): Promise<readonly string[] | null>;
+  /** Deletes the source with its documents, chunks and vectors, and cancels its jobs. Says what went. */
+  delete(botId: string, id: string): Promise<RemovedContent | null>;
+  /** Sources with an external key that begins with `prefix`, in the order of `position`, those behind `after`. */
+  keyed(
+    botId: string,
+    page: { readonly prefix: string; readonly after: number; readonly limit: number },
+  ): Promise<readonly KeyedSource[]>;
   /** Ids of sources whose metadata (with the built-in keys `type`, `title`, `url`, `external_key`) match the filter. */
   findIds(botId: string, filter: MetadataFilter): Promise<readonly string[]>;
   /** Ids of sources that have searchable chunks without vectors in this generation. */
   findWithoutVectors(generation: string, limit: number): Promise<readonly Source[]>;
+}
+
+/** What a comparison with a client's files needs of a source. */
+export interface KeyedSource extends Pick<Source, 'id' | 'type' | 'status' | 'metadata' | 'lastError'> {
+  readonly position: number;
+  readonly externalKey: string;
+  /** SHA-256 of the bytes of a source that is made of one file; null for all others. */
+  readonly fileHash: string | null;
 }
 
 /** OpenAI's filter shape. */
@@ -273,6 +280,8 @@ export interface SystemStore {
     generation: string,
     signal?: AbortSignal,
   ): AsyncIterable<readonly (ChunkVectors & { readonly documentId: string; readonly sourceId: string })[]>;
+  /** Removes sync runs that ended or expired before the given time. */
+  purgeSyncRuns(endedBefore: number): Promise<number>;
   /** Removes idempotency records older than the given time and those left `running` by a dead process. */
   purgeIdempotency(olderThan: number): Promise<number>;
 }

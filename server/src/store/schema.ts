@@ -9,6 +9,7 @@ export interface Schema {
   bots: BotsTable;
   sources: SourcesTable;
   documents: DocumentsTable;
+  document_signatures: DocumentSignaturesTable;
   chunks: ChunksTable;
   chunk_vectors: ChunkVectorsTable;
   jobs: JobsTable;
@@ -18,6 +19,8 @@ export interface Schema {
   api_keys: ApiKeysTable;
   usage: UsageTable;
   idempotency: IdempotencyTable;
+  sync_runs: SyncRunsTable;
+  sync_items: SyncItemsTable;
   settings: SettingsTable;
   word_vectors: WordVectorsTable;
   workers: WorkersTable;
@@ -48,6 +51,8 @@ export interface BotsTable {
   retrieval_json: string;
   privacy_json: string;
   metadata_json: string;
+  /** When content of the bot was last deleted: what was said without naming its sources before that is not remembered. */
+  content_removed_at: number | null;
   created_at: number;
   updated_at: number;
 }
@@ -71,6 +76,8 @@ export interface SourcesTable {
   metadata_json: string;
   inputs_json: string;
   content_hash: string;
+  /** SHA-256 of the bytes of a source that is made of one file. */
+  file_hash: string | null;
   created_at: number;
   updated_at: number;
 }
@@ -107,6 +114,41 @@ export interface ChunksTable {
   tokens: number;
   hash: string;
   text: string;
+}
+
+interface DocumentSignaturesTable {
+  tenant_id: string;
+  bot_id: string;
+  document_id: string;
+  signature: Uint8Array;
+}
+
+export interface SyncRunsTable {
+  number: Generated<number>;
+  id: string;
+  tenant_id: string;
+  bot_id: string;
+  status: string;
+  prune: number;
+  prefix: string;
+  unchanged: number;
+  receipt_json: string;
+  created_at: number;
+  expires_at: number;
+  ended_at: number | null;
+}
+
+/** One thing that a run asks for. `source_id`: the source at the time of the plan, of what is deleted or relabelled. */
+export interface SyncItemsTable {
+  number: Generated<number>;
+  tenant_id: string;
+  bot_id: string;
+  run_id: string;
+  action: string;
+  state: string;
+  external_key: string;
+  source_id: string | null;
+  metadata_json: string | null;
 }
 
 /** One row for the vectors of a chunk in one generation: its windows one after the other, as 32-bit floats. */
@@ -181,6 +223,8 @@ export interface ConversationsTable {
   title: string | null;
   summary: string | null;
   summarized_through: string | null;
+  /** When the summary was begun. */
+  summarized_at: number | null;
   metadata_json: string;
   created_at: number;
   updated_at: number;

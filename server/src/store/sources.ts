@@ -1,6 +1,6 @@
 import { type Selectable, sql, type Updateable } from 'kysely';
 import { AppError } from '../kernel/index.ts';
-import type { Failure, Source } from './entities.ts';
+import type { Failure, RemovedContent, Source, SourceInput } from './entities.ts';
 import { UNFINISHED } from './job-rows.ts';
 import { changedColumns, ifGiven, readJson, readJsonOrNull, writeJson, writeJsonOrNull } from './json-columns.ts';
 import { metadataCondition } from './metadata-filter.ts';
@@ -36,6 +36,30 @@ export function createSourceRepository(scope: TenantScope, now: () => number): S
       await scope.update('sources').set(toChangedColumns(changes)).where('id', '=', id).execute();
     },
     delete: (botId, id) => scope.atomically((transaction) => deleteSource(transaction, { botId, id, now: now() })),
+    async keyed(botId, { prefix, after, limit }) {
+      const rows = await scope
+        .select('sources')
+        .select(['number', 'id', 'external_key', 'type', 'file_hash', 'status', 'metadata_json', 'last_error_json'])
+        .where('bot_id', '=', botId)
+        .where('external_key', 'is not', null)
+        .where('number', '>', after)
+        .$if(prefix !== '', (query) =>
+          query.where(sql<string>`substr(external_key, 1, ${Array.from(prefix).length})`, '=', prefix),
+        )
+        .orderBy('number')
+        .limit(limit)
+        .execute();
+      return rows.map((row) => ({
+        position: row.number,
+        id: row.id,
+        externalKey: row.external_key ?? '',
+        type: row.type as Source['type'],
+        fileHash: row.file_hash,
+        status: row.status as Source['status'],
+        metadata: readJson<Source['metadata']>(row.metadata_json),
+        lastError: readJsonOrNull<Failure>(row.last_error_json),
+      }));
+    },
     async findIds(botId, filter) {
       const rows = await scope
         .select('sources')
@@ -80,16 +104,17 @@ export function createSourceRepository(scope: TenantScope, now: () => number): S
 async function deleteSource(
   scope: TenantScope,
   { botId, id, now }: { readonly botId: string; readonly id: string; readonly now: number },
-): Promise<readonly string[] | null> {
+): Promise<RemovedContent | null> {
   const source = await scope
     .select('sources')
-    .select('sources.id')
+    .select('sources.inputs_json')
     .where('bot_id', '=', botId)
     .where('id', '=', id)
     .executeTakeFirst();
   if (source === undefined) return null;
   const documents = await scope.select('documents').select('documents.id').where('source_id', '=', id).execute();
   const documentIds = documents.map((document) => document.id);
+  const counts = await countContent(scope, id);
   await scope.lexical.unindex(documentIds);
   await scope
     .update('jobs')
@@ -105,7 +130,28 @@ async function deleteSource(
     .where(UNFINISHED)
     .execute();
   await scope.delete('sources').where('id', '=', id).execute();
-  return documentIds;
+  await scope.update('bots').set({ content_removed_at: now }).where('id', '=', botId).execute();
+  const files = readJson<readonly SourceInput[]>(source.inputs_json).length;
+  return { documentIds, receipt: { sources: 1, documents: documentIds.length, ...counts, files } };
+}
+
+/** Chunks of a source and the vectors that they have, in every vector space. */
+async function countContent(
+  scope: TenantScope,
+  sourceId: string,
+): Promise<{ readonly chunks: number; readonly vectors: number }> {
+  const chunks = await scope
+    .select('chunks')
+    .select((select) => select.fn.countAll<number>().as('count'))
+    .where('source_id', '=', sourceId)
+    .executeTakeFirstOrThrow();
+  const vectors = await scope
+    .select('chunks')
+    .innerJoin('chunk_vectors', 'chunk_vectors.chunk_number', 'chunks.number')
+    .select(sql<number>`coalesce(sum(chunk_vectors.windows), 0)`.as('count'))
+    .where('source_id', '=', sourceId)
+    .executeTakeFirstOrThrow();
+  return { chunks: Number(chunks.count), vectors: Number(vectors.count) };
 }
 
 function explain(scope: TenantScope, error: unknown): unknown {
@@ -120,6 +166,17 @@ function explain(scope: TenantScope, error: unknown): unknown {
     });
   }
   return error;
+}
+
+/** SHA-256 of the bytes of a source that is made of one file; null for all others. */
+export function fileHashOf({
+  type,
+  inputs,
+}: {
+  readonly type: string;
+  readonly inputs: readonly SourceInput[];
+}): string | null {
+  return type === 'file' && inputs.length === 1 ? (inputs[0]?.blobHash ?? null) : null;
 }
 
 function toRow(source: Omit<Source, 'tenantId'>) {
@@ -140,6 +197,7 @@ function toRow(source: Omit<Source, 'tenantId'>) {
     metadata_json: writeJson(source.metadata),
     inputs_json: writeJson(source.inputs),
     content_hash: source.contentHash,
+    file_hash: fileHashOf(source),
     created_at: source.createdAt,
     updated_at: source.updatedAt,
   };
@@ -161,6 +219,7 @@ function toChangedColumns(changes: Parameters<SourceRepository['update']>[1]): U
     metadata_json: ifGiven(changes.metadata, writeJson),
     inputs_json: ifGiven(changes.inputs, writeJson),
     content_hash: changes.contentHash,
+    file_hash: ifGiven(changes.inputs, (inputs) => fileHashOf({ type: changes.type ?? 'file', inputs })),
     updated_at: changes.updatedAt,
   });
 }

@@ -7,6 +7,7 @@ import type {
   NewChunk,
   NewDocument,
   Source,
+  SyncRun,
   Tenant,
   UsageRow,
 } from './entities.ts';
@@ -61,6 +62,20 @@ export function createSamples(seed: string) {
     contentHash: 'hash',
     createdAt: now,
     updatedAt: now,
+    ...changes,
+  });
+
+  const syncRun = (botId: string, changes: Partial<SyncRun> = {}): Omit<SyncRun, 'tenantId'> => ({
+    id: next('syn'),
+    botId,
+    status: 'open',
+    prune: true,
+    prefix: 'docs/',
+    unchanged: 3,
+    receipt: { sources: 0, documents: 0, chunks: 0, vectors: 0, files: 0 },
+    createdAt: now,
+    expiresAt: now + 3_600_000,
+    endedAt: null,
     ...changes,
   });
 
@@ -189,7 +204,7 @@ export function createSamples(seed: string) {
     ...changes,
   });
 
-  return { now, next, tenant, bot, source, document, job, conversation, message, apiKey, usage };
+  return { now, next, tenant, bot, source, syncRun, document, job, conversation, message, apiKey, usage };
 }
 
 export type Samples = ReturnType<typeof createSamples>;

@@ -443,7 +443,10 @@ export function describeStoreContract(name: string, open: () => Promise<Store>):
         await own.tenant.jobs.create(running);
         const claim = { owner: 'w', kinds: ['deleting-now'], now: samples.now, leaseMs: 1_000, maxPriority: null };
         const claimed = await store.system.jobs.claim(claim);
-        expect(await own.tenant.sources.delete(own.botId, own.source.id)).toEqual([own.document.document.id]);
+        expect(await own.tenant.sources.delete(own.botId, own.source.id)).toEqual({
+          documentIds: [own.document.document.id],
+          receipt: { sources: 1, documents: 1, chunks: 1, vectors: 1, files: 1 },
+        });
         await contentIsGone(own);
         expect(await own.tenant.jobs.get(own.job.id)).toMatchObject({ state: 'cancelled', lease: null });
         expect(await own.tenant.jobs.get(running.id)).toMatchObject({ state: 'cancelled', lease: null });
@@ -462,11 +465,12 @@ export function describeStoreContract(name: string, open: () => Promise<Store>):
 
       it('removes a bot with everything of it', async () => {
         const own = await fill();
-        expect(await own.tenant.bots.delete(own.botId)).toBe(true);
+        const receipt = { sources: 1, documents: 1, chunks: 1, vectors: 1, files: 1 };
+        expect(await own.tenant.bots.delete(own.botId)).toEqual(receipt);
         await contentIsGone(own);
         expect(await own.tenant.jobs.get(own.job.id)).toBeNull();
         expect(await own.tenant.messages.get(own.message.id)).toBeNull();
-        expect(await own.tenant.bots.delete(own.botId)).toBe(false);
+        expect(await own.tenant.bots.delete(own.botId)).toBeNull();
       });
 
       it('removes a tenant with everything of it', async () => {
@@ -491,6 +495,85 @@ export function describeStoreContract(name: string, open: () => Promise<Store>):
         expect(await store.system.blobHashesInUse()).toContain('feed'.repeat(16));
         await own.tenant.sources.delete(own.botId, source.id);
         expect(await store.system.blobHashesInUse()).not.toContain('feed'.repeat(16));
+      });
+    });
+
+    describe('sync runs', () => {
+      const asked = { action: 'upload', sourceId: null, metadata: { team: 'a' } } as const;
+
+      it('keeps a run with what it asks for, and what became of that', async () => {
+        const own = await createTenantWithBot(store, samples);
+        const { syncRuns } = own.tenant;
+        const run = samples.syncRun(own.botId);
+        await syncRuns.create(run, [
+          ...Array.from({ length: 1_200 }, (_, number) => ({ ...asked, externalKey: `k${number}` })),
+          { action: 'delete', externalKey: 'old', sourceId: 'src_1', metadata: null },
+        ]);
+        expect(await syncRuns.get(own.botId, run.id)).toEqual({ ...run, tenantId: own.tenantId });
+        expect(await syncRuns.count(run.id)).toEqual([
+          { action: 'delete', state: 'asked', count: 1 },
+          { action: 'upload', state: 'asked', count: 1_200 },
+        ]);
+        const filter = { actions: ['upload'], states: ['asked'] } as const;
+        const page = await syncRuns.items(run.id, { ...filter, limit: 2 });
+        expect(page.map(({ externalKey }) => externalKey)).toEqual(['k0', 'k1']);
+        const next = await syncRuns.items(run.id, { ...filter, limit: 1, after: page.at(-1)?.position ?? 0 });
+        expect(next).toMatchObject([{ ...asked, externalKey: 'k2', state: 'asked' }]);
+
+        await syncRuns.noteUpload(own.botId, 'old');
+        await syncRuns.noteUpload(own.botId, 'k1');
+        await syncRuns.setState(run.id, { externalKeys: ['k0', 'k1'], action: 'upload', state: 'skipped' });
+        expect((await syncRuns.findItem(run.id, 'old'))?.state).toBe('kept');
+        expect((await syncRuns.findItem(run.id, 'k1'))?.state).toBe('done');
+        expect((await syncRuns.findItem(run.id, 'k0'))?.state).toBe('skipped');
+        expect(await syncRuns.findItem(run.id, 'none')).toBeNull();
+
+        await syncRuns.update(run.id, { status: 'committed', endedAt: 5 });
+        expect((await syncRuns.list(own.botId, ASCENDING)).items).toEqual([
+          { ...run, tenantId: own.tenantId, status: 'committed', endedAt: 5 },
+        ]);
+      });
+
+      it('refuses a run of a bot that is not there', async () => {
+        await expect(tenant.syncRuns.create(samples.syncRun('bot_none'), [])).rejects.toMatchObject({
+          code: 'bot_not_found',
+        });
+      });
+
+      it('knows the file of a source by the hash of its bytes, and finds keys by their beginning', async () => {
+        const own = await createTenantWithBot(store, samples);
+        const input = { name: 'a.txt', mediaType: 'text/plain', blobHash: 'b'.repeat(64), bytes: 5 };
+        const file = samples.source(own.botId, { type: 'file', externalKey: '%_a/1', inputs: [input] });
+        const two = samples.source(own.botId, { type: 'file', externalKey: '%_a/2', inputs: [input, input] });
+        const text = samples.source(own.botId, { externalKey: 'xya/3' });
+        for (const source of [file, two, text]) await own.tenant.sources.create(source);
+        await own.tenant.sources.create(samples.source(own.botId));
+        const keyed = (prefix: string, after = 0) => own.tenant.sources.keyed(own.botId, { prefix, after, limit: 100 });
+        expect((await keyed('')).map(({ id, fileHash }) => [id, fileHash])).toEqual([
+          [file.id, 'b'.repeat(64)],
+          [two.id, null],
+          [text.id, null],
+        ]);
+        const [first, ...more] = await keyed('%_a/');
+        expect(first).toMatchObject({ id: file.id, externalKey: '%_a/1', type: 'file', status: 'queued' });
+        expect(more.map(({ id }) => id)).toEqual([two.id]);
+        expect((await keyed('%_a/', first?.position)).map(({ id }) => id)).toEqual([two.id]);
+        await own.tenant.sources.update(file.id, { inputs: [{ ...input, blobHash: 'c'.repeat(64) }], updatedAt: 1 });
+        expect((await keyed(''))[0]?.fileHash).toBe('c'.repeat(64));
+      });
+
+      it('forgets runs that are long over', async () => {
+        const own = await createTenantWithBot(store, samples);
+        const { syncRuns } = own.tenant;
+        const over = samples.syncRun(own.botId, { status: 'committed', endedAt: samples.now });
+        const expired = samples.syncRun(own.botId, { expiresAt: samples.now });
+        const open = samples.syncRun(own.botId, { expiresAt: samples.now + 10 });
+        for (const run of [over, expired, open]) {
+          await syncRuns.create(run, [{ ...asked, externalKey: 'k' }]);
+        }
+        expect(await store.system.purgeSyncRuns(samples.now + 5)).toBeGreaterThanOrEqual(2);
+        expect((await syncRuns.list(own.botId, ASCENDING)).items.map(({ id }) => id)).toEqual([open.id]);
+        expect(await syncRuns.findItem(over.id, 'k')).toBeNull();
       });
     });
 

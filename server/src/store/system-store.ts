@@ -60,6 +60,13 @@ export function createSystemStore({ database, background, dialect, startedAt }: 
       return hashes;
     },
     loadVectors: (botId, generation, signal) => loadVectors(database, { botId, generation, signal }),
+    async purgeSyncRuns(endedBefore) {
+      const { numDeletedRows } = await database
+        .deleteFrom('sync_runs')
+        .where((where) => where.or([where('ended_at', '<', endedBefore), where('expires_at', '<', endedBefore)]))
+        .executeTakeFirst();
+      return Number(numDeletedRows);
+    },
     async purgeIdempotency(olderThan) {
       const { numDeletedRows } = await database
         .deleteFrom('idempotency')

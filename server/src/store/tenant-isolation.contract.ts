@@ -35,6 +35,7 @@ const ATTEMPTS: Attempts = {
     list: (stranger, owner) => stranger.list(owner.bot.id, PAGE),
     update: (stranger, owner) => stranger.update(owner.source.id, { title: 'stolen', updatedAt: LATER }),
     delete: (stranger, owner) => stranger.delete(owner.bot.id, owner.source.id),
+    keyed: (stranger, owner) => stranger.keyed(owner.bot.id, { prefix: '', after: 0, limit: 100 }),
     findIds: (stranger, owner) => stranger.findIds(owner.bot.id, { type: 'and', filters: [] }),
     findWithoutVectors: (stranger) => stranger.findWithoutVectors('other/model@1:2', 100),
   },
@@ -66,6 +67,19 @@ const ATTEMPTS: Attempts = {
         GENERATION,
         owner.chunkIds.map((chunkId) => ({ chunkId, windows: [new Float32Array([9, 9])] })),
       ),
+  },
+  syncRuns: {
+    create: (stranger, owner) => stranger.create(samples.syncRun(owner.bot.id), []),
+    get: (stranger, owner) => stranger.get(owner.bot.id, owner.syncRun.id),
+    list: (stranger, owner) => stranger.list(owner.bot.id, PAGE),
+    update: (stranger, owner) => stranger.update(owner.syncRun.id, { status: 'cancelled' }),
+    items: (stranger, owner) =>
+      stranger.items(owner.syncRun.id, { actions: ['delete'], states: ['asked'], limit: 100 }),
+    findItem: (stranger, owner) => stranger.findItem(owner.syncRun.id, 'key-1'),
+    count: (stranger, owner) => stranger.count(owner.syncRun.id),
+    setState: (stranger, owner) =>
+      stranger.setState(owner.syncRun.id, { externalKeys: ['key-1'], action: 'delete', state: 'done' }),
+    noteUpload: (stranger, owner) => stranger.noteUpload(owner.bot.id, 'key-1'),
   },
   jobs: {
     create: (stranger, owner) => stranger.create({ ...owner.job, kind: 'stolen' }),
@@ -189,6 +203,10 @@ async function fillTenant(store: Store) {
     GENERATION,
     chunkIds.map((chunkId) => ({ chunkId, windows: [new Float32Array([0.6, 0.8])] })),
   );
+  const syncRun = samples.syncRun(bot.id);
+  await tenant.syncRuns.create(syncRun, [
+    { action: 'delete', externalKey: 'key-1', sourceId: source.id, metadata: null },
+  ]);
   await tenant.jobs.create(job);
   await tenant.jobs.create(failedJob);
   await tenant.conversations.create(conversation);
@@ -202,6 +220,7 @@ async function fillTenant(store: Store) {
     source,
     document,
     chunkIds,
+    syncRun,
     job,
     failedJob,
     conversation,
@@ -223,6 +242,8 @@ async function everythingOf(store: Store, owner: Owner): Promise<unknown> {
     chunks: await tenant.chunks.getSearchable(owner.bot.id, owner.chunkIds),
     counts: await tenant.chunks.countOf(owner.source.id, GENERATION),
     vectors: [...(await tenant.chunks.findVectors(GENERATION, hashes))],
+    syncRuns: await tenant.syncRuns.list(owner.bot.id, PAGE),
+    syncItems: await tenant.syncRuns.findItem(owner.syncRun.id, 'key-1'),
     jobs: (await tenant.jobs.list(PAGE)).items,
     conversations: await tenant.conversations.list(PAGE),
     messages: await tenant.messages.list(owner.conversation.id, PAGE),

@@ -28,3 +28,14 @@ export type {
   UploadedFile,
   Upsert,
 } from './ports.ts';
+export type { ManifestEntry } from './sync/sync-plan.ts';
+export {
+  createSyncRuns,
+  type SyncCounts,
+  type SyncRequest,
+  type SyncRunState,
+  type SyncRuns,
+  type SyncRunsOptions,
+  type SyncRunWithPlan,
+} from './sync/sync-runs.ts';
+export type { UploadOutcome } from './sync/sync-upload.ts';

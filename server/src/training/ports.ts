@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { JsonObject } from '../kernel/index.ts';
-import type { Bot, NewDocument, Source } from '../store/index.ts';
+import type { Bot, NewDocument, RemovalReceipt, Source } from '../store/index.ts';
 import type { RefusedPart } from './loaders/loaded-text.ts';
 
 /** What a client hands in to be trained on. */
@@ -48,10 +48,12 @@ export interface Trainer {
   ): Promise<Upsert>;
   /** Trains a source again from its stored inputs. */
   sync(bot: Bot, source: Source): Promise<Source>;
-  /** Takes effect in search and answers before it resolves. False when there is no such source. */
-  remove(bot: Bot, sourceId: string): Promise<boolean>;
-  /** Deletes the bot and all of its content. */
-  removeBot(bot: Bot): Promise<boolean>;
+  /** Takes effect in search and answers before it resolves. Null when there is no such source. */
+  remove(bot: Bot, sourceId: string): Promise<RemovalReceipt | null>;
+  /** Takes sources that the store has just deleted, with these documents, out of the vector index. */
+  forget(bot: Bot, sourceIds: readonly string[], documentIds: readonly string[]): Promise<void>;
+  /** Deletes the bot and all of its content. Null when there is no such bot. */
+  removeBot(bot: Bot): Promise<RemovalReceipt | null>;
 }
 
 /** What worker threads make of inputs: documents ready for the store, part by part. */

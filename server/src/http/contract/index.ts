@@ -41,6 +41,7 @@ export { wireHealth, wireReady } from './health.ts';
 export { type WireJob, wireJob } from './jobs.ts';
 export { type WireModel, wireModel, wireModels } from './models.ts';
 export { botObjectParams, botParams, deleted, idParams, type ListQuery, listOf, listQuery } from './pages.ts';
+export { deletedContent } from './removals.ts';
 export { type SearchBody, searchBody, type WireFilter, type WireSearchHit, wireSearchResults } from './search.ts';
 export {
   byKeyParams,
@@ -55,4 +56,16 @@ export {
   type WireSource,
   wireSource,
 } from './sources.ts';
+export {
+  type NewSyncRunBody,
+  newSyncRun,
+  type SyncCommitBody,
+  syncCommit,
+  syncUploadFields,
+  syncUploadForm,
+  type WireSyncRun,
+  type WireSyncUpload,
+  wireSyncRun,
+  wireSyncUpload,
+} from './sync-runs.ts';
 export { tenantBody, type WireTenant, wireTenant } from './tenants.ts';

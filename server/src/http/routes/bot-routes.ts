@@ -6,7 +6,7 @@ import {
   type BotChangesBody,
   botChanges,
   botParams,
-  deleted,
+  deletedContent,
   listOf,
   listQuery,
   type NewBotBody,
@@ -76,13 +76,14 @@ export function addBotRoutes(app: ZodApp, parts: HttpParts): void {
         summary: 'Delete a bot with all of its content and conversations',
         tags,
         params: botParams,
-        response: { 200: deleted('bot') },
+        response: { 200: deletedContent('bot') },
       },
     },
     async (request) => {
       const bot = await findBot(store, request, request.params.bot);
-      await trainer.removeBot(bot);
-      return { id: bot.id, object: 'bot.deleted' as const, deleted: true as const };
+      const receipt = await trainer.removeBot(bot);
+      if (receipt === null) throw new AppError('bot_not_found', 'The bot was deleted by another request.');
+      return { id: bot.id, object: 'bot.deleted' as const, deleted: true as const, receipt: { ...receipt } };
     },
   );
 }

@@ -6,7 +6,7 @@ import {
   botObjectParams,
   botParams,
   byKeyParams,
-  deleted,
+  deletedContent,
   type KeyedSourceBody,
   keyedSource,
   keyedUploadFields,
@@ -134,14 +134,15 @@ export function addSourceRoutes(app: ZodApp, parts: HttpParts): void {
         summary: 'Delete a source and forget its content at once',
         tags,
         params: botObjectParams,
-        response: { 200: deleted('source') },
+        response: { 200: deletedContent('source') },
       },
     },
     async (request) => {
       const bot = await findBot(store, request, request.params.bot);
       const { id } = await findSource(store, bot, request.params.id);
-      await trainer.remove(bot, id);
-      return { id, object: 'source.deleted' as const, deleted: true as const };
+      const receipt = await trainer.remove(bot, id);
+      if (receipt === null) throw new AppError('source_not_found', 'The source was deleted by another request.');
+      return { id, object: 'source.deleted' as const, deleted: true as const, receipt: { ...receipt } };
     },
   );
 

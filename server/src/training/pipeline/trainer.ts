@@ -22,6 +22,10 @@ export interface TrainerOptions {
   readonly vectors: Pick<VectorStore, 'deleteDocuments' | 'deleteNamespace'>;
   /** The embedder's vector space. */
   readonly generation: string;
+  /** Told of each deleted source before its vectors go: whatever is on its way into the index is stopped. */
+  readonly removedSources?: { add(sourceId: string): void };
+  /** Told that uploaded files may have lost their last user. */
+  readonly onRemoved?: () => void;
   readonly clock: Clock;
   readonly createId: IdMaker;
   readonly limits?: Partial<TrainerLimits>;
@@ -124,6 +128,7 @@ export function createTrainer(options: TrainerOptions): Trainer {
   ): Promise<Upsert> {
     const result = await store.forTenant(bot.tenantId).transaction(async (repositories): Promise<Upsert> => {
       const existing = await repositories.sources.getByExternalKey(bot.id, externalKey);
+      await repositories.syncRuns.noteUpload(bot.id, externalKey);
       if (existing !== null) return replace(repositories, existing, next);
       return { source: await createSource(repositories, bot, { ...next, externalKey }), change: 'created' };
     });
@@ -133,6 +138,12 @@ export function createTrainer(options: TrainerOptions): Trainer {
 
   async function announceJobOf(source: Source): Promise<void> {
     if (source.status === 'queued' && source.jobId !== null) await options.announce(source.jobId);
+  }
+
+  async function forget(bot: Bot, sourceIds: readonly string[], documentIds: readonly string[]): Promise<void> {
+    for (const sourceId of sourceIds) options.removedSources?.add(sourceId);
+    await vectors.deleteDocuments(namespaceOf(bot), documentIds);
+    options.onRemoved?.();
   }
 
   return {
@@ -165,15 +176,18 @@ export function createTrainer(options: TrainerOptions): Trainer {
       return source;
     },
     async remove(bot, sourceId) {
-      const documentIds = await tenant(store, bot).sources.delete(bot.id, sourceId);
-      if (documentIds === null) return false;
-      await vectors.deleteDocuments(namespaceOf(bot), documentIds);
-      return true;
+      const removed = await tenant(store, bot).sources.delete(bot.id, sourceId);
+      if (removed === null) return null;
+      await forget(bot, [sourceId], removed.documentIds);
+      return removed.receipt;
     },
+    forget,
     async removeBot(bot) {
-      const removed = await tenant(store, bot).bots.delete(bot.id);
-      if (removed) await vectors.deleteNamespace(namespaceOf(bot));
-      return removed;
+      const receipt = await tenant(store, bot).bots.delete(bot.id);
+      if (receipt === null) return null;
+      await vectors.deleteNamespace(namespaceOf(bot));
+      options.onRemoved?.();
+      return receipt;
     },
   };
 }
