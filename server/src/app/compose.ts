@@ -2,6 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { createEmbeddedVectorStore } from '../adapters/embedded-vectors/index.ts';
 import { createFileBlobStore } from '../adapters/file-system/index.ts';
+import { TEXT_SPLITTER_MODULE } from '../adapters/langchain/index.ts';
 import type { Sqlite } from '../adapters/sqlite/index.ts';
 import { createAnswerer, createSearcher } from '../chat/index.ts';
 import { createEmbeddingGenerator, type Embedder } from '../embeddings/index.ts';
@@ -70,7 +71,9 @@ export function composeApplication(options: CompositionOptions): Composition {
     memoryCapBytes: VECTOR_MEMORY_BYTES,
     logger,
   });
-  const parser = createDocumentParser();
+  const parser = createDocumentParser({
+    splitters: { module: TEXT_SPLITTER_MODULE, allowed: config.chunkingModules },
+  });
   const transport = createMemoryTransport();
   const jobEvents = createJobEvents({ store, clock });
   const announce = (jobId: string): Promise<void> => transport.announce(jobId);
@@ -140,6 +143,7 @@ export function composeApplication(options: CompositionOptions): Composition {
     requireModel: (id) => {
       chooseModel(id);
     },
+    chunkingModules: config.chunkingModules,
     apiKeys,
     rateLimiter: createRateLimiter({ clock }),
     jobEvents,

@@ -21,6 +21,8 @@ export interface Config {
     readonly totalMs: number;
   };
   readonly maxUploadBytes: number;
+  /** Packages whose text splitters a chunking strategy may name. */
+  readonly chunkingModules: readonly string[];
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error' | 'silent';
   /** Settings that were given but have no effect in this version. */
   readonly warnings: readonly string[];
@@ -59,6 +61,7 @@ const environmentSchema = z.object({
     .min(1024)
     .max(10 * 1024 ** 3)
     .default(100 * 1024 ** 2),
+  CHUNKING_MODULES: z.string().default('@langchain/textsplitters'),
   LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
   DATABASE_URL: z
     .undefined({ error: 'is not supported in this version: it stores in the data folder. Unset it' })
@@ -125,6 +128,7 @@ function toConfig(environment: Environment, withoutEffect: readonly string[]): C
       totalMs: environment.LLM_TOTAL_TIMEOUT_MS,
     },
     maxUploadBytes: environment.MAX_UPLOAD_BYTES,
+    chunkingModules: namesIn(environment.CHUNKING_MODULES),
     logLevel: environment.LOG_LEVEL,
     warnings: [
       ...withoutEffect.map((name) => `${name} is set but has no effect in this version.`),
@@ -133,6 +137,12 @@ function toConfig(environment: Environment, withoutEffect: readonly string[]): C
         : []),
     ],
   };
+}
+
+/** `none`: no packages at all. */
+function namesIn(list: string): readonly string[] {
+  const names = list.split(',').map((name) => name.trim());
+  return names.filter((name) => name !== '' && name !== 'none');
 }
 
 function modelFaults(environment: Environment): string[] {

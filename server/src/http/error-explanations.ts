@@ -167,6 +167,11 @@ export const ERROR_EXPLANATIONS: Readonly<Record<ErrorCode, ErrorExplanation>> =
     meaning: 'Unpacked, the file is far larger, deeper or of more parts than any real document: it may be a zip bomb.',
     remedy: 'If the content is real, unpack it and upload the files themselves.',
   },
+  chunking_failed: {
+    meaning: 'The text splitter that was asked for is not installed, is not allowed, or failed on this text.',
+    remedy:
+      'Correct `chunking_strategy` of the bot or the source (class and options), or use `auto`. The operator lists the allowed modules in CHUNKING_MODULES.',
+  },
   parse_timeout: {
     meaning: 'The file could not be read within the time given to one file.',
     remedy: 'Split it into smaller files, or convert it to plain text.',

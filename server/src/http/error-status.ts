@@ -44,6 +44,7 @@ export const ERROR_STATUS: Readonly<Record<ErrorCode, number>> = {
   no_text_layer: 422,
   too_many_pages: 422,
   unpack_limit_exceeded: 422,
+  chunking_failed: 422,
   parse_out_of_memory: 422,
   bundle_invalid: 422,
   bundle_version_unsupported: 422,

@@ -33,6 +33,8 @@ export interface HttpParts {
   readonly embeddings: EmbeddingGenerator;
   /** Throws `model_not_found` for a chat model that this server cannot call. */
   readonly requireModel?: (id: string) => void;
+  /** Packages whose text splitters a chunking strategy may name; absent: none. */
+  readonly chunkingModules?: readonly string[];
   readonly apiKeys: ApiKeys;
   readonly rateLimiter: RateLimiter;
   readonly jobEvents: JobEvents;

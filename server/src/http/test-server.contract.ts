@@ -146,6 +146,7 @@ export async function startTestServer(
       },
     },
     embeddings: scriptedEmbeddings(embedded),
+    chunkingModules: ['@langchain/textsplitters'],
     apiKeys: createApiKeys({
       store,
       pepper: PEPPER,

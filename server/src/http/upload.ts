@@ -9,6 +9,7 @@ import type { SourceContent, SourceOptions, UploadedFile } from '../training/ind
 import type { UploadFields } from './contract/index.ts';
 import { fromFastify } from './error-response.ts';
 import { parseJsonBody } from './json-body.ts';
+import { chunkingOf } from './mappers/chunking.ts';
 import { invalidRequest } from './zod-validation.ts';
 
 const MAX_FIELDS = 20;
@@ -17,6 +18,8 @@ const MAX_FILES = 1000;
 /** A name may be a whole key. */
 const MAX_NAME_LENGTH = 500;
 const MAX_TYPE_LENGTH = 255;
+/** Fields of a form that hold JSON. */
+const JSON_FIELDS: ReadonlySet<string> = new Set(['metadata', 'chunking_strategy']);
 
 /** A form on its way in. Both parts are complete when `content.files` has been read to its end. */
 export interface Upload {
@@ -30,6 +33,8 @@ export interface UploadRules {
   readonly fields: z.ZodType<UploadFields>;
   /** All files together. */
   readonly maxBytes: number;
+  /** Packages whose text splitters a chunking strategy may name. */
+  readonly chunkingModules?: readonly string[];
 }
 
 /**
@@ -39,13 +44,16 @@ export interface UploadRules {
  */
 export function readUpload(request: FastifyRequest, rules: UploadRules): Upload {
   requireSize(request, rules.maxBytes);
-  const options: { externalKey?: string; metadata?: NonNullable<UploadFields['metadata']> } = {};
+  const options: { -readonly [Name in keyof SourceOptions]: SourceOptions[Name] } = {};
   const content: { type: 'file'; title?: string; files: AsyncIterable<UploadedFile> } = {
     type: 'file',
     files: readFiles(request, rules, (fields) => {
       if (fields.title !== undefined) content.title = fields.title;
       if (fields.external_key !== undefined) options.externalKey = fields.external_key;
       if (fields.metadata !== undefined) options.metadata = fields.metadata;
+      if (fields.chunking_strategy !== undefined) {
+        options.chunking = chunkingOf(fields.chunking_strategy, rules.chunkingModules);
+      }
     }),
   };
   return { content, options };
@@ -182,7 +190,7 @@ function keepField(values: Map<string, unknown>, part: MultipartValue): void {
 
 function checkFields(values: ReadonlyMap<string, unknown>, schema: z.ZodType<UploadFields>): UploadFields {
   const given = Object.fromEntries(
-    [...values].map(([name, value]) => [name, name === 'metadata' ? asJson(value) : value]),
+    [...values].map(([name, value]) => [name, JSON_FIELDS.has(name) ? asJson(name, value) : value]),
   );
   parseJsonBody(Buffer.from(JSON.stringify(given)));
   const result = schema.safeParse(given);
@@ -190,13 +198,13 @@ function checkFields(values: ReadonlyMap<string, unknown>, schema: z.ZodType<Upl
   return result.data;
 }
 
-function asJson(value: unknown): unknown {
+function asJson(name: string, value: unknown): unknown {
   if (typeof value !== 'string') return value;
   try {
     return parseJsonBody(Buffer.from(value));
   } catch (error) {
-    throw new AppError('invalid_json', 'metadata: This field of the form must be a JSON object.', {
-      param: 'metadata',
+    throw new AppError('invalid_json', `${name}: This field of the form must be a JSON object.`, {
+      param: name,
       cause: error,
     });
   }

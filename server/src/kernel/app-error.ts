@@ -47,6 +47,7 @@ export const ERROR_CODES = [
   'unpack_limit_exceeded',
   'bundle_invalid',
   'bundle_version_unsupported',
+  'chunking_failed',
   'context_length_exceeded',
   'rate_limit_exceeded',
   'embedding_failed',

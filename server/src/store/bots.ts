@@ -1,7 +1,7 @@
 import { type Selectable, sql, type Updateable } from 'kysely';
 import { AppError } from '../kernel/index.ts';
-import type { Bot, BotSettings, RemovalReceipt } from './entities.ts';
-import { changedColumns, ifGiven, readJson, writeJson } from './json-columns.ts';
+import type { Bot, BotSettings, ChunkingStrategy, RemovalReceipt } from './entities.ts';
+import { changedColumns, ifGiven, readJson, writeJson, writeJsonOrNull } from './json-columns.ts';
 import { fetchTenantPage } from './paging.ts';
 import type { BotRepository } from './ports.ts';
 import type { BotsTable } from './schema.ts';
@@ -94,6 +94,7 @@ function toRow(bot: Omit<Bot, 'tenantId'>) {
     retrieval_json: writeJson(bot.retrieval),
     privacy_json: writeJson(bot.privacy),
     metadata_json: writeJson(bot.metadata),
+    chunking_json: writeJsonOrNull(bot.chunking ?? null),
     created_at: bot.createdAt,
     updated_at: bot.updatedAt,
   };
@@ -111,6 +112,7 @@ function toChangedColumns(changes: Parameters<BotRepository['update']>[1]): Upda
     retrieval_json: ifGiven(changes.retrieval, writeJson),
     privacy_json: ifGiven(changes.privacy, writeJson),
     metadata_json: ifGiven(changes.metadata, writeJson),
+    chunking_json: ifGiven(changes.chunking, writeJsonOrNull),
     updated_at: changes.updatedAt,
   });
 }
@@ -129,6 +131,7 @@ function toBot(row: Selectable<BotsTable>): Bot {
     retrieval: readJson<BotSettings['retrieval']>(row.retrieval_json),
     privacy: readJson<BotSettings['privacy']>(row.privacy_json),
     metadata: readJson<BotSettings['metadata']>(row.metadata_json),
+    ...(row.chunking_json === null ? {} : { chunking: readJson<ChunkingStrategy>(row.chunking_json) }),
     createdAt: row.created_at,
     updatedAt: row.updated_at,
   };

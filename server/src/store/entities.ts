@@ -18,7 +18,25 @@ export interface BotSettings {
   readonly retrieval: RetrievalSettings;
   readonly privacy: { readonly pii: 'off' | 'mask' | 'vault' };
   readonly metadata: JsonObject;
+  /** How sources are cut that do not say it themselves; null or absent: as the server does. */
+  readonly chunking?: ChunkingStrategy | null;
 }
+
+/**
+ * How content is cut into chunks. `auto`: along its structure; `static`: into pieces of one size, which overlap;
+ * `langchain`: by a text splitter of that family, made from `options`.
+ */
+export type ChunkingStrategy =
+  | { readonly type: 'auto' }
+  | { readonly type: 'static'; readonly maxChunkSizeTokens: number; readonly chunkOverlapTokens: number }
+  | {
+      readonly type: 'langchain';
+      readonly module: string;
+      readonly className: string;
+      readonly options: SplitterOptions;
+    };
+
+export type SplitterOptions = Readonly<Record<string, string | number | boolean | readonly string[]>>;
 
 export interface RetrievalSettings {
   readonly maxNumResults?: number;
@@ -81,6 +99,8 @@ export interface Source {
   readonly inputs: readonly SourceInput[];
   /** SHA-256 over the inputs: equal hashes need no work. */
   readonly contentHash: string;
+  /** How it is cut; null or absent: as its bot says. */
+  readonly chunking?: ChunkingStrategy | null;
   readonly createdAt: number;
   readonly updatedAt: number;
 }

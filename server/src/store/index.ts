@@ -6,6 +6,7 @@ export {
   type Bot,
   type BotSettings,
   type Chunk,
+  type ChunkingStrategy,
   type ChunkVectors,
   type Citation,
   type Conversation,

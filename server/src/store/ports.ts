@@ -122,6 +122,7 @@ export interface SourceRepository {
       readonly metadata?: JsonObject;
       readonly inputs?: Source['inputs'];
       readonly contentHash?: string;
+      readonly chunking?: Source['chunking'];
       readonly updatedAt: number;
     },
   ): Promise<void>;

@@ -53,6 +53,7 @@ export interface BotsTable {
   metadata_json: string;
   /** When content of the bot was last deleted: what was said without naming its sources before that is not remembered. */
   content_removed_at: number | null;
+  chunking_json: string | null;
   created_at: number;
   updated_at: number;
 }
@@ -78,6 +79,7 @@ export interface SourcesTable {
   content_hash: string;
   /** SHA-256 of the bytes of a source that is made of one file. */
   file_hash: string | null;
+  chunking_json: string | null;
   created_at: number;
   updated_at: number;
 }

@@ -1,6 +1,6 @@
 import { type Selectable, sql, type Updateable } from 'kysely';
 import { AppError } from '../kernel/index.ts';
-import type { Failure, RemovedContent, Source, SourceInput } from './entities.ts';
+import type { ChunkingStrategy, Failure, RemovedContent, Source, SourceInput } from './entities.ts';
 import { UNFINISHED } from './job-rows.ts';
 import { changedColumns, ifGiven, readJson, readJsonOrNull, writeJson, writeJsonOrNull } from './json-columns.ts';
 import { metadataCondition } from './metadata-filter.ts';
@@ -198,6 +198,7 @@ function toRow(source: Omit<Source, 'tenantId'>) {
     inputs_json: writeJson(source.inputs),
     content_hash: source.contentHash,
     file_hash: fileHashOf(source),
+    chunking_json: writeJsonOrNull(source.chunking ?? null),
     created_at: source.createdAt,
     updated_at: source.updatedAt,
   };
@@ -220,6 +221,7 @@ function toChangedColumns(changes: Parameters<SourceRepository['update']>[1]): U
     inputs_json: ifGiven(changes.inputs, writeJson),
     content_hash: changes.contentHash,
     file_hash: ifGiven(changes.inputs, (inputs) => fileHashOf({ type: changes.type ?? 'file', inputs })),
+    chunking_json: ifGiven(changes.chunking, writeJsonOrNull),
     updated_at: changes.updatedAt,
   });
 }
@@ -242,6 +244,7 @@ function toSource(row: Selectable<SourcesTable>): Source {
     metadata: readJson<Source['metadata']>(row.metadata_json),
     inputs: readJson<Source['inputs']>(row.inputs_json),
     contentHash: row.content_hash,
+    ...(row.chunking_json === null ? {} : { chunking: readJson<ChunkingStrategy>(row.chunking_json) }),
     createdAt: row.created_at,
     updatedAt: row.updated_at,
   };

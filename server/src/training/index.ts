@@ -11,7 +11,13 @@ export {
   type Imported,
 } from './bundle/bundle-import.ts';
 export { createUnfinishedImports, type UnfinishedImports } from './bundle/unfinished-imports.ts';
-export { createDocumentParser, type DocumentParserOptions, type ParseLimits } from './loaders/document-parser.ts';
+export { chunkingSignature, DEFAULT_CHUNKING } from './chunking/strategies.ts';
+export {
+  createDocumentParser,
+  type DocumentParserOptions,
+  type ParseLimits,
+  type SplitterExports,
+} from './loaders/document-parser.ts';
 export { TRAINABLE_EXTENSIONS } from './loaders/file-type.ts';
 export { embedMissingVectors, type MissingVectorsOptions } from './pipeline/missing-vectors.ts';
 export { createTrainer, type TrainerLimits, type TrainerOptions } from './pipeline/trainer.ts';
@@ -24,6 +30,8 @@ export type {
   QuestionAndAnswer,
   SourceContent,
   SourceOptions,
+  TextSplitter,
+  TextSplitterLoader,
   Trainer,
   UploadedFile,
   Upsert,

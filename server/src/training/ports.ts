@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { JsonObject } from '../kernel/index.ts';
-import type { Bot, NewDocument, RemovalReceipt, Source } from '../store/index.ts';
+import type { Bot, ChunkingStrategy, NewDocument, RemovalReceipt, Source } from '../store/index.ts';
 import type { RefusedPart } from './loaders/loaded-text.ts';
 
 /** What a client hands in to be trained on. */
@@ -23,6 +23,8 @@ export interface UploadedFile {
 export interface SourceOptions {
   readonly externalKey?: string;
   readonly metadata?: JsonObject;
+  /** How the source is cut; absent: as its bot says. */
+  readonly chunking?: ChunkingStrategy;
 }
 
 export interface Upsert {
@@ -44,7 +46,7 @@ export interface Trainer {
   put(
     bot: Bot,
     externalKey: string,
-    replacement: { readonly content: SourceContent; readonly metadata?: JsonObject },
+    replacement: Omit<SourceOptions, 'externalKey'> & { readonly content: SourceContent },
   ): Promise<Upsert>;
   /** Trains a source again from its stored inputs. */
   sync(bot: Bot, source: Source): Promise<Source>;
@@ -74,7 +76,23 @@ export interface ParserInput {
   readonly mediaType: string;
   /** Title to use when the content has none of its own. */
   readonly fallbackTitle: string;
+  /** How it is cut; absent: `auto`. */
+  readonly chunking?: ChunkingStrategy;
 }
+
+/** A splitter from outside, as the chunker uses it. */
+export interface TextSplitter {
+  /** For messages: `MarkdownTextSplitter`. */
+  readonly name: string;
+  /** How much of a piece the next one may repeat, in UTF-16 units. */
+  readonly overlap: number;
+  splitText(text: string): Promise<readonly string[]>;
+}
+
+/** Loads the splitter of a `langchain` strategy. Rejects with `chunking_failed` when it cannot be had. */
+export type TextSplitterLoader = (
+  strategy: Extract<ChunkingStrategy, { readonly type: 'langchain' }>,
+) => Promise<TextSplitter>;
 
 /** What a part of an input gave. The same input gives the same parts again. */
 export interface ParsedPart {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { chunkingStrategy } from './chunking.ts';
 import { line, metadata, slug, storedMetadata, unixSeconds } from './text.ts';
 
 const weight = z.number().min(0).max(1);
@@ -26,6 +27,10 @@ const botFields = {
   retrieval: retrievalSettings.optional(),
   privacy: z.strictObject({ pii: z.enum(['off', 'mask', 'vault']) }).optional(),
   metadata: metadata.optional(),
+  chunking_strategy: chunkingStrategy
+    .nullable()
+    .optional()
+    .describe('How sources that are trained from now on are cut, unless they say it themselves. null: auto.'),
 };
 
 export const newBot = z.strictObject({
@@ -53,6 +58,7 @@ export const wireBot = z
     retrieval: retrievalSettings,
     privacy: z.strictObject({ pii: z.enum(['off', 'mask', 'vault']) }),
     metadata: storedMetadata,
+    chunking_strategy: chunkingStrategy,
     created_at: unixSeconds,
     updated_at: unixSeconds,
   })

@@ -1,11 +1,15 @@
 import { z } from 'zod';
+import { chunkingStrategy } from './chunking.ts';
 import { botParams } from './pages.ts';
 import { failure, line, metadata, storedMetadata, unixSeconds } from './text.ts';
 
 export const externalKey = line(500).describe('Your own name for the content: unique within the bot.');
 
-const about = { external_key: externalKey.optional(), metadata: metadata.optional() };
-const aboutKeyed = { metadata: metadata.optional() };
+const aboutKeyed = {
+  metadata: metadata.optional(),
+  chunking_strategy: chunkingStrategy.optional().describe('How it is cut; left out: as the bot says.'),
+};
+const about = { external_key: externalKey.optional(), ...aboutKeyed };
 
 const textFields = { type: z.literal('text'), title: line(500), content: z.string() };
 const questionFields = {
@@ -55,6 +59,7 @@ export const uploadFields = z.strictObject({
   title: line(500).optional(),
   external_key: externalKey.optional(),
   metadata: metadata.optional(),
+  chunking_strategy: chunkingStrategy.optional(),
 });
 
 export const keyedUploadFields = uploadFields.omit({ external_key: true });
@@ -67,6 +72,7 @@ export const uploadForm = z.strictObject({
   title: z.string().optional(),
   external_key: z.string().optional(),
   metadata: z.string().optional().describe('A JSON object.'),
+  chunking_strategy: z.string().optional().describe('A JSON object.'),
 });
 
 export const byKeyParams = botParams.extend({ external_key: externalKey });
@@ -92,6 +98,7 @@ export const wireSource = z
     job_id: z.string().nullable(),
     external_key: z.string().nullable(),
     metadata: storedMetadata,
+    chunking_strategy: chunkingStrategy.nullable().describe('null: as the bot says.'),
     created_at: unixSeconds,
     updated_at: unixSeconds,
   })

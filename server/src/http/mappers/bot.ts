@@ -1,5 +1,6 @@
 import type { Bot, BotSettings, RetrievalSettings } from '../../store/index.ts';
 import type { BotChangesBody, WireBot } from '../contract/index.ts';
+import { chunkingOf, toWireChunking } from './chunking.ts';
 import { toSeconds } from './time.ts';
 
 export function toWireBot(bot: Bot): WireBot {
@@ -16,6 +17,7 @@ export function toWireBot(bot: Bot): WireBot {
     retrieval: toWireRetrieval(bot.retrieval),
     privacy: { pii: bot.privacy.pii },
     metadata: { ...bot.metadata },
+    chunking_strategy: toWireChunking(bot.chunking ?? { type: 'auto' }),
     created_at: toSeconds(bot.createdAt),
     updated_at: toSeconds(bot.updatedAt),
   };
@@ -34,7 +36,7 @@ function toWireRetrieval(retrieval: RetrievalSettings): WireBot['retrieval'] {
 }
 
 /** The settings that a request names, and only those. */
-export function botSettingsOf(body: BotChangesBody): Partial<BotSettings> {
+export function botSettingsOf(body: BotChangesBody, chunkingModules?: readonly string[]): Partial<BotSettings> {
   return {
     ...(body.instructions === undefined ? {} : { instructions: body.instructions }),
     ...(body.model === undefined ? {} : { model: body.model }),
@@ -44,6 +46,9 @@ export function botSettingsOf(body: BotChangesBody): Partial<BotSettings> {
     ...(body.retrieval === undefined ? {} : { retrieval: retrievalOf(body.retrieval) }),
     ...(body.privacy === undefined ? {} : { privacy: body.privacy }),
     ...(body.metadata === undefined ? {} : { metadata: body.metadata }),
+    ...(body.chunking_strategy === undefined
+      ? {}
+      : { chunking: body.chunking_strategy && chunkingOf(body.chunking_strategy, chunkingModules) }),
   };
 }
 

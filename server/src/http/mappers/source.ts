@@ -1,5 +1,6 @@
 import type { Source } from '../../store/index.ts';
 import type { WireSource } from '../contract/index.ts';
+import { toWireChunking } from './chunking.ts';
 import { toSeconds } from './time.ts';
 
 export function toWireSource(source: Source): WireSource {
@@ -18,6 +19,7 @@ export function toWireSource(source: Source): WireSource {
     job_id: source.jobId,
     external_key: source.externalKey,
     metadata: { ...source.metadata },
+    chunking_strategy: source.chunking ? toWireChunking(source.chunking) : null,
     created_at: toSeconds(source.createdAt),
     updated_at: toSeconds(source.updatedAt),
   };

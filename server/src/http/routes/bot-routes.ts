@@ -59,7 +59,7 @@ export function addBotRoutes(app: ZodApp, parts: HttpParts): void {
       requireAvailable(request.body, parts);
       const { name, slug } = request.body;
       const changes = {
-        ...botSettingsOf(request.body),
+        ...botSettingsOf(request.body, parts.chunkingModules),
         ...(name === undefined ? {} : { name }),
         ...(slug === undefined ? {} : { slug }),
         updatedAt: clock.now(),
@@ -117,7 +117,7 @@ async function createBot(parts: HttpParts, tenantId: string, body: NewBotBody): 
     retrieval: {},
     privacy: { pii: 'off' as const },
     metadata: {},
-    ...botSettingsOf(body),
+    ...botSettingsOf(body, parts.chunkingModules),
     createdAt: now,
     updatedAt: now,
   };

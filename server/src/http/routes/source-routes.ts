@@ -21,6 +21,7 @@ import {
   wireSource,
 } from '../contract/index.ts';
 import type { HttpParts } from '../http-app-options.ts';
+import { chunkingOf } from '../mappers/chunking.ts';
 import { toWireDocument } from '../mappers/document.ts';
 import { toWireSource } from '../mappers/source.ts';
 import { findBot, findSource } from '../owned.ts';
@@ -35,7 +36,8 @@ export function addSourceRoutes(app: ZodApp, parts: HttpParts): void {
   const { store, trainer, limits } = parts;
 
   function uploadOf(request: FastifyRequest, fields: z.ZodType<UploadFields>): Upload {
-    return readUpload(request, { fields, maxBytes: limits.maxUploadBytes });
+    const { chunkingModules = [] } = parts;
+    return readUpload(request, { fields, maxBytes: limits.maxUploadBytes, chunkingModules });
   }
 
   app.post(
@@ -55,7 +57,9 @@ export function addSourceRoutes(app: ZodApp, parts: HttpParts): void {
       const bot = await findBot(store, request, request.params.bot);
       if (!request.isMultipart()) {
         const body = bodyOf<NewSourceBody>(request);
-        return reply.code(202).send(toWireSource(await trainer.add(bot, contentOf(body), optionsOf(body))));
+        return reply
+          .code(202)
+          .send(toWireSource(await trainer.add(bot, contentOf(body), optionsOf(body, parts.chunkingModules))));
       }
       const { content, options } = uploadOf(request, uploadFields);
       const source = await drainUpload(request, trainer.add(bot, content, options));
@@ -90,7 +94,7 @@ export function addSourceRoutes(app: ZodApp, parts: HttpParts): void {
 
       function putJson() {
         const body = bodyOf<KeyedSourceBody>(request);
-        return trainer.put(bot, key, { content: contentOf(body), ...optionsOf(body) });
+        return trainer.put(bot, key, { content: contentOf(body), ...optionsOf(body, parts.chunkingModules) });
       }
       function putUpload() {
         const { content, options } = uploadOf(request, keyedUploadFields);
@@ -197,10 +201,11 @@ function contentOf(body: KeyedSourceBody): SourceContent {
   }
 }
 
-function optionsOf(body: NewSourceBody | KeyedSourceBody): SourceOptions {
+function optionsOf(body: NewSourceBody | KeyedSourceBody, chunkingModules?: readonly string[]): SourceOptions {
   const externalKey = 'external_key' in body ? body.external_key : undefined;
   return {
     ...(externalKey === undefined ? {} : { externalKey }),
     ...(body.metadata === undefined ? {} : { metadata: body.metadata }),
+    ...(body.chunking_strategy === undefined ? {} : { chunking: chunkingOf(body.chunking_strategy, chunkingModules) }),
   };
 }

@@ -10,7 +10,7 @@ import { openSqlite } from '../../adapters/sqlite/index.ts';
 import { createIdMaker, createManualClock, silentLogger } from '../../kernel/index.ts';
 import type { BlobStore, Bot, Source, Store } from '../../store/index.ts';
 import { type LexicalIndex, queryTerms, type VectorStore } from '../../vector-store/index.ts';
-import { chunkHash } from '../chunking/chunker.ts';
+import { chunkHash } from '../chunking/chunk-making.ts';
 import { createBundleExporter, type VectorSpace } from './bundle-export.ts';
 import { type BundleImporter, createBundleImporter } from './bundle-import.ts';
 import { createUnfinishedImports, type UnfinishedImports } from './unfinished-imports.ts';

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Clock, IdMaker } from '../../kernel/index.ts';
 import type { Bot, ChunkVectors, NewChunk, Source, Store } from '../../store/index.ts';
 import type { VectorStore } from '../../vector-store/index.ts';
-import { chunkHash } from '../chunking/chunker.ts';
+import { chunkHash } from '../chunking/chunk-making.ts';
 import type { VectorSpace } from './bundle-export.ts';
 import {
   type BundleRecord,

@@ -1,8 +1,6 @@
-import { createHash } from 'node:crypto';
 import type { TokenCounter } from '../../llm/index.ts';
-import type { LoadedText } from '../loaders/loaded-text.ts';
-import type { ParsedChunk } from '../ports.ts';
 import { scanBlocks } from './block-scanner.ts';
+import { type Chunker, type Piece, toChunks } from './chunk-making.ts';
 import { createRangeSplitter, type Unit } from './range-splitter.ts';
 import { type Section, treeOfSections } from './sections.ts';
 
@@ -12,17 +10,6 @@ export interface ChunkerOptions {
   readonly targetTokens: number;
   /** No chunk is larger. */
   readonly maxTokens: number;
-}
-
-/** Chunks of a text with a title. The same text and title always give the same chunks. */
-export type Chunker = (content: LoadedText & { readonly title: string }) => readonly ParsedChunk[];
-
-/** A chunk in the making. */
-interface Piece {
-  readonly start: number;
-  readonly end: number;
-  readonly tokens: number;
-  readonly headingPath: readonly string[];
 }
 
 /** What the functions below work with. */
@@ -43,7 +30,8 @@ const LONGEST_INTRODUCTION = 60;
  * by rows and prose by sentences. Chunks do not overlap and leave out nothing but white space.
  */
 export function createChunker(options: ChunkerOptions): Chunker {
-  return ({ text, layout, title, sections, pageStarts }) => {
+  return (content) => {
+    const { text, layout, title, sections } = content;
     const making: Making = { ...options, text };
     const split = createRangeSplitter(text, options);
     const unitsOf = ({ blocks }: Pick<Section, 'blocks'>): readonly Unit[] =>
@@ -54,9 +42,10 @@ export function createChunker(options: ChunkerOptions): Chunker {
         : sections.flatMap(({ headingPath, ...range }) =>
             pack(unitsOf({ blocks: scanBlocks(text, range, layout) }), headingPath, making),
           );
-    return pieces
-      .flatMap((piece) => fit(piece, making))
-      .map((piece, position) => toChunk(text, title, { ...piece, position, page: pageOf(piece.start, pageStarts) }));
+    return toChunks(
+      content,
+      pieces.flatMap((piece) => fit(piece, making)),
+    );
   };
 }
 
@@ -152,27 +141,4 @@ function fit(piece: Piece, { text, ...options }: Making): readonly Piece[] {
   if (tokens <= options.maxTokens) return [{ ...piece, tokens }];
   const units = createRangeSplitter(text, options)({ kind: 'paragraph', start: piece.start, end: piece.end });
   return pack(units, piece.headingPath, { ...options, text, maxTokens: options.maxTokens * SURE_SHARE });
-}
-
-function toChunk(
-  text: string,
-  title: string,
-  { position, ...piece }: Piece & { readonly position: number; readonly page: number | null },
-): ParsedChunk {
-  const chunkText = text.slice(piece.start, piece.end);
-  return { ...piece, position, text: chunkText, hash: chunkHash(title, piece.headingPath, chunkText) };
-}
-
-/** The page, from 1, that the offset lies on; null for content without pages. */
-function pageOf(offset: number, pageStarts: readonly number[] | undefined): number | null {
-  if (pageStarts === undefined) return null;
-  const next = pageStarts.findIndex((start) => start > offset);
-  return next === -1 ? Math.max(1, pageStarts.length) : Math.max(1, next);
-}
-
-/** SHA-256 of what is embedded of a chunk, hex. */
-export function chunkHash(title: string, headingPath: readonly string[], text: string): string {
-  return createHash('sha256')
-    .update(JSON.stringify([title, headingPath, text]))
-    .digest('hex');
 }

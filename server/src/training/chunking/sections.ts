@@ -41,7 +41,8 @@ function isBare(section: OpenSection): boolean {
   return section.children.length === 0 && section.blocks.every((block) => block.kind === 'heading');
 }
 
-function nameOf(heading: string, title: string): readonly string[] {
+/** What a heading adds to the path: nothing when it is empty or repeats the title. */
+export function nameOf(heading: string, title: string): readonly string[] {
   const name = plainHeading(heading);
   return name === '' || name.toLowerCase() === title.trim().toLowerCase() ? [] : [name];
 }

@@ -1,6 +1,6 @@
 import { AppError } from '../../kernel/index.ts';
 import { createWorkerPool, type WorkerPool, workerModule } from '../../resilience/index.ts';
-import type { DocumentParser } from '../ports.ts';
+import type { DocumentParser, TextSplitterLoader } from '../ports.ts';
 import type { PartOfInput } from './parse-input.ts';
 import { fromWirePart, type WirePart } from './wire-part.ts';
 
@@ -14,7 +14,23 @@ export interface ParseLimits {
   readonly maxTokens: number;
 }
 
+/** Where text splitters of a vendor come from. */
+export interface SplitterModule {
+  /** URL of a module with the exports of `SplitterExports`; loaded in the worker when it is needed. */
+  readonly module: string;
+  /** Packages that a strategy may name. */
+  readonly allowed: readonly string[];
+}
+
+export interface SplitterExports {
+  readonly loadTextSplitter: (
+    strategy: Parameters<TextSplitterLoader>[0],
+    allowed: readonly string[],
+  ) => ReturnType<TextSplitterLoader>;
+}
+
 export interface DocumentParserOptions extends Partial<ParseLimits> {
+  readonly splitters?: SplitterModule;
   /** Worker threads at most; each holds about 100 MB while it works. */
   readonly size?: number;
   readonly timeoutMs?: number;
@@ -43,7 +59,7 @@ export function createDocumentParser(options: DocumentParserOptions = {}): Docum
     createWorkerPool({
       module: workerModule(import.meta.url, './parse-worker'),
       size,
-      workerData: limits satisfies ParseLimits,
+      workerData: limits satisfies ParseLimits & { readonly splitters?: SplitterModule },
       resourceLimits: { maxOldGenerationSizeMb: heapMb, maxYoungGenerationSizeMb: 16 },
       callTimeoutMs: timeoutMs,
       idleTimeoutMs,

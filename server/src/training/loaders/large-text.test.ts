@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createChunker } from '../chunking/chunker.ts';
+import { createChunkers } from '../chunking/strategies.ts';
 import type { ParsedPart } from '../ports.ts';
 import { createInputParser } from './parse-input.ts';
 import { intoStretches } from './stretches.ts';
@@ -25,7 +25,7 @@ describe('a huge text', () => {
 
   const createParser = () =>
     createInputParser({
-      chunk: createChunker({ tokens: words, targetTokens: 2_000, maxTokens: 2_500 }),
+      chunkerOf: createChunkers({ tokens: words, targetTokens: 2_000, maxTokens: 2_500 }),
       maxCharacters: 25_000_000,
     });
 

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { AppError } from '../../kernel/index.ts';
-import type { Chunker } from '../chunking/chunker.ts';
+import type { ChunkingStrategy } from '../../store/index.ts';
+import { type AnyChunker, DEFAULT_CHUNKING } from '../chunking/strategies.ts';
 import type { ParsedDocument, ParsedPart, ParserInput } from '../ports.ts';
 import { loadFile } from './file-loader.ts';
 import { isMultiple, type LoadedContent, type LoadedText, type NamedText } from './loaded-text.ts';
@@ -8,7 +9,7 @@ import { titleOfName } from './name-title.ts';
 import { intoStretches } from './stretches.ts';
 
 export interface InputParserOptions {
-  readonly chunk: Chunker;
+  readonly chunkerOf: (strategy: ChunkingStrategy) => Promise<AnyChunker>;
   readonly maxCharacters: number;
 }
 
@@ -48,7 +49,8 @@ export function createInputParser(options: InputParserOptions): (input: PartOfIn
   return async (input) => {
     try {
       const loaded = await stretchesOf(input);
-      return isStretches(loaded) ? partOfStretches(loaded, input, options) : partOfLoaded(loaded, input, options);
+      const chunk = await options.chunkerOf(input.chunking ?? DEFAULT_CHUNKING);
+      return await (isStretches(loaded) ? partOfStretches(loaded, input, chunk) : partOfLoaded(loaded, input, chunk));
     } catch (error) {
       if (error instanceof AppError) throw error;
       const message = `"${input.name}" cannot be read. Check that it opens, or save it as plain text.`;
@@ -61,15 +63,15 @@ function isStretches(loaded: readonly LoadedText[] | LoadedContent): loaded is r
   return Array.isArray(loaded);
 }
 
-function partOfStretches(
+async function partOfStretches(
   stretches: readonly LoadedText[],
   { name, fallbackTitle, from }: PartOfInput,
-  options: InputParserOptions,
-): ParsedPart {
+  chunk: AnyChunker,
+): Promise<ParsedPart> {
   const position = from === null ? 0 : Number(from.slice(OF_STRETCH.length));
   const text = stretches[position];
   const documents =
-    text === undefined ? [] : [toDocument(partOf(text, { name, position, stretches }), fallbackTitle, options)];
+    text === undefined ? [] : [await toDocument(partOf(text, { name, position, stretches }), fallbackTitle, chunk)];
   const isLast = position + 1 >= stretches.length;
   return {
     documents,
@@ -79,16 +81,18 @@ function partOfStretches(
   };
 }
 
-function partOfLoaded(loaded: LoadedContent, input: PartOfInput, options: InputParserOptions): ParsedPart {
+async function partOfLoaded(loaded: LoadedContent, input: PartOfInput, chunk: AnyChunker): Promise<ParsedPart> {
   const texts = loaded.texts.flatMap((text) => {
     const stretches = intoStretches(text);
     return stretches.map((stretch, position) => partOf(stretch, { name: text.name, position, stretches }));
   });
+  const documents: ParsedDocument[] = [];
+  for (const text of texts) {
+    const fallbackTitle = text.name === input.name ? input.fallbackTitle : titleOfName(text.name);
+    documents.push(await toDocument(text, fallbackTitle, chunk));
+  }
   return {
-    documents: texts.map((text) => {
-      const isWhole = text.name === input.name;
-      return toDocument(text, isWhole ? input.fallbackTitle : titleOfName(text.name), options);
-    }),
+    documents,
     refusals: loaded.refusals,
     next: loaded.next === null ? null : `${OF_LOADER}${loaded.next}`,
     share: loaded.share ?? null,
@@ -107,12 +111,12 @@ function partOf<Text extends LoadedText>(
   return { ...text, name, title, part };
 }
 
-function toDocument(loaded: NamedText, fallbackTitle: string, { chunk }: InputParserOptions): ParsedDocument {
+async function toDocument(loaded: NamedText, fallbackTitle: string, chunk: AnyChunker): Promise<ParsedDocument> {
   const { part } = loaded;
   const suffix = part === undefined ? '' : ` (part ${part})`;
   const name = `${loaded.name}${suffix}`;
   const title = loaded.title ?? `${fallbackTitle}${suffix}`;
-  const chunks = chunk({ ...loaded, title });
+  const chunks = await chunk({ ...loaded, title });
   const tokens = chunks.reduce((sum, { tokens: own }) => sum + own, 0);
   const contentHash = createHash('sha256').update(loaded.text).digest('hex');
   return { name, title, url: null, text: loaded.text, tokens, contentHash, chunks };

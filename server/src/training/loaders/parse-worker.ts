@@ -1,14 +1,23 @@
 import { workerData } from 'node:worker_threads';
+import { AppError } from '../../kernel/index.ts';
 import { createTokenCounter } from '../../llm/index.ts';
 import { serveWorkerCalls } from '../../resilience/index.ts';
-import { createChunker } from '../chunking/chunker.ts';
-import type { ParseLimits } from './document-parser.ts';
+import { createChunkers } from '../chunking/strategies.ts';
+import type { TextSplitterLoader } from '../ports.ts';
+import type { ParseLimits, SplitterExports, SplitterModule } from './document-parser.ts';
 import { createInputParser, type PartOfInput } from './parse-input.ts';
 import { toWirePart } from './wire-part.ts';
 
-const limits: ParseLimits = workerData;
-const chunk = createChunker({ ...limits, tokens: createTokenCounter() });
-const parse = createInputParser({ chunk, maxCharacters: limits.maxCharacters });
+const { splitters, ...limits }: ParseLimits & { readonly splitters?: SplitterModule } = workerData;
+
+/** Loaded when the first text is cut by one: the module brings a vendor's code. */
+const loadSplitter: TextSplitterLoader = async (strategy) => {
+  if (splitters === undefined) throw new AppError('chunking_failed', 'There are no text splitters on this server.');
+  const { loadTextSplitter }: SplitterExports = await import(splitters.module);
+  return loadTextSplitter(strategy, splitters.allowed);
+};
+const chunkerOf = createChunkers({ ...limits, tokens: createTokenCounter(), loadSplitter });
+const parse = createInputParser({ chunkerOf, maxCharacters: limits.maxCharacters });
 
 // pdf.js leaves some failures of damaged files unhandled; what becomes of the file is told by the call itself.
 process.on('unhandledRejection', () => {});

@@ -1,6 +1,6 @@
 import type { StageContext } from '../../jobs/index.ts';
 import { AppError, type ErrorCode, type Logger } from '../../kernel/index.ts';
-import type { BlobStore, NewDocument, SourceInput } from '../../store/index.ts';
+import type { BlobStore, ChunkingStrategy, NewDocument, SourceInput } from '../../store/index.ts';
 import type { RefusedPart } from '../loaders/loaded-text.ts';
 import type { DocumentParser, ParsedDocument, ParsedPart } from '../ports.ts';
 import type { TrainingWork } from './training-work.ts';
@@ -30,6 +30,7 @@ export interface InputOfSource {
   /** Of the input within its source. */
   readonly position: number;
   readonly fallbackTitle: string;
+  readonly chunking: ChunkingStrategy;
   /** Where to begin, when an earlier run has stopped there. */
   readonly start?: InputPoint;
 }
@@ -63,14 +64,14 @@ export interface MadeDocument {
  * on through all parts, so that the same input gives the same ids again. An input that breaks off ends with a refusal.
  */
 export async function* documentsOfInput(
-  { input, position, fallbackTitle, start = { from: null, count: 0 } }: InputOfSource,
+  { input, position, fallbackTitle, chunking, start = { from: null, count: 0 } }: InputOfSource,
   options: InputDocumentsOptions,
 ): AsyncGenerator<MadeDocument> {
   const { work, blobs } = options;
   const path = blobs.pathOf(input.blobHash);
   let { count } = start;
   for (let { from } = start; ; ) {
-    const file = { path, name: input.name, mediaType: input.mediaType, fallbackTitle, from };
+    const file = { path, name: input.name, mediaType: input.mediaType, fallbackTitle, chunking, from };
     const part: ParsedPart = await parsePart(file, options);
     const size = part.documents.length + part.refusals.length;
     const ahead = part.share === null || part.share <= 0 ? 0 : Math.ceil((count + size) / part.share) - count - size;

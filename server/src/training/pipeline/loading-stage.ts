@@ -10,6 +10,7 @@ import type {
   TenantRepositories,
 } from '../../store/index.ts';
 import type { VectorStore } from '../../vector-store/index.ts';
+import { DEFAULT_CHUNKING } from '../chunking/strategies.ts';
 import { NOTE_MEDIA_TYPE, QA_MEDIA_TYPE } from '../loaders/file-type.ts';
 import { titleOfName } from '../loaders/name-title.ts';
 import type { DocumentParser } from '../ports.ts';
@@ -129,6 +130,7 @@ async function loadInputs(
 ): Promise<Loaded | { readonly resume: ResumePoint }> {
   const { source, stored, clock } = options;
   const resume = resumeOf(work);
+  const chunking = source.chunking ?? (await work.tenant.bots.get(work.botId))?.chunking ?? DEFAULT_CHUNKING;
   let batch: NewDocument[] = [];
   let done = resume === null ? stored.inCompleteInputs : context.job.progress.done;
 
@@ -145,7 +147,7 @@ async function loadInputs(
     const inputsAhead = source.inputs.length - position - 1;
     const fallbackTitle = titleOf(input, source);
     const start = resume?.input === position ? { start: resume } : {};
-    const place = { input, position, fallbackTitle, ...start };
+    const place = { input, position, fallbackTitle, chunking, ...start };
     for await (const made of documentsOfInput(place, { ...options, work, context })) {
       done += 1;
       const known = stored.has(made.document.document.id);

@@ -11,7 +11,7 @@ import type { JobHandler, StageContext, StageResult } from '../../jobs/index.ts'
 import { AppError, createIdMaker, createManualClock, silentLogger, toAppError } from '../../kernel/index.ts';
 import type { BlobStore, Bot, Job, Source, Store } from '../../store/index.ts';
 import { type LexicalIndex, queryTerms, type VectorStore } from '../../vector-store/index.ts';
-import { createChunker } from '../chunking/chunker.ts';
+import { createChunkers } from '../chunking/strategies.ts';
 import { createInputParser } from '../loaders/parse-input.ts';
 import type { DocumentParser, SourceContent, Trainer, UploadedFile } from '../ports.ts';
 import { embedMissingVectors } from './missing-vectors.ts';
@@ -60,8 +60,8 @@ const wordCounter = { count: (text: string) => text.match(/\S+|\n+/g)?.length ??
 
 /** The parser without its thread. */
 function createDirectParser(): DocumentParser & { onParse: (name: string) => Promise<void> } {
-  const chunk = createChunker({ tokens: wordCounter, targetTokens: 40, maxTokens: 50 });
-  const parse = createInputParser({ chunk, maxCharacters: 100_000 });
+  const chunkerOf = createChunkers({ tokens: wordCounter, targetTokens: 40, maxTokens: 50 });
+  const parse = createInputParser({ chunkerOf, maxCharacters: 100_000 });
   return {
     onParse: async () => {},
     async parse(input) {
@@ -382,8 +382,8 @@ describe('training', () => {
     const parseText = async (name: string, content: string) => {
       const path = join(folder, name.replaceAll('/', '_'));
       await writeFile(path, content);
-      const chunk = createChunker({ tokens: wordCounter, targetTokens: 40, maxTokens: 50 });
-      const parse = createInputParser({ chunk, maxCharacters: 1_000 });
+      const chunkerOf = createChunkers({ tokens: wordCounter, targetTokens: 40, maxTokens: 50 });
+      const parse = createInputParser({ chunkerOf, maxCharacters: 1_000 });
       return parse({ path, name, mediaType: '', fallbackTitle: name, from: null });
     };
     /** Three texts a part, the second of each refused. */

@@ -1,8 +1,17 @@
 import type { Clock, IdMaker, JsonObject } from '../../kernel/index.ts';
 import { AppError } from '../../kernel/index.ts';
-import type { BlobStore, Bot, Source, Store, TenantRepositories, TenantStore } from '../../store/index.ts';
+import type {
+  BlobStore,
+  Bot,
+  ChunkingStrategy,
+  Source,
+  Store,
+  TenantRepositories,
+  TenantStore,
+} from '../../store/index.ts';
 import type { VectorStore } from '../../vector-store/index.ts';
-import type { SourceContent, Trainer, Upsert } from '../ports.ts';
+import { chunkingSignature } from '../chunking/strategies.ts';
+import type { SourceContent, SourceOptions, Trainer, Upsert } from '../ports.ts';
 import { type StoredContent, storeContent } from './source-inputs.ts';
 import { newTrainingJob } from './training-job.ts';
 
@@ -56,7 +65,7 @@ export function createTrainer(options: TrainerOptions): Trainer {
   async function createSource(
     repositories: TenantRepositories,
     bot: Bot,
-    details: { readonly content: StoredContent; readonly externalKey: string | null; readonly metadata: JsonObject },
+    details: About & { readonly content: StoredContent; readonly externalKey: string | null },
   ): Promise<Source> {
     const now = clock.now();
     const id = createId('src');
@@ -74,6 +83,7 @@ export function createTrainer(options: TrainerOptions): Trainer {
       jobId: job.id,
       externalKey: details.externalKey,
       metadata: details.metadata,
+      ...(details.chunking === null ? {} : { chunking: details.chunking }),
       createdAt: now,
       updatedAt: now,
     };
@@ -86,7 +96,7 @@ export function createTrainer(options: TrainerOptions): Trainer {
   async function trainAgain(
     repositories: TenantRepositories,
     source: Source,
-    changes: Partial<StoredContent> & { readonly metadata?: JsonObject },
+    changes: Partial<StoredContent & About>,
   ): Promise<Source> {
     const now = clock.now();
     const job = jobFor({ ...source, ...changes });
@@ -108,12 +118,13 @@ export function createTrainer(options: TrainerOptions): Trainer {
   async function replace(
     repositories: TenantRepositories,
     source: Source,
-    next: { readonly content: StoredContent; readonly metadata: JsonObject },
+    next: About & { readonly content: StoredContent },
   ): Promise<Upsert> {
-    const { content, metadata } = next;
-    const sameText = source.contentHash === content.contentHash && source.title === content.title;
+    const { content, metadata, chunking } = next;
+    const sameCut = signatureOf(source.chunking) === signatureOf(chunking);
+    const sameText = source.contentHash === content.contentHash && source.title === content.title && sameCut;
     if (!sameText || source.status === 'failed') {
-      return { source: await trainAgain(repositories, source, { ...content, metadata }), change: 'replaced' };
+      return { source: await trainAgain(repositories, source, { ...content, metadata, chunking }), change: 'replaced' };
     }
     if (sameJson(source.metadata, metadata)) return { source, change: 'unchanged' };
     const update = { metadata, updatedAt: clock.now() };
@@ -124,7 +135,7 @@ export function createTrainer(options: TrainerOptions): Trainer {
   async function upsert(
     bot: Bot,
     externalKey: string,
-    next: { readonly content: StoredContent; readonly metadata: JsonObject },
+    next: About & { readonly content: StoredContent },
   ): Promise<Upsert> {
     const result = await store.forTenant(bot.tenantId).transaction(async (repositories): Promise<Upsert> => {
       const existing = await repositories.sources.getByExternalKey(bot.id, externalKey);
@@ -150,21 +161,21 @@ export function createTrainer(options: TrainerOptions): Trainer {
     async add(bot, content, details) {
       const stored = await keep(content);
       // Only now: the fields of a form may follow its files.
-      const metadata = details.metadata ?? {};
+      const about = aboutOf(details);
       if (details.externalKey !== undefined) {
-        return (await upsert(bot, details.externalKey, { content: stored, metadata })).source;
+        return (await upsert(bot, details.externalKey, { content: stored, ...about })).source;
       }
       const source = await store
         .forTenant(bot.tenantId)
         .transaction((repositories) =>
-          createSource(repositories, bot, { content: stored, externalKey: null, metadata }),
+          createSource(repositories, bot, { content: stored, externalKey: null, ...about }),
         );
       await announceJobOf(source);
       return source;
     },
     async put(bot, externalKey, replacement) {
       const content = await keep(replacement.content);
-      return upsert(bot, externalKey, { content, metadata: replacement.metadata ?? {} });
+      return upsert(bot, externalKey, { content, ...aboutOf(replacement) });
     },
     async sync(bot, { id }) {
       const source = await store.forTenant(bot.tenantId).transaction(async (repositories) => {
@@ -190,6 +201,20 @@ export function createTrainer(options: TrainerOptions): Trainer {
       return receipt;
     },
   };
+}
+
+/** What is said of a source beside its content. */
+interface About {
+  readonly metadata: JsonObject;
+  readonly chunking: ChunkingStrategy | null;
+}
+
+function aboutOf({ metadata, chunking }: Omit<SourceOptions, 'externalKey'>): About {
+  return { metadata: metadata ?? {}, chunking: chunking ?? null };
+}
+
+function signatureOf(chunking: ChunkingStrategy | null | undefined): string | null {
+  return chunking ? chunkingSignature(chunking) : null;
 }
 
 function tenant(store: Pick<Store, 'forTenant'>, bot: Bot): TenantStore {

@@ -1,0 +1,6 @@
+import { workerModule } from '../../resilience/index.ts';
+
+export { loadTextSplitter } from './text-splitter.ts';
+
+/** Where parse workers find `loadTextSplitter`: they load it by themselves, and only when a strategy asks for it. */
+export const TEXT_SPLITTER_MODULE = workerModule(import.meta.url, './text-splitter').href;
