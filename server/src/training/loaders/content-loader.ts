@@ -3,6 +3,7 @@ import { type ContentKind, detectKind, isByteKind, SNIFF_BYTES } from './file-ty
 import { loadJson, loadJsonLines } from './json-loader.ts';
 import { isMultiple, type LoadedContent, type LoadedText } from './loaded-text.ts';
 import { loadMarkdown } from './markdown-loader.ts';
+import type { LoadFile } from './office/archive-loader.ts';
 import { loadQuestions } from './qa-loader.ts';
 import { loadRichText } from './rich-text-loader.ts';
 import { loadSubtitles } from './subtitles-loader.ts';
@@ -106,7 +107,9 @@ async function load(kind: ContentKind, opened: OpenedContent): Promise<LoadedTex
     case 'compound':
       return (await import('./compound-loader.ts')).loadCompound(opened.bytes, opened.source.name);
     case 'office':
-      return (await import('./office/packed-loader.ts')).loadPacked(opened.bytes, opened.source, opened.limits);
+    case 'book':
+    case 'archive':
+      return loadOffice(opened);
     case 'pdf':
       return (await import('./pdf-loader.ts')).loadPdf(opened.bytes, opened.source, opened.limits);
     case 'plain':
@@ -117,6 +120,12 @@ async function load(kind: ContentKind, opened: OpenedContent): Promise<LoadedTex
 async function loadMarkdownPage(raw: string): Promise<LoadedText> {
   if (!/<table[\s>]/i.test(raw)) return loadMarkdown(raw);
   return loadMarkdown(raw, (await import('./html-loader.ts')).convertHtmlTable);
+}
+
+async function loadOffice({ bytes, source, limits }: OpenedContent): Promise<LoadedText | LoadedContent> {
+  const { loadPacked } = await import('./office/packed-loader.ts');
+  const loadFile: LoadFile = (file, of) => loadContent(file, of, limits);
+  return loadPacked(bytes, source, { ...limits, loadFile });
 }
 
 function emptyContent(name: string): AppError {

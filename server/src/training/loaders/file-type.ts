@@ -14,10 +14,10 @@ export type TextKind =
   | 'subtitles';
 
 /**
- * Kinds whose loaders read the bytes themselves. `compound`: an OLE compound file, such as a message of Outlook. `office`
- * is a ZIP archive: what is in it is told by its loader.
+ * Kinds whose loaders read the bytes themselves. `compound`: an OLE compound file, such as a message of Outlook. `office`,
+ * `book` and `archive` are what their names promise; what is a ZIP archive is `archive`, and its loader tells what is in it.
  */
-export type ByteKind = 'rich-text' | 'mail' | 'compound' | 'office' | 'pdf';
+export type ByteKind = 'rich-text' | 'mail' | 'compound' | 'office' | 'book' | 'archive' | 'pdf';
 
 /** How an input is read. */
 export type ContentKind = TextKind | ByteKind;
@@ -41,7 +41,9 @@ const EXTENSIONS_OF: Readonly<Partial<Record<ContentKind, readonly string[]>>> =
   'rich-text': ['rtf'],
   mail: ['eml'],
   compound: ['msg'],
-  office: ['docx', 'xlsx', 'docm', 'xlsm', 'dotx', 'xltx'],
+  office: ['docx', 'xlsx', 'pptx', 'docm', 'xlsm', 'pptm', 'dotx', 'xltx', 'potx', 'ppsx', 'odt', 'ods', 'odp', 'ott'],
+  book: ['epub'],
+  archive: ['zip'],
   pdf: ['pdf'],
 };
 
@@ -55,7 +57,7 @@ const EXTENSIONS: ReadonlyMap<string, ContentKind> = new Map(
 export const TRAINABLE_EXTENSIONS: readonly string[] = [...EXTENSIONS.keys()].map((extension) => `.${extension}`);
 
 /** Formats that look like text but are not meant to be read as it. */
-const REFUSED_EXTENSIONS = new Set(['svg', 'mbox', 'ps', 'doc', 'pptx', 'odt', 'epub']);
+const REFUSED_EXTENSIONS = new Set(['svg', 'mbox', 'ps', 'doc']);
 
 const MEDIA_TYPES: ReadonlyMap<string, ContentKind> = new Map<string, ContentKind>([
   [NOTE_MEDIA_TYPE, 'note'],
@@ -104,7 +106,15 @@ const MAGIC_NUMBERS: readonly string[] = [
 
 const COMPOUND_FILE = '\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1';
 const ZIP_ARCHIVE: readonly string[] = ['PK\x03\x04', 'PK\x05\x06', 'PK\x07\x08'];
-const BYTE_KINDS: ReadonlySet<ContentKind> = new Set<ByteKind>(['rich-text', 'mail', 'compound', 'office', 'pdf']);
+const BYTE_KINDS: ReadonlySet<ContentKind> = new Set<ByteKind>([
+  'rich-text',
+  'mail',
+  'compound',
+  'office',
+  'book',
+  'archive',
+  'pdf',
+]);
 
 const LABELS: Readonly<Partial<Record<ContentKind, string>>> = {
   markdown: 'Markdown',
@@ -118,6 +128,8 @@ const LABELS: Readonly<Partial<Record<ContentKind, string>>> = {
   mail: 'e-mail',
   compound: 'Outlook messages',
   office: 'Office documents',
+  book: 'books',
+  archive: 'archives of these',
   pdf: 'PDF',
 };
 
@@ -145,7 +157,7 @@ export function detectKind(
   if (internal === 'note' || internal === 'qa') return internal;
   const extension = extensionOf(input.name);
   if (latin1(head.subarray(0, 8)) === COMPOUND_FILE) return 'compound';
-  if (ZIP_ARCHIVE.includes(latin1(head.subarray(0, 4)))) return 'office';
+  if (ZIP_ARCHIVE.includes(latin1(head.subarray(0, 4)))) return 'archive';
   const start = latin1(head.subarray(0, 512)).trimStart().toLowerCase();
   if (start.startsWith('{\\rtf')) return 'rich-text';
   if (isPdf(head, extension)) return 'pdf';
@@ -153,7 +165,8 @@ export function detectKind(
   const promised = EXTENSIONS.get(extension) ?? internal;
   if (promised === 'mail') return 'mail';
   // Bytes that are not what the name promises: the loader says what is wrong with them.
-  if ((promised === 'office' || promised === 'pdf') && isBinary(head)) return promised;
+  if (isPacked(promised) && isBinary(head)) return 'archive';
+  if (promised === 'pdf' && isBinary(head)) return promised;
   if (isBinary(head)) throw promised === undefined ? unsupported(input.name) : binary(input.name);
   if (!DATA_KINDS.has(promised) && HTML_START.test(start)) return 'html';
   // A text under the name of a binary format.
@@ -163,6 +176,10 @@ export function detectKind(
 /** Kinds that may hold a page of HTML as data. */
 const DATA_KINDS: ReadonlySet<ContentKind | undefined> = new Set(['plain', 'json', 'json-lines', 'delimited']);
 const HTML_START = /^(\xEF\xBB\xBF)?(<\?xml[^>]*>\s*)?(<!doctype html|<html)/;
+
+function isPacked(kind: ContentKind | undefined): boolean {
+  return kind === 'office' || kind === 'book' || kind === 'archive';
+}
 
 function extensionOf(name: string): string {
   return /\.([^./\\]+)$/.exec(name)?.[1]?.toLowerCase() ?? '';

@@ -31,14 +31,31 @@ const LEAST_SHARE = 0.5;
 export function loadHtml(source: string): LoadedText {
   const page = splitFrontMatter(cleanText(source));
   const document = parsePage(page.present ? resolveTemplateTags(page.body) : page.body);
-  removeAll(document, UNSEEN);
-  for (const element of document.querySelectorAll('[style]')) {
-    if (HIDING_STYLE.test(element.getAttribute('style') ?? '')) element.remove();
-  }
+  removeUnseen(document);
   const pageTitle = page.title ?? titleOf(document);
   const article = source.length > LONGEST_ARTICLE_PAGE ? null : readArticle(document);
   const text = cleanText(createHtmlToMarkdown()(contentOf(document, article)));
   return { title: pageTitle ?? article?.title ?? null, text, layout: 'markdown' };
+}
+
+/** Makes Markdown of a chapter of a book: all of it but navigation, because there is nothing around it as on a web page. */
+export function loadChapter(source: string): string {
+  const document = parsePage(
+    cleanText(source)
+      .replace(/^<\?xml[^>]*>\s*/i, '')
+      .replace(SELF_CLOSED, closeTag),
+  );
+  removeUnseen(document);
+  removeAll(document, 'nav');
+  return cleanText(createHtmlToMarkdown()(document.body));
+}
+
+/** XHTML knows empty elements that HTML takes for opening tags, as of a title that has no end. */
+const SELF_CLOSED = /<([a-z][\w:-]*)((?:\s[^<>]*)?)\/>/gi;
+const VOID = /^(?:area|base|br|col|embed|hr|img|input|link|meta|source|track|wbr)$/i;
+
+function closeTag(tag: string, name: string, attributes: string): string {
+  return VOID.test(name) ? tag : `<${name}${attributes}></${name}>`;
 }
 
 /** Makes a Markdown table of an HTML one. */
@@ -61,6 +78,13 @@ function titleOf(document: HtmlDocument): string | null {
   const onlyHeading = heading.length === 1 ? [...heading][0]?.textContent : undefined;
   const title = (document.querySelector('title')?.textContent ?? '').trim() || (onlyHeading ?? '');
   return title.replace(/\s+/g, ' ').trim().slice(0, 300) || null;
+}
+
+function removeUnseen(document: HtmlDocument): void {
+  removeAll(document, UNSEEN);
+  for (const element of document.querySelectorAll('[style]')) {
+    if (HIDING_STYLE.test(element.getAttribute('style') ?? '')) element.remove();
+  }
 }
 
 function removeAll(root: HtmlElement, selector: string): void {

@@ -1,4 +1,5 @@
 import { isOn, type ParagraphStyle } from './docx-styles.ts';
+import { linked } from './office-links.ts';
 import { mathText } from './office-math.ts';
 import type { Relationship } from './office-package.ts';
 import { childOf, childrenOf, type XmlElement } from './xml-reader.ts';
@@ -89,15 +90,4 @@ function symbol(element: XmlElement): string {
 
 function noteMark(number: number | null): string {
   return number === null ? '' : `[^${number}]`;
-}
-
-/** A link in Markdown when it leads to a place that people can open and does not show its address anyway. */
-export function linked(text: string, link: Pick<Relationship, 'target' | 'isExternal'> | undefined): string {
-  const label = text.replace(/\s+/g, ' ').trim();
-  const target = link?.isExternal ? link.target.trim() : '';
-  if (label === '' || !/^(https?:|mailto:)/i.test(target) || target.includes(label)) return text;
-  return `[${label}](${target
-    .replace(/[\s()]/g, encodeURIComponent)
-    .replace(/\(/g, '%28')
-    .replace(/\)/g, '%29')})`;
 }

@@ -20,6 +20,8 @@ interface Reading extends InlineContext {
   readonly number: NumberParagraph;
   /** Writes the notes that have been referred to since the last call. */
   writeNotes(): void;
+  /** Whether the last paragraph was an item of a list. */
+  isInList: boolean;
   /** The paragraph of style "Title", once it has been read. */
   title: string | null;
   /** How far headings move down because the title stands above them. */
@@ -48,6 +50,7 @@ export async function loadDocx(file: PackedFile): Promise<LoadedText> {
     writeNotes: () => {
       for (const note of notes.pending.splice(0)) writer.paragraph(note);
     },
+    isInList: false,
     title: null,
     headingShift: 0,
   };
@@ -82,8 +85,10 @@ function writeParagraph(paragraph: XmlElement, reading: Reading): void {
   const level = outlineLevelOf(properties) ?? style.headingLevel;
   const own = numberingOf(properties);
   const reference = { id: own?.id ?? style.numbering?.id ?? null, level: own?.level ?? style.numbering?.level ?? null };
+  const isItem = level === null && reference.id !== null && reference.id !== '0';
   // Notes wait for the end of their list.
-  if (level !== null || reference.id === null || reference.id === '0') reading.writeNotes();
+  if (!isItem || !reading.isInList) reading.writeNotes();
+  reading.isInList = isItem;
   const { text, boxes } = inlineText(paragraph, reading);
   // Nobody sees the number of an empty paragraph.
   const mark = text === '' ? null : number(reference);

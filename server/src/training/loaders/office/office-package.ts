@@ -68,7 +68,10 @@ export async function propertyTitle(file: PackedFile): Promise<string | null> {
 /** Null when there is nothing in it, or what programs write of their own accord. */
 export function titleText(text: string): string | null {
   const title = plainHeading(oneLine(text));
-  return title === '' || /^(?:powerpoint|word|excel)? ?(?:presentation|document|untitled)$/i.test(title) ? null : title;
+  return title === '' ||
+    /^(?:(?:powerpoint|word|excel|untitled) ?)?(?:presentation|document|untitled)?\d*$/i.test(title)
+    ? null
+    : title;
 }
 
 /** Resolves a path against the folder (with its `/`) of the part that names it; one that begins with `/` is from the root. */

@@ -1,49 +1,69 @@
 import { AppError } from '../../../kernel/index.ts';
-import type { LoadedText } from '../loaded-text.ts';
+import type { LoadedContent, LoadedText } from '../loaded-text.ts';
+import { type LoadFile, loadArchive } from './archive-loader.ts';
 import { loadDocx } from './docx-loader.ts';
-import { mainPartOf, treeOf } from './office-package.ts';
-import { createUnpackBudget } from './unpack-budget.ts';
+import { loadEpub } from './epub-loader.ts';
+import type { PackedFile } from './office-package.ts';
+import { loadOpenDocument } from './opendocument-loader.ts';
+import { packedKindOf } from './packed-kind.ts';
+import { loadPptx } from './pptx-loader.ts';
+import { createUnpackBudget, type UnpackBudget } from './unpack-budget.ts';
 import { loadXlsx } from './xlsx-loader.ts';
-import { childrenOf } from './xml-reader.ts';
-import { openZip, type ZipArchive } from './zip-archive.ts';
+import { openZip } from './zip-archive.ts';
 
-/** What a ZIP archive is, told by what it holds and not by its name. */
-type PackedKind = 'docx' | 'xlsx' | 'unknown';
+export interface PackedSource {
+  readonly name: string;
+  readonly from?: string | null;
+}
 
-/** Main parts of Office Open XML packages by their content types, without templates' and macros' variants of them. */
-const MAIN_PARTS: readonly (readonly [RegExp, PackedKind])[] = [
-  [/wordprocessingml\.(document|template)\.main|ms-word\.(document|template)\.macroenabled/i, 'docx'],
-  [/spreadsheetml\.(sheet|template)\.main|ms-excel\.(sheet|template|addin)\.macroenabled/i, 'xlsx'],
-];
+export interface PackedOptions {
+  /** Longest text of one document, in UTF-16 units. */
+  readonly maxCharacters: number;
+  /** Loads a file of an archive. */
+  readonly loadFile: LoadFile;
+}
 
 /**
- * Reads a document that is a ZIP archive: Word, Excel.
+ * Reads what is a ZIP archive: a document of Word, Excel, PowerPoint or OpenDocument, a book, or an archive of files,
+ * each of which becomes a document of its own.
  *
- * @throws AppError `unsupported_file_type`, and as the loaders of the formats do.
+ * @throws AppError `unsupported_file_type`, `password_protected`, `parse_failed`, `content_too_large`, `empty_content`,
+ *   `unpack_limit_exceeded`.
  */
 export async function loadPacked(
   bytes: Uint8Array,
-  source: { readonly name: string },
-  { maxCharacters }: { readonly maxCharacters: number },
-): Promise<LoadedText> {
-  const { name } = source;
-  const archive = openZip(bytes, createUnpackBudget(name));
-  const file = { archive, name, maxCharacters };
-  switch (await kindOf(archive, name)) {
+  { name, from = null }: PackedSource,
+  { maxCharacters, loadFile }: PackedOptions,
+): Promise<LoadedText | LoadedContent> {
+  const loadDocument = async (document: Uint8Array, budget: UnpackBudget): Promise<LoadedText | 'archive'> => {
+    const archive = openZip(document, budget);
+    return loadKnown({ archive, name: budget.name, maxCharacters });
+  };
+  const whole = from === null ? await loadDocument(bytes, createUnpackBudget(name)) : 'archive';
+  return whole === 'archive' ? loadArchive(bytes, { name, from, maxCharacters, loadFile, loadDocument }) : whole;
+}
+
+async function loadKnown(file: PackedFile): Promise<LoadedText | 'archive'> {
+  const kind = await packedKindOf(file);
+  switch (kind) {
     case 'docx':
       return loadDocx(file);
     case 'xlsx':
       return loadXlsx(file);
+    case 'pptx':
+      return loadPptx(file);
+    case 'odt':
+    case 'ods':
+    case 'odp':
+      return loadOpenDocument(file, kind);
+    case 'epub':
+      return loadEpub(file);
+    case 'archive':
+      return kind;
     case 'unknown':
-      throw new AppError('unsupported_file_type', `"${name}" is a ZIP archive of a kind that cannot be trained on.`);
+      throw new AppError(
+        'unsupported_file_type',
+        `"${file.name}" is an Office document of a kind that cannot be trained on. Save it as .docx, .xlsx, .pptx or PDF.`,
+      );
   }
-}
-
-async function kindOf(archive: ZipArchive, name: string): Promise<PackedKind> {
-  const file = { archive, name, maxCharacters: 0 };
-  const types = await treeOf(file, '[Content_Types].xml');
-  if (types === undefined) return 'unknown';
-  const main = `/${await mainPartOf(file)}`;
-  const type = childrenOf(types).find(({ attributes }) => attributes['PartName'] === main)?.attributes['ContentType'];
-  return MAIN_PARTS.find(([pattern]) => pattern.test(type ?? ''))?.[1] ?? 'unknown';
 }

@@ -37,23 +37,43 @@ export interface UnpackBudget {
    * @throws AppError `unpack_limit_exceeded` when so many more bytes are too many.
    */
   addBytes(count: number): void;
+  used(): UnpackedSoFar;
+  /** Goes back to an earlier count, after unpacking again what has been counted. */
+  restore(used: UnpackedSoFar): void;
+  /** Whether nothing more can be unpacked of the whole input. */
+  isExceeded(): boolean;
+  /** The same budget under the name of a part, for errors of that part. */
+  within(name: string): UnpackBudget;
 }
 
-export function createUnpackBudget(name: string, limits: UnpackLimits = UNPACK_LIMITS): UnpackBudget {
-  let entries = 0;
-  let bytes = 0;
-  return {
+export interface UnpackedSoFar {
+  readonly entries: number;
+  readonly bytes: number;
+}
+
+export function createUnpackBudget(
+  name: string,
+  limits: UnpackLimits = UNPACK_LIMITS,
+  before: UnpackedSoFar = { entries: 0, bytes: 0 },
+): UnpackBudget {
+  const used = { ...before };
+  const budgetOf = (part: string): UnpackBudget => ({
     limits,
-    name,
+    name: part,
+    used: () => ({ ...used }),
+    restore: (earlier) => void Object.assign(used, earlier),
+    isExceeded: () => used.entries > limits.maxEntries || used.bytes > limits.maxBytes,
+    within: budgetOf,
     addEntries(count) {
-      entries += count;
-      if (entries > limits.maxEntries) throw tooMuch(name, `holds more than ${limits.maxEntries} files`);
+      used.entries += count;
+      if (used.entries > limits.maxEntries) throw tooMuch(name, `holds more than ${limits.maxEntries} files`);
     },
     addBytes(count) {
-      bytes += count;
-      if (bytes > limits.maxBytes) throw tooMuch(name, `unpacks to more than ${megabytes(limits.maxBytes)}`);
+      used.bytes += count;
+      if (used.bytes > limits.maxBytes) throw tooMuch(name, `unpacks to more than ${megabytes(limits.maxBytes)}`);
     },
-  };
+  });
+  return budgetOf(name);
 }
 
 /** `what` says what is too much, in the manner of "unpacks to more than 500 MB". */

@@ -44,7 +44,7 @@ export function openZip(bytes: Uint8Array, budget: UnpackBudget): ZipArchive {
     for await (const piece of unpack(packed, entry, budget.name)) {
       size += piece.length;
       budget.addBytes(piece.length);
-      if (size > most) throw bomb(entry, budget);
+      if (size > most || size > entry.size) throw bomb(entry, budget);
       crc.add(piece);
       yield piece;
     }
@@ -84,8 +84,11 @@ function mostBytes({ packedSize }: ZipEntry, { limits }: UnpackBudget): number {
 
 function bomb(entry: ZipEntry, budget: UnpackBudget): AppError {
   const most = mostBytes(entry, budget);
-  const what = `holds "${entry.name}", which unpacks to more than ${megabytes(most)}`;
-  return tooMuch(budget.name, what);
+  const isLie = entry.size <= most;
+  return tooMuch(
+    budget.name,
+    `holds "${entry.name}", which unpacks to more than ${isLie ? 'it says, as only archive bombs do' : megabytes(most)}`,
+  );
 }
 
 async function* unpack(packed: Buffer, entry: ZipEntry, name: string): AsyncGenerator<Buffer> {
