@@ -7,7 +7,7 @@ import type { Sqlite } from '../adapters/sqlite/index.ts';
 import { createAnswerer, createSearcher } from '../chat/index.ts';
 import { createEmbeddingGenerator, type Embedder } from '../embeddings/index.ts';
 import { createHttpApp, type DemoBot, type ServingState, type ZodApp } from '../http/index.ts';
-import { createJobEvents, createJobRunner, createMemoryTransport } from '../jobs/index.ts';
+import { createJobEvents, createJobRunner, createJobWatch, createMemoryTransport } from '../jobs/index.ts';
 import type { Clock, IdMaker, Lifecycle, Logger } from '../kernel/index.ts';
 import { createTokenCounter } from '../llm/index.ts';
 import type { PrometheusMeter } from '../monitoring/index.ts';
@@ -97,6 +97,8 @@ export function composeApplication(options: CompositionOptions): Composition {
     logger,
     meter,
     owner: `${hostname()}:${process.pid}:${randomUUID()}`,
+    host: hostname(),
+    pid: process.pid,
     concurrency: STAGES_AT_ONCE,
     slowPlaces: EMBEDDING_STAGES_AT_ONCE,
     reclaimOwners: 'all',
@@ -172,8 +174,9 @@ export function composeApplication(options: CompositionOptions): Composition {
         start: () => removeUnfinishedImports({ store, trainer, unfinished: unfinishedImports, logger }),
         stop: async () => {},
       },
-      createHousekeeping({ store, blobs, clock, logger }),
+      createHousekeeping({ store, blobs, vectors, generation: embeddings.generation, clock, logger }),
       runner,
+      createJobWatch({ claims: store.system.jobs, workers: store.system.workers, clock, logger, meter }),
       {
         name: 'missing vectors',
         start: async () => {

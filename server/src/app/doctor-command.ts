@@ -1,6 +1,7 @@
 import { access, constants, statfs } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { toAppError } from '../kernel/index.ts';
+import { asList, asNumber, asWire, type Wire } from './cli/api-client.ts';
 import { EXIT } from './cli/cli-error.ts';
 import type { Command, CommandContext } from './cli/command.ts';
 import { paint, printable, printJson, printLine } from './cli/terminal.ts';
@@ -19,6 +20,8 @@ const MIN_FREE_BYTES = 1024 ** 3;
 export interface DoctorParts {
   readonly config: (overrides: { readonly dataFolder?: string }) => Config;
   readonly findRunning: (dataFolder: string | undefined) => Promise<{ readonly url: string } | null>;
+  /** What the running server says of `GET /v1/workers`; null when none runs. */
+  readonly findWorkers: (dataFolder: string | undefined) => Promise<Wire | null>;
   /** Opens the application on the data folder, asks it for one embedding, and closes it again. */
   readonly tryApplication: (
     dataFolder: string | undefined,
@@ -32,7 +35,8 @@ export function createDoctorCommand(parts: DoctorParts): Command {
     summary: 'check the machine, the settings and the data folder',
     help: `Usage: chatsphere doctor [--json]
 
-Checks Node.js, the configuration, the data folder, free disk space, the database, the embedder and the port.
+Checks Node.js, the configuration, the data folder, free disk space, the database, the embedder, the port and
+whether anybody runs jobs.
 Exit code 1 when something must be mended.`,
     options: {},
     async run(context) {
@@ -62,6 +66,7 @@ function checksFor(parts: DoctorParts, dataFolder: string | undefined): readonly
     { name: 'data folder', run: () => checkFolder(parts.config(overrides).dataFolder) },
     { name: 'disk', run: () => checkDisk(parts.config(overrides).dataFolder) },
     { name: 'server', run: () => checkServer(parts, dataFolder) },
+    { name: 'workers', run: () => checkWorkers(parts, dataFolder) },
     { name: 'application', run: () => checkApplication(parts, dataFolder) },
   ];
 }
@@ -109,6 +114,17 @@ async function checkServer(parts: DoctorParts, dataFolder: string | undefined): 
   return free
     ? { level: 'ok', detail: `not running; ${host}:${port} is free` }
     : { level: 'warn', detail: `not running, and ${host}:${port} is taken by another program. Set PORT.` };
+}
+
+async function checkWorkers(parts: DoctorParts, dataFolder: string | undefined): Promise<CheckResult> {
+  const answer = await parts.findWorkers(dataFolder);
+  if (answer === null) return { level: 'ok', detail: 'not running; the server runs jobs itself' };
+  const alive = asList(answer['data']).filter((worker) => worker['alive'] === true).length;
+  const jobs = asNumber(asWire(answer['waiting'])['jobs']);
+  const seconds = Math.round(asNumber(asWire(answer['waiting'])['oldest_seconds']));
+  const waiting = jobs === 0 ? 'no job waits' : `${jobs} jobs wait, one for ${seconds} s`;
+  if (alive > 0) return { level: 'ok', detail: `${alive} alive; ${waiting}` };
+  return { level: 'fail', detail: `no worker runs; ${waiting}. Look in the log of the server and restart it.` };
 }
 
 async function checkApplication(parts: DoctorParts, dataFolder: string | undefined): Promise<CheckResult> {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { createManualClock, silentLogger } from '../kernel/index.ts';
-import type { SystemStore } from '../store/index.ts';
+import type { Store, SystemStore } from '../store/index.ts';
 import { createHousekeeping } from './housekeeping.ts';
 
 describe('housekeeping', () => {
@@ -15,20 +15,42 @@ describe('housekeeping', () => {
       },
       purgeSyncRuns: async () => 0,
       blobHashesInUse: async () => new Set(['used']),
+      jobs: {
+        removeEnded: async (before: { readonly succeeded: number; readonly failed: number }) => {
+          done.push(`jobs ${clock.now() - before.succeeded} ${clock.now() - before.failed}`);
+          return 3;
+        },
+      },
+      findUnfinished: async (before: number) => {
+        done.push(`unfinished ${clock.now() - before}`);
+        return [{ tenantId: 'tnt_1', botId: 'bot_1', documentIds: ['doc_1', 'doc_2'] }];
+      },
     } as unknown as SystemStore;
+    const remove = async (ids: readonly string[]) => void done.push(`delete ${ids}`);
+    const store = { system, forTenant: () => ({ documents: { delete: remove } }) } as unknown as Store;
+    const vectors = { deleteDocuments: (_: unknown, ids: readonly string[]) => remove(ids) };
     const blobs = {
       sweep: async (inUse: ReadonlySet<string>, olderThan: number) => {
         done.push(`sweep ${[...inUse]} ${clock.now() - olderThan}`);
         return 0;
       },
     };
-    const housekeeping = createHousekeeping({ store: { system }, blobs, clock, logger: silentLogger });
+    const housekeeping = createHousekeeping({ store, blobs, vectors, generation: 'g', clock, logger: silentLogger });
     await housekeeping.start();
     await clock.advance(0);
     expect(done).toEqual(['purge 86400000']);
     await clock.advance(3_600_000);
     await clock.advance(0);
-    expect(done).toEqual(['purge 86400000', 'purge 86400000', 'sweep used 3600000']);
+    for (let turn = 0; turn < 10; turn += 1) await clock.advance(0);
+    const day = 86_400_000;
+    expect(done.slice(1)).toEqual([
+      'purge 86400000',
+      'sweep used 3600000',
+      `jobs ${7 * day} ${30 * day}`,
+      `unfinished ${7 * day}`,
+      'delete doc_1,doc_2',
+      'delete doc_1,doc_2',
+    ]);
     await housekeeping.stop();
   });
 });

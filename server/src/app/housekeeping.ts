@@ -1,6 +1,7 @@
 import type { Clock, Lifecycle, Logger } from '../kernel/index.ts';
 import type { BlobStore, Store } from '../store/index.ts';
 import type { Trainer, UnfinishedImports } from '../training/index.ts';
+import type { VectorStore } from '../vector-store/index.ts';
 
 const HOUR_MS = 3_600_000;
 /** How long the answer of an idempotent request can be asked for again. */
@@ -9,11 +10,22 @@ const IDEMPOTENCY_KEPT_MS = 24 * HOUR_MS;
 const SYNC_RUNS_KEPT_MS = 7 * 24 * HOUR_MS;
 /** Blobs younger than this may belong to an upload that is still under way. */
 const BLOB_GRACE_MS = HOUR_MS;
+const DAY_MS = 24 * HOUR_MS;
+/** How long ended jobs can be looked at. The last job of a source stays as long as the source. */
+const JOBS_KEPT_MS = { succeeded: 7 * DAY_MS, failed: 30 * DAY_MS };
+/** How long what a failed job has made waits for another try. */
+const UNFINISHED_KEPT_MS = 7 * DAY_MS;
+const BATCH = 500;
 
-/** Clears away, at the start and every hour, what nobody needs any more: old idempotency records and blobs of no source. */
+/**
+ * Clears away, at the start and every hour, what nobody needs any more: old idempotency records, blobs of no source, ended
+ * jobs, and what failed jobs have left.
+ */
 export function createHousekeeping(parts: {
-  readonly store: Pick<Store, 'system'>;
+  readonly store: Pick<Store, 'system' | 'forTenant'>;
   readonly blobs: Pick<BlobStore, 'sweep'>;
+  readonly vectors: Pick<VectorStore, 'deleteDocuments'>;
+  readonly generation: string;
   readonly clock: Clock;
   readonly logger: Logger;
 }): Lifecycle {
@@ -27,10 +39,32 @@ export function createHousekeeping(parts: {
       const records = await store.system.purgeIdempotency(now - IDEMPOTENCY_KEPT_MS);
       const runs = await store.system.purgeSyncRuns(now - SYNC_RUNS_KEPT_MS);
       const files = await blobs.sweep(await store.system.blobHashesInUse(), now - BLOB_GRACE_MS);
-      if (records + runs + files > 0) logger.info({ records, runs, files }, 'cleared away what nobody needs');
+      const jobs = await removeEndedJobs(now);
+      const documents = await removeUnfinished(now);
+      if (records + runs + files + jobs + documents > 0)
+        logger.info({ records, runs, files, jobs, documents }, 'cleared away what nobody needs');
     } catch (error) {
       logger.warn({ error }, 'could not clear away what nobody needs; will try again');
     }
+  }
+
+  async function removeEndedJobs(now: number): Promise<number> {
+    const before = { succeeded: now - JOBS_KEPT_MS.succeeded, failed: now - JOBS_KEPT_MS.failed };
+    let removed = 0;
+    for (let last = BATCH; last >= BATCH && !stopping.signal.aborted; removed += last) {
+      last = await store.system.jobs.removeEnded(before, BATCH);
+    }
+    return removed;
+  }
+
+  async function removeUnfinished(now: number): Promise<number> {
+    let removed = 0;
+    for (const { tenantId, botId, documentIds } of await store.system.findUnfinished(now - UNFINISHED_KEPT_MS)) {
+      await store.forTenant(tenantId).documents.delete(documentIds);
+      await parts.vectors.deleteDocuments({ tenantId, botId, generation: parts.generation }, documentIds);
+      removed += documentIds.length;
+    }
+    return removed;
   }
 
   async function run(): Promise<void> {

@@ -1,7 +1,7 @@
 import { readDataFolderLock } from '../adapters/file-system/index.ts';
 import { createDeadline, systemClock } from '../kernel/index.ts';
 import type { RunningApplication } from './application.ts';
-import { type ApiClient, asList, asText, createApiClient } from './cli/api-client.ts';
+import { type ApiClient, asList, asText, createApiClient, type Wire } from './cli/api-client.ts';
 import type { InProcessServer } from './cli/connection.ts';
 import { configWith } from './config.ts';
 import { DEMO_SLUG } from './demo-slug.ts';
@@ -19,6 +19,8 @@ export interface LocalServerOptions {
 export interface LocalServers {
   /** The server that holds the data folder now, with a key that works until it stops. */
   findRunning(dataFolder: string | undefined): Promise<{ readonly url: string; readonly key: string } | null>;
+  /** What the running server says of its workers; null when none runs. */
+  findWorkers(dataFolder: string | undefined): Promise<Wire | null>;
   /** The application on a free loopback port, for one command; the demo bot is trained when it resolves. */
   startInProcess(dataFolder: string | undefined): Promise<InProcessServer>;
   /** Opens the application, has it embed a word, and closes it. */
@@ -36,6 +38,10 @@ export function createLocalServers(options: LocalServerOptions): LocalServers {
     async findRunning(dataFolder) {
       const holder = await readDataFolderLock(configWith(folderOverride(dataFolder)).dataFolder);
       return holder?.url === undefined || holder.key === undefined ? null : { url: holder.url, key: holder.key };
+    },
+    async findWorkers(dataFolder) {
+      const running = await this.findRunning(dataFolder);
+      return running === null ? null : createApiClient({ ...running, fetch }).request('GET', '/v1/workers');
     },
     async startInProcess(dataFolder) {
       const application = await start(dataFolder);

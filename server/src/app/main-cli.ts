@@ -37,7 +37,7 @@ process.exitCode = await runCli(process.argv.slice(2), {
       startApplication: async (config) =>
         (await import('./application.ts')).startApplication(config, { version, documentation, makeAdminKey: true }),
     }),
-    createDoctorCommand({ config: configWith, findRunning: local.findRunning, tryApplication: local.tryApplication }),
+    createDoctorCommand({ config: configWith, ...local }),
   ],
   connect: (target) =>
     openConnection(target, { fetch, findRunning: local.findRunning, startInProcess: local.startInProcess }),

@@ -61,6 +61,9 @@ export const ROUTE_ACCESS: Readonly<Record<string, RouteAccess>> = {
   'GET /v1/documents/:id': scope('sources:read'),
   'GET /v1/documents/:id/chunks': scope('sources:read'),
 
+  'GET /v1/jobs': scope('sources:read'),
+  'POST /v1/jobs/retry': scope('sources:write'),
+  'GET /v1/workers': admin,
   'GET /v1/jobs/:id': scope('sources:read'),
   'GET /v1/jobs/:id/events': scope('sources:read'),
   'POST /v1/jobs/:id/cancel': scope('sources:write'),

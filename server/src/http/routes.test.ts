@@ -325,6 +325,54 @@ describe('jobs', () => {
     return { sourceId, url: `/v1/jobs/${id}` };
   }
 
+  it('are listed by state, bot and source, and run again together', async () => {
+    const failed = await addJob('job_l1', 'failed');
+    await addJob('job_l2', 'failed');
+    const { sourceId } = await addJob('job_l3', 'failed');
+    await addJob('job_l4', 'queued');
+    const ids = async (query: string) =>
+      (await get(`/v1/jobs?order=asc&${query}`)).body.data.map(({ id }: { readonly id: string }) => id);
+    expect(await ids('')).toEqual(expect.arrayContaining(['job_l1', 'job_l4']));
+    expect(await ids('state=failed&bot=guide&kind=train')).toEqual(['job_l1', 'job_l2', 'job_l3']);
+    expect(await ids(`source=${sourceId}`)).toEqual(['job_l3']);
+    expect(await ids('state=succeeded&bot=guide')).toEqual([]);
+    expect((await get('/v1/jobs?state=failed&limit=1')).body).toMatchObject({
+      object: 'list',
+      has_more: true,
+      data: [{ last_error: { code: 'parse_failed' }, attempts: 1, stage: 'loading', waiting_for: null }],
+    });
+    expect((await get('/v1/jobs?state=odd')).status).toBe(400);
+    expect((await get('/v1/jobs?bot=nobody')).body.error.code).toBe('bot_not_found');
+    await server.store.forTenant('tnt_default').sources.update(sourceId, { jobId: 'job_newer', updatedAt: 1 });
+    expect((await post('/v1/jobs/retry', { state: 'failed', code: 'other' })).body).toMatchObject({ retried: 0 });
+    const retried = await post('/v1/jobs/retry', { state: 'failed', bot: 'guide', code: 'parse_failed' });
+    expect(retried.body).toEqual({ object: 'job.retries', retried: 2, skipped: 1, has_more: false });
+    expect(server.announced).toEqual(expect.arrayContaining(['job_l1', 'job_l2']));
+    expect((await get(failed.url)).body).toMatchObject({ status: 'queued', waiting_for: { reason: 'worker' } });
+  });
+
+  it('say what they wait for', async () => {
+    const { url } = await addJob('job_w1', 'queued');
+    const { workers } = server.store.system;
+    const worker = { id: 'w', host: 'h', pid: 7, places: 8, running: 1, startedAt: 1000 };
+    await workers.beat({ ...worker, seenAt: Date.now() - 60_000 });
+    expect((await get(url)).body.waiting_for.reason).toBe('worker');
+    expect((await get('/ready')).body).toEqual({ status: 'ready', workers_alive: 0 });
+    await workers.beat({ ...worker, seenAt: Date.now() });
+    expect((await get(url)).body.waiting_for.reason).toBe('turn');
+    const { body } = await get('/v1/workers');
+    expect(body.data).toMatchObject([{ id: 'w', object: 'worker', pid: 7, alive: true, running: 1 }]);
+    expect(body.waiting.jobs).toBeGreaterThan(0);
+    const { jobs } = server.store.system;
+    const claim = { owner: 'w', kinds: ['train'], now: Date.now(), leaseMs: 1000, maxPriority: null };
+    let job = await jobs.claim(claim);
+    while (job !== null && job.id !== 'job_w1') job = await jobs.claim(claim);
+    const lease = { jobId: 'job_w1', fencingToken: job?.fencingToken ?? 0 };
+    const error = { code: 'provider_unreachable', message: 'Away.' };
+    await jobs.release(lease, { type: 'retry', error, runAt: Date.now() + 60_000 }, Date.now());
+    expect((await get(url)).body.waiting_for.reason).toBe('retry');
+  });
+
   it('are read and cancelled, and ended ones are not', async () => {
     const { url } = await addJob('job_c1', 'queued');
     expect((await get(url)).body).toMatchObject({ object: 'job', status: 'queued', deadline_at: 9 });

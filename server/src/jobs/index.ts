@@ -2,3 +2,4 @@ export { createJobEvents } from './job-events.ts';
 export { createJobRunner } from './job-runner.ts';
 export { createMemoryTransport } from './memory-transport.ts';
 export type { JobEvents, JobHandler, StageContext, StageResult } from './ports.ts';
+export { createJobWatch, isAlive } from './workers.ts';

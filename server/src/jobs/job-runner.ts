@@ -19,6 +19,9 @@ export interface JobRunnerOptions {
   readonly meter: Meter;
   /** Names this process in leases, like `host:pid:random`. */
   readonly owner: string;
+  /** Of this process, to be found by a person. */
+  readonly host?: string;
+  readonly pid?: number;
   /** Stages that run at once; default 2. */
   readonly concurrency?: number;
   /** How many of them may be slow (not urgent) ones; default: all but one, so that a place is kept for urgent stages. */
@@ -77,10 +80,18 @@ export function createJobRunner(options: JobRunnerOptions): Lifecycle {
     clock,
     logger,
     intervalMs: options.reconcileMs ?? 5_000,
-    onRound: () => Promise.all([fill.run(), sweep.run()]),
+    // Only after a look at the queue that came back: a runner that hangs gives no sign of life.
+    onRound: () => Promise.all([fill.run(), sweep.run()]).then(beat),
     onFailed: (job) => publishAndSettle(job),
   });
   let unsubscribe = (): void => {};
+  let startedAt = 0;
+
+  function beat(): Promise<void> {
+    const { owner: id, host = '', pid = 0 } = options;
+    const places = { places: concurrency, running: running.size };
+    return store.system.workers.beat({ id, host, pid, ...places, startedAt, seenAt: clock.now() });
+  }
 
   async function fillPlaces(): Promise<void> {
     while (!stopping.signal.aborted && running.size < concurrency) {
@@ -173,8 +184,10 @@ export function createJobRunner(options: JobRunnerOptions): Lifecycle {
   return {
     name: 'job runner',
     async start() {
+      startedAt = clock.now();
       if (options.reclaimOwners === 'all') {
-        const expired = await claims.expireAllLeases(clock.now());
+        await store.system.workers.removeUnseen(startedAt + 1);
+        const expired = await claims.expireAllLeases(startedAt);
         if (expired > 0) logger.info({ jobs: expired }, 'Took over jobs of a process that ended');
       }
       unsubscribe = transport.subscribe(onAnnounced);
@@ -187,6 +200,7 @@ export function createJobRunner(options: JobRunnerOptions): Lifecycle {
       await fill.idle();
       await drain();
       await sweep.idle();
+      await store.system.workers.remove(options.owner).catch(() => {});
     },
   };
 }

@@ -20,6 +20,9 @@ describe('meter', () => {
       'histogram chatsphere_job_stage_duration_seconds{kind,stage}',
       'counter chatsphere_job_ended_total{kind,state}',
       'gauge chatsphere_jobs_running{kind}',
+      'gauge chatsphere_jobs_queued{kind,stage}',
+      'gauge chatsphere_job_oldest_queued_seconds{}',
+      'gauge chatsphere_workers_alive{}',
       'counter chatsphere_answers_total{outcome}',
       'counter chatsphere_model_retries_total{model}',
     ]);

@@ -73,6 +73,17 @@ export const METRICS: Readonly<Record<string, MetricDeclaration>> = {
     labels: ['kind', 'state'],
   },
   chatsphere_jobs_running: { type: 'gauge', help: 'Stages running in this process.', labels: ['kind'] },
+  chatsphere_jobs_queued: {
+    type: 'gauge',
+    help: 'Jobs that wait, also those put off to later.',
+    labels: ['kind', 'stage'],
+  },
+  chatsphere_job_oldest_queued_seconds: {
+    type: 'gauge',
+    help: 'How long the job that waits longest could have run.',
+    labels: [],
+  },
+  chatsphere_workers_alive: { type: 'gauge', help: 'Processes that run jobs and were heard of lately.', labels: [] },
   chatsphere_answers_total: {
     type: 'counter',
     help: 'Questions answered, by outcome.',

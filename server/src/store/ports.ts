@@ -273,6 +273,10 @@ export interface SystemStore {
   /** Settings of the installation (admin key hash, first-start marks). */
   getSetting(name: string): Promise<string | null>;
   setSetting(name: string, value: string): Promise<void>;
+  /** Unseen documents, by source, of sources that failed and have not changed since that time. */
+  findUnfinished(
+    before: number,
+  ): Promise<readonly { readonly tenantId: string; readonly botId: string; readonly documentIds: readonly string[] }[]>;
   /** Every blob hash that some source still needs. */
   blobHashesInUse(): Promise<ReadonlySet<string>>;
   /** Vectors of one bot and generation, in batches of rows with searchable or building documents. */

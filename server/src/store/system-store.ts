@@ -11,6 +11,7 @@ import { createWorkerRegistry } from './workers.ts';
 
 const VECTORS_PER_BATCH = 500;
 const SOURCES_PER_BATCH = 500;
+const UNFINISHED_AT_ONCE = 10_000;
 
 export interface SystemStoreOptions {
   readonly database: Kysely<Schema>;
@@ -52,6 +53,7 @@ export function createSystemStore({ database, background, dialect, startedAt }: 
         .onConflict((conflict) => conflict.column('name').doUpdateSet({ value }))
         .execute();
     },
+    findUnfinished: (before) => findUnfinished(database, before),
     async blobHashesInUse() {
       const hashes = new Set<string>();
       for await (const rows of inputsOfSources(database)) {
@@ -80,6 +82,27 @@ export function createSystemStore({ database, background, dialect, startedAt }: 
       return Number(numDeletedRows);
     },
   };
+}
+
+async function findUnfinished(database: Kysely<Schema>, before: number) {
+  const rows = await database
+    .selectFrom('sources')
+    .innerJoin('documents', (join) =>
+      join.onRef('documents.tenant_id', '=', 'sources.tenant_id').onRef('documents.source_id', '=', 'sources.id'),
+    )
+    .select(['sources.id as source_id', 'sources.tenant_id', 'sources.bot_id', 'documents.id'])
+    .where('sources.status', '=', 'failed')
+    .where('sources.updated_at', '<', before)
+    .where('documents.state', '=', 'building')
+    .limit(UNFINISHED_AT_ONCE)
+    .execute();
+  const found = new Map<string, { tenantId: string; botId: string; documentIds: string[] }>();
+  for (const { source_id, tenant_id, bot_id, id } of rows) {
+    const known = found.get(source_id) ?? { tenantId: tenant_id, botId: bot_id, documentIds: [] };
+    known.documentIds.push(id);
+    found.set(source_id, known);
+  }
+  return [...found.values()];
 }
 
 async function* inputsOfSources(database: Kysely<Schema>): AsyncGenerator<readonly SourceInput[]> {

@@ -171,19 +171,23 @@ export const searchCommand: Command = {
   },
 };
 
-async function listAll(client: ApiClient, path: string, signal: AbortSignal): Promise<Wire[]> {
+export async function listAll(client: ApiClient, path: string, signal: AbortSignal): Promise<Wire[]> {
   const items: Wire[] = [];
   for (let after = ''; ; ) {
-    const page = await client.request('GET', `${path}?limit=100&order=asc${after === '' ? '' : `&after=${after}`}`, {
-      signal,
-    });
+    const page = await client.request(
+      'GET',
+      `${path}${path.includes('?') ? '&' : '?'}limit=100&order=asc${after === '' ? '' : `&after=${after}`}`,
+      {
+        signal,
+      },
+    );
     items.push(...asList(page['data']));
     after = asText(page['last_id']);
     if (page['has_more'] !== true || after === '') return items;
   }
 }
 
-function printList(
+export function printList(
   context: CommandContext,
   items: readonly Wire[],
   view: { readonly head: readonly string[]; readonly row: (item: Wire) => readonly string[]; readonly empty: string },
@@ -193,7 +197,7 @@ function printList(
   return EXIT.ok;
 }
 
-function printObject(context: CommandContext, object: Wire): ExitCode {
+export function printObject(context: CommandContext, object: Wire): ExitCode {
   printLine(context.terminal, JSON.stringify(object, null, context.json ? 0 : 2));
   return EXIT.ok;
 }
@@ -205,7 +209,7 @@ function printDeleted(context: CommandContext, answer: Wire): ExitCode {
 }
 
 /** Asks before something is lost. Without a person to ask, `--yes` must have been given. */
-async function confirm(context: CommandContext, question: string): Promise<void> {
+export async function confirm(context: CommandContext, question: string): Promise<void> {
   if (context.values['yes'] === true) return;
   const canAsk = context.terminal.stdin.isTTY === true && context.values['no-input'] !== true && !context.json;
   if (!canAsk)

@@ -1,4 +1,7 @@
 import { z } from 'zod';
 
 export const wireHealth = z.strictObject({ status: z.literal('ok') });
-export const wireReady = z.strictObject({ status: z.literal('ready') });
+export const wireReady = z.strictObject({
+  status: z.literal('ready'),
+  workers_alive: z.number().int().describe('Processes that run jobs. With none, what is handed in waits.'),
+});

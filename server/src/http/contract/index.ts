@@ -39,7 +39,15 @@ export {
 export { embeddingsBody, wireEmbeddings } from './embeddings.ts';
 export { type ERROR_TYPES, type WireError, wireError } from './errors.ts';
 export { wireHealth, wireReady } from './health.ts';
-export { type WireJob, wireJob } from './jobs.ts';
+export {
+  jobQuery,
+  retryJobsBody,
+  type WireJob,
+  type WireWorkers,
+  wireJob,
+  wireRetriedJobs,
+  wireWorkers,
+} from './jobs.ts';
 export { type WireModel, wireModel, wireModels } from './models.ts';
 export { botObjectParams, botParams, deleted, idParams, type ListQuery, listOf, listQuery } from './pages.ts';
 export { deletedContent } from './removals.ts';

@@ -1,6 +1,8 @@
+import { isAlive } from '../../jobs/index.ts';
 import { AppError, createDeadline } from '../../kernel/index.ts';
-import { wireHealth, wireReady } from '../contract/index.ts';
+import { wireHealth, wireReady, wireWorkers } from '../contract/index.ts';
 import type { HttpParts, ServingState } from '../http-app-options.ts';
+import { toWireWorkers } from '../mappers/job.ts';
 import type { ZodApp } from '../zod-app.ts';
 
 const tags = ['System'];
@@ -28,7 +30,32 @@ export function addSystemRoutes(app: ZodApp, parts: HttpParts): void {
     async () => {
       requireServing(parts.servingState());
       await requireDatabase(parts);
-      return { status: 'ready' as const };
+      const now = parts.clock.now();
+      const workers = await parts.store.system.workers.list();
+      return { status: 'ready' as const, workers_alive: workers.filter((worker) => isAlive(worker, now)).length };
+    },
+  );
+
+  app.get(
+    '/v1/workers',
+    {
+      schema: {
+        summary: 'List the processes that run jobs',
+        description:
+          'With how many jobs wait. When none is alive, sources stay `queued`: start the server or a worker.',
+        tags,
+        response: { 200: wireWorkers },
+      },
+    },
+    async () => {
+      const now = parts.clock.now();
+      const { jobs, workers } = parts.store.system;
+      const due = (await jobs.countQueued(now)).flatMap(({ dueSince, jobs: count }) =>
+        dueSince === null ? [] : [{ dueSince, count }],
+      );
+      const dueSince = due.length === 0 ? null : Math.min(...due.map((group) => group.dueSince));
+      const waiting = { jobs: due.reduce((sum, group) => sum + group.count, 0), dueSince };
+      return toWireWorkers({ workers: await workers.list(), now }, waiting);
     },
   );
 
