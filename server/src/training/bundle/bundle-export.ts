@@ -72,6 +72,7 @@ async function* recordsOf(exporting: Exporting, files: boolean): AsyncGenerator<
     retrieval: bot.retrieval,
     privacy: bot.privacy,
     metadata: bot.metadata as Extract<BundleRecord, { record: 'bot' }>['metadata'],
+    chunking: (bot.chunking ?? null) as Extract<BundleRecord, { record: 'bot' }>['chunking'],
   };
   yield { record: 'embeddings', generation: space.generation, dimensions: space.dimensions };
   if (files) for await (const source of sourcesOf(exporting)) yield* filesOf(source, exporting);
@@ -110,6 +111,7 @@ function toSourceRecord(source: Source): BundleRecord {
       bytes,
     })),
     content_hash: source.contentHash,
+    chunking: (source.chunking ?? null) as Extract<BundleRecord, { record: 'source' }>['chunking'],
     created_at: source.createdAt,
   };
 }

@@ -118,6 +118,7 @@ async function createBot(
     retrieval: withoutUndefined(record.retrieval),
     privacy: record.privacy,
     metadata: record.metadata,
+    chunking: record.chunking,
     createdAt: now,
     updatedAt: now,
   };

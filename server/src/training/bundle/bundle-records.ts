@@ -13,6 +13,24 @@ const failure = z.object({ code: z.string().max(100), message: z.string().max(5_
 const metadata = z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()]));
 const weight = z.number().min(0).max(1);
 
+const chunking = z
+  .discriminatedUnion('type', [
+    z.object({ type: z.literal('auto') }),
+    z.object({
+      type: z.literal('static'),
+      maxChunkSizeTokens: z.number().int().min(100).max(4_096),
+      chunkOverlapTokens: count,
+    }),
+    z.object({
+      type: z.literal('langchain'),
+      module: z.string().max(200),
+      className: z.string().max(200),
+      options: z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.array(z.string())])),
+    }),
+  ])
+  .nullable()
+  .default(null);
+
 const headRecord = z.object({
   record: z.literal('bundle'),
   format: z.literal(BUNDLE_FORMAT),
@@ -37,6 +55,7 @@ const botRecord = z.object({
   }),
   privacy: z.object({ pii: z.enum(['off', 'mask', 'vault']) }),
   metadata,
+  chunking,
 });
 
 /** The vector space of all vectors in the bundle. */
@@ -61,6 +80,7 @@ const sourceRecord = z.object({
   metadata,
   inputs: z.array(z.object({ name: z.string().max(1_000), media_type: z.string().max(300), hash, bytes: count })),
   content_hash: z.string().max(100),
+  chunking,
   created_at: time,
 });
 

@@ -75,6 +75,7 @@ describe('bundles', () => {
       jobId: null,
       externalKey: 'rules.txt',
       metadata: { team: 'people' },
+      chunking: { type: 'auto' },
       inputs: [{ name: 'rules.txt', mediaType: 'text/plain', blobHash: file.hash, bytes: file.bytes }],
       contentHash: 'c'.repeat(64),
       createdAt: 1,
@@ -122,6 +123,7 @@ describe('bundles', () => {
       retrieval: { maxNumResults: 7, hybrid: { embeddingWeight: 0.2, textWeight: 0.8 } },
       privacy: { pii: 'off' },
       metadata: { a: 1 },
+      chunking: { type: 'static', maxChunkSizeTokens: 300, chunkOverlapTokens: 50 },
       createdAt: 1,
       updatedAt: 1,
     };
@@ -149,12 +151,14 @@ describe('bundles', () => {
       retrieval: bot.retrieval,
       privacy: bot.privacy,
       metadata: bot.metadata,
+      chunking: bot.chunking,
     });
     const [source] = (await tenant().sources.list(id, { limit: 10, order: 'asc' })).items;
     expect(source).toMatchObject({
       status: 'ready',
       externalKey: 'rules.txt',
       metadata: { team: 'people' },
+      chunking: { type: 'auto' },
       counts: { documents: 1, chunks: 2, tokens: 14 },
     });
     const hits = await lexical.search({ tenantId, botId: id }, { terms: queryTerms('badgers'), limit: 5 });

@@ -94,6 +94,7 @@ export function createContentImport(
         bytes,
       })),
       contentHash: record.content_hash,
+      chunking: record.chunking,
       createdAt: record.created_at,
       updatedAt: clock.now(),
     };
