@@ -1,11 +1,14 @@
 // Measures retrieval on a labelled collection over the HTTP search route. Prints one line (or JSON object) a collection.
 //   node bench/retrieval.mjs --data FOLDER [--data FOLDER ...] [--server URL --key K] [--embedding-weight W] [--json]
 // FOLDER holds documents.jsonl {id, title, text}, queries.jsonl {id, text} and qrels.jsonl {query, document, relevance}.
-// Without --server, the built server is started on a folder of its own.
-import { readFile } from 'node:fs/promises';
+// Without --server, the built server is started on a folder of its own: first without the follower, whose figures are
+// "before"; then with it, while its vectors come ("meanwhile") and when they are there.
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { createClient, mapBounded, percentile } from './lib/client.mjs';
+import { followed } from './lib/followed.mjs';
 import { BENCH_KEY, sleep, startServer } from './lib/server.mjs';
 
 const UPLOADS_AT_ONCE = 16;
@@ -24,42 +27,82 @@ if (values.data.length === 0) {
   process.exit(2);
 }
 
-const own = values.server === undefined ? await startServer() : null;
-const client = createClient({ url: values.server ?? own.url, key: values.key });
-try {
-  for (const folder of values.data) report(await measure(folder));
-} finally {
-  await own?.stop();
-}
+let client = createClient({ url: values.server, key: values.key });
+for (const folder of values.data) report(await measure(await readCollection(folder)));
 
-async function measure(folder) {
+async function readCollection(folder) {
   const [documents, queries, judgements] = await Promise.all(
     ['documents', 'queries', 'qrels'].map((name) => readLines(join(folder, `${name}.jsonl`))),
   );
   const relevant = relevantByQuery(judgements);
-  const bot = await client.post('/v1/bots', { name: `Retrieval benchmark ${basename(folder)}` });
-  try {
-    const trainMs = await train(bot, documents);
-    const judged = queries.filter(({ id }) => relevant.has(id));
-    for (const { text } of judged.slice(0, WARM_UP_QUERIES)) await search(bot, text);
-    const rankings = await mapBounded(judged, 1, ({ text }) => timedRanking(bot, text));
-    const scores = judged.map(({ id }, position) => score(rankings[position].keys, relevant.get(id)));
-    const latencies = rankings.map(({ milliseconds }) => milliseconds);
-    return {
-      collection: basename(folder),
-      documents: documents.length,
-      queries: judged.length,
-      ndcg_at_10: mean(scores.map(({ ndcg }) => ndcg)),
-      hit_at_5: mean(scores.map(({ hit }) => hit)),
-      mrr_at_10: mean(scores.map(({ reciprocalRank }) => reciprocalRank)),
-      words_alone: rankings.filter(({ degraded }) => degraded.length > 0).length,
-      p50_ms: percentile(latencies, 50),
-      p95_ms: percentile(latencies, 95),
-      train_ms: Math.round(trainMs),
-    };
-  } finally {
-    await client.delete(`/v1/bots/${bot.id}`);
+  return { name: basename(folder), documents, relevant, queries: queries.filter(({ id }) => relevant.has(id)) };
+}
+
+async function measure(collection) {
+  const { name, documents, queries } = collection;
+  const about = { collection: name, documents: documents.length, queries: queries.length };
+  if (values.server !== undefined) {
+    const bot = await newBot(name);
+    try {
+      const trainMs = await train(bot, documents);
+      return { ...about, train_ms: Math.round(trainMs), ...(await ask(bot, collection)) };
+    } finally {
+      await client.delete(`/v1/bots/${bot.id}`);
+    }
   }
+  const dataFolder = await mkdtemp(join(tmpdir(), 'chatsphere-bench-'));
+  try {
+    const [bot, before] = await served({ dataFolder, env: { EMBEDDING_FOLLOWER: 'off' } }, async () => {
+      const made = await newBot(name);
+      const trainMs = await train(made, documents);
+      return [made, { train_ms: Math.round(trainMs), ...(await ask(made, collection)) }];
+    });
+    return await served({ dataFolder }, async () => {
+      const startedAt = performance.now();
+      const meanwhile = await ask(bot, collection);
+      const askedMs = performance.now() - startedAt;
+      const followedMs = await followed({ url: client.url, key: BENCH_KEY });
+      if (followedMs === null) return { ...about, ...before };
+      return {
+        ...about,
+        ...(await ask(bot, collection)),
+        follow_ms: Math.round(askedMs + followedMs),
+        before,
+        meanwhile,
+      };
+    });
+  } finally {
+    await rm(dataFolder, { recursive: true, force: true });
+  }
+}
+
+async function served(options, work) {
+  const server = await startServer(options);
+  client = createClient({ url: server.url, key: BENCH_KEY });
+  try {
+    return await work();
+  } finally {
+    await server.stop();
+  }
+}
+
+function newBot(name) {
+  return client.post('/v1/bots', { name: `Retrieval benchmark ${name}` });
+}
+
+async function ask(bot, { queries, relevant }) {
+  for (const { text } of queries.slice(0, WARM_UP_QUERIES)) await search(bot, text);
+  const rankings = await mapBounded(queries, 1, ({ text }) => timedRanking(bot, text));
+  const scores = queries.map(({ id }, position) => score(rankings[position].keys, relevant.get(id)));
+  const latencies = rankings.map(({ milliseconds }) => milliseconds);
+  return {
+    ndcg_at_10: mean(scores.map(({ ndcg }) => ndcg)),
+    hit_at_5: mean(scores.map(({ hit }) => hit)),
+    mrr_at_10: mean(scores.map(({ reciprocalRank }) => reciprocalRank)),
+    words_alone: rankings.filter(({ degraded }) => degraded.length > 0).length,
+    p50_ms: percentile(latencies, 50),
+    p95_ms: percentile(latencies, 95),
+  };
 }
 
 async function train(bot, documents) {
@@ -148,10 +191,18 @@ function mean(numbers) {
 
 function report(result) {
   if (values.json) return console.log(JSON.stringify(result));
-  const { collection, documents, queries } = result;
+  const { collection, documents, queries, before, meanwhile } = result;
+  console.log(`${collection}: ${documents} documents, ${queries} queries`);
+  if (before !== undefined) {
+    reportLine('before the follower', before);
+    reportLine('while it works', meanwhile);
+  }
+  reportLine(before === undefined ? 'measured' : `when it is done (${(result.follow_ms / 1000).toFixed(0)} s)`, result);
+}
+
+function reportLine(when, result) {
   console.log(
-    `${collection}: ${documents} documents, ${queries} queries, ` +
-      `nDCG@10 ${result.ndcg_at_10.toFixed(4)}, Hit@5 ${result.hit_at_5.toFixed(4)}, MRR@10 ${result.mrr_at_10.toFixed(4)}, ` +
+    `  ${when}: nDCG@10 ${result.ndcg_at_10.toFixed(4)}, Hit@5 ${result.hit_at_5.toFixed(4)}, MRR@10 ${result.mrr_at_10.toFixed(4)}, ` +
       `search p50 ${result.p50_ms.toFixed(1)} ms, p95 ${result.p95_ms.toFixed(1)} ms, by words alone ${result.words_alone}`,
   );
 }

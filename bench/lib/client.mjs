@@ -20,6 +20,7 @@ export function createClient({ url, key }) {
     return body;
   }
   return {
+    url,
     request,
     get: (path) => request('GET', path),
     post: (path, json) => request('POST', path, { json }),

@@ -13,7 +13,7 @@ import { ensureDataFolder, loadSecret } from './data-folder.ts';
 import { DEMO_SLUG } from './demo-slug.ts';
 import { ensureDefaultTenant, ensureDemoBot, ensureDemoKey, resolveAdminKey, trainDemoBot } from './first-start.ts';
 import { createLifecycle } from './lifecycle.ts';
-import { createEmbedder } from './models.ts';
+import { createEmbedders } from './models.ts';
 
 const DRAIN_MS = 10_000;
 
@@ -64,9 +64,10 @@ async function startLocked(config: Config, options: StartOptions, lock: DataFold
   const createId = createIdMaker(clock.now);
   const sqlite = openSqlite({ file: join(config.dataFolder, 'chatsphere.db'), clock, logger });
   const { store } = sqlite;
-  const { embedder, parts: embedderParts } = createEmbedder({ config, clock, logger, meter }, sqlite.wordVectorCache);
+  const embedders = createEmbedders({ config, clock, logger, meter }, sqlite.wordVectorCache);
+  const { embedder } = embedders;
   const foundation = createLifecycle(
-    [{ name: 'store', start: () => store.start(), stop: () => store.stop() }, ...embedderParts],
+    [{ name: 'store', start: () => store.start(), stop: () => store.stop() }, ...embedders.parts],
     logger,
   );
   await foundation.start();
@@ -85,6 +86,7 @@ async function startLocked(config: Config, options: StartOptions, lock: DataFold
       createId,
       sqlite,
       embedder,
+      follower: embedders.follower,
       blobFolder: join(config.dataFolder, 'blobs'),
       pepper,
       adminKeyHashes: [hashSecret(pepper, localKey), ...(adminKey === null ? [] : [adminKey.hash])],

@@ -25,6 +25,7 @@ import {
 } from '../training/index.ts';
 import type { Config } from './config.ts';
 import { DEFAULT_TENANT_ID } from './first-start.ts';
+import { composeFollowing } from './following.ts';
 import { createHousekeeping, removeUnfinishedImports } from './housekeeping.ts';
 import { createModelChooser } from './models.ts';
 
@@ -47,6 +48,8 @@ export interface CompositionOptions {
   readonly adminKeyHashes: readonly string[];
   /** Already started: some embedders learn their width from their provider. */
   readonly embedder: Embedder;
+  /** Makes further vectors of what is trained, in the background; null: none. */
+  readonly follower: Embedder | null;
   readonly demo: DemoBot | null;
   readonly servingState: () => ServingState;
 }
@@ -66,7 +69,7 @@ export function composeApplication(options: CompositionOptions): Composition {
   const counter = createTokenCounter();
   const blobs = createFileBlobStore({ folder: options.blobFolder });
   const embeddings = createEmbeddingGenerator({ embedder, clock, logger, meter, random: Math.random });
-  const vectors = createEmbeddedVectorStore({
+  const embeddedVectors = createEmbeddedVectorStore({
     loadNamespace: ({ botId, generation }, signal) => store.system.loadVectors(botId, generation, signal),
     memoryCapBytes: VECTOR_MEMORY_BYTES,
     logger,
@@ -77,6 +80,14 @@ export function composeApplication(options: CompositionOptions): Composition {
   const transport = createMemoryTransport();
   const jobEvents = createJobEvents({ store, clock });
   const announce = (jobId: string): Promise<void> => transport.announce(jobId);
+  const worker = { owner: `${hostname()}:${process.pid}:${randomUUID()}`, host: hostname(), pid: process.pid };
+  const following = composeFollowing({
+    ...{ store, transport, events: jobEvents, clock, createId, logger, meter, worker },
+    embeddings,
+    embedder: options.follower,
+    vectors: embeddedVectors,
+  });
+  const { vectors, spaces } = following;
   const trainer = createTrainer({
     store,
     blobs,
@@ -91,19 +102,16 @@ export function composeApplication(options: CompositionOptions): Composition {
   const runner = createJobRunner({
     store,
     transport,
-    handlers: [trainingHandler],
+    handlers: [following.watched(trainingHandler)],
     events: jobEvents,
     clock,
     logger,
     meter,
-    owner: `${hostname()}:${process.pid}:${randomUUID()}`,
-    host: hostname(),
-    pid: process.pid,
+    ...worker,
     concurrency: STAGES_AT_ONCE,
     slowPlaces: EMBEDDING_STAGES_AT_ONCE,
     reclaimOwners: 'all',
   });
-  const spaces = { of: async () => [{ embeddings, weight: embedder.profile.fusionWeight }] };
   const unfinishedImports = createUnfinishedImports(store.system);
   const space = { generation: embeddings.generation, dimensions: embedder.profile.dimensions };
   const bundles = {
@@ -176,6 +184,7 @@ export function composeApplication(options: CompositionOptions): Composition {
       },
       createHousekeeping({ store, blobs, vectors, generation: embeddings.generation, clock, logger }),
       runner,
+      ...following.parts,
       createJobWatch({ claims: store.system.jobs, workers: store.system.workers, clock, logger, meter }),
       {
         name: 'missing vectors',

@@ -32,6 +32,15 @@ describe('config', () => {
     });
   });
 
+  it('lets the model follow the word table, and nothing else', () => {
+    const follower = { provider: 'local', model: 'use-lite' };
+    expect(readConfig({})).toMatchObject({ embeddingFollower: follower });
+    expect(readConfig({ EMBEDDING_FOLLOWER: 'local/use-lite' })).toMatchObject({ embeddingFollower: follower });
+    expect(readConfig({ EMBEDDING_FOLLOWER: 'off' }).embeddingFollower).toBeNull();
+    expect(readConfig({ EMBEDDING_MODEL: 'local/use-lite' }).embeddingFollower).toBeNull();
+    expect(readConfig({ OPENAI_API_KEY: 'sk-x' }).embeddingFollower).toBeNull();
+  });
+
   it('names every fault at once and no secret', () => {
     const faulty = {
       PORT: 'eighty',
@@ -50,6 +59,8 @@ describe('config', () => {
     [{ CHAT_MODEL: 'acme/llm', OPENAI_API_KEY: 'sk-x' }, 'CHAT_MODEL'],
     [{ CHAT_MODEL: 'gpt-4o' }, 'OPENAI_API_KEY'],
     [{ EMBEDDING_MODEL: 'local/bert' }, 'EMBEDDING_MODEL'],
+    [{ EMBEDDING_FOLLOWER: 'openai/x' }, 'EMBEDDING_FOLLOWER'],
+    [{ EMBEDDING_FOLLOWER: 'local/use-lite', EMBEDDING_MODEL: 'local/use-lite' }, 'EMBEDDING_FOLLOWER'],
     [{ VECTOR_STORE: 'pinecone' }, 'VECTOR_STORE'],
     [{ OPENAI_BASE_URL: 'ftp://x' }, 'OPENAI_BASE_URL'],
   ])('refuses %o', (environment, name) => {

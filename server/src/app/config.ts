@@ -13,6 +13,8 @@ export interface Config {
   readonly secret: string | null;
   readonly chatModel: ModelName;
   readonly embeddingModel: ModelName;
+  /** Makes further vectors behind the embedding model, in the background; null: none does. */
+  readonly embeddingFollower: ModelName | null;
   readonly openAi: { readonly apiKey: string | null; readonly baseUrl: string };
   readonly deadlines: {
     readonly connectMs: number;
@@ -51,6 +53,7 @@ const environmentSchema = z.object({
   OPENAI_BASE_URL: httpUrl.optional(),
   CHAT_MODEL: z.string().optional(),
   EMBEDDING_MODEL: z.string().optional(),
+  EMBEDDING_FOLLOWER: z.enum(['off', 'local/use-lite'], { error: 'must be off or local/use-lite' }).optional(),
   LLM_CONNECT_TIMEOUT_MS: milliseconds(5000),
   LLM_FIRST_TOKEN_TIMEOUT_MS: milliseconds(20_000),
   LLM_IDLE_TOKEN_TIMEOUT_MS: milliseconds(15_000),
@@ -117,6 +120,7 @@ function toConfig(environment: Environment, withoutEffect: readonly string[]): C
     secret: environment.CHATSPHERE_SECRET ?? null,
     chatModel: chatModelOf(environment),
     embeddingModel: embeddingModelOf(environment),
+    embeddingFollower: followerOf(environment),
     openAi: {
       apiKey: environment.OPENAI_API_KEY?.split(',')[0]?.trim() ?? null,
       baseUrl: (environment.OPENAI_BASE_URL ?? DEFAULT_BASE_URL).replace(/\/+$/, ''),
@@ -165,6 +169,9 @@ function modelFaults(environment: Environment): string[] {
       `EMBEDDING_MODEL: the local embedders are ${LOCAL_EMBEDDERS.map((name) => `local/${name}`).join(' and ')}`,
     );
   }
+  if (environment.EMBEDDING_FOLLOWER === 'local/use-lite' && !canBeFollowed(embedding)) {
+    faults.push('EMBEDDING_FOLLOWER follows local/static-en only; leave it out with another EMBEDDING_MODEL');
+  }
   const needsProvider = chat.provider === 'openai' || embedding.provider === 'openai';
   if (needsProvider && environment.OPENAI_API_KEY === undefined && environment.OPENAI_BASE_URL === undefined) {
     faults.push(
@@ -186,6 +193,16 @@ function embeddingModelOf(environment: Environment): ModelName {
   return environment.OPENAI_API_KEY === undefined
     ? { provider: 'local', model: 'static-en' }
     : { provider: 'openai', model: 'text-embedding-3-small' };
+}
+
+/** The word table answers at once; the model that it was made from knows sentences, and comes behind it. */
+function followerOf(environment: Environment): ModelName | null {
+  const isWanted = environment.EMBEDDING_FOLLOWER !== 'off' && canBeFollowed(embeddingModelOf(environment));
+  return isWanted ? { provider: 'local', model: 'use-lite' } : null;
+}
+
+function canBeFollowed({ provider, model }: ModelName): boolean {
+  return provider === 'local' && model === 'static-en';
 }
 
 function parseModelName(text: string, defaultProvider: string): ModelName {

@@ -14,15 +14,20 @@ interface ModelParts {
   readonly meter: Meter;
 }
 
-/** The embedder that the configuration names, with what must be stopped after it. */
-export function createEmbedder(
-  { config, clock, logger }: ModelParts,
-  wordVectors: WordVectorCache,
-): { readonly embedder: Embedder; readonly parts: readonly Lifecycle[] } {
+export interface Embedders {
+  readonly embedder: Embedder;
+  /** Makes further vectors in the background; null: none does. */
+  readonly follower: Embedder | null;
+  /** What must be stopped after them. */
+  readonly parts: readonly Lifecycle[];
+}
+
+/** The embedders that the configuration names. */
+export function createEmbedders({ config, clock, logger }: ModelParts, wordVectors: WordVectorCache): Embedders {
   const { provider, model } = config.embeddingModel;
   if (provider === 'openai') {
     const embedder = createOpenAiEmbedder({ ...config.openAi, connectTimeoutMs: config.deadlines.connectMs, model });
-    return { embedder, parts: [lifecycleOf(embedder)] };
+    return { embedder, follower: null, parts: [lifecycleOf(embedder)] };
   }
   const teacher = createUseLiteModel();
   const stopTeacher = { name: 'embedding model', start: async () => {}, stop: () => teacher.stop() };
@@ -30,7 +35,9 @@ export function createEmbedder(
     model === 'use-lite'
       ? createUseLiteEmbedder({ model: teacher })
       : createStaticEmbedder({ wordVectors, teacher, clock, logger });
-  return { embedder, parts: [stopTeacher, lifecycleOf(embedder)] };
+  const follower =
+    config.embeddingFollower === null ? null : createUseLiteEmbedder({ model: teacher, documents: 'background' });
+  return { embedder, follower, parts: [stopTeacher, lifecycleOf(embedder)] };
 }
 
 function lifecycleOf(embedder: Embedder): Lifecycle {

@@ -1,5 +1,5 @@
 export { createJobEvents } from './job-events.ts';
 export { createJobRunner } from './job-runner.ts';
 export { createMemoryTransport } from './memory-transport.ts';
-export type { JobEvents, JobHandler, StageContext, StageResult } from './ports.ts';
+export type { JobEvents, JobHandler, JobTransport, StageContext, StageResult } from './ports.ts';
 export { createJobWatch, isAlive } from './workers.ts';

@@ -23,10 +23,12 @@ export function createJobSettler({ handlers, claims, logger, meter }: JobSettler
   const settling = new Set<string>();
 
   async function settle(job: Job): Promise<void> {
-    if (settling.has(job.id)) return;
+    const handler = handlers.get(job.kind);
+    // Of another kind: another runner settles it.
+    if (handler === undefined || settling.has(job.id)) return;
     settling.add(job.id);
     try {
-      await handlers.get(job.kind)?.onFailed(job, failureOf(job));
+      await handler.onFailed(job, failureOf(job));
       if (await claims.settle(job.id)) {
         meter.count('chatsphere_job_ended_total', { kind: job.kind, state: job.state });
         logger.info({ job: job.id, kind: job.kind, stage: job.stage, code: failureOf(job).code }, `Job ${job.state}`);

@@ -95,6 +95,16 @@ export function createChunkRepository(scope: TenantScope): ChunkRepository {
         .execute();
       return new Map(rows.map((row) => [row.hash, unpackWindows(row.vectors, row.windows)]));
     },
+    async hasVectors(botId, generation) {
+      const row = await scope
+        .select('chunk_vectors')
+        .select('chunk_vectors.chunk_number')
+        .where('chunk_vectors.bot_id', '=', botId)
+        .where('chunk_vectors.generation', '=', generation)
+        .limit(1)
+        .executeTakeFirst();
+      return row !== undefined;
+    },
     putVectors: (generation, vectors) =>
       scope.atomically(async (transaction) => {
         refuseUnevenWindows(vectors);

@@ -187,6 +187,8 @@ export interface ChunkRepository {
   countOf(sourceId: string, generation: string): Promise<{ readonly chunks: number; readonly embedded: number }>;
   /** Vectors of the tenant's earlier chunks with these hashes, by hash. */
   findVectors(generation: string, hashes: readonly string[]): Promise<ReadonlyMap<string, readonly Float32Array[]>>;
+  /** Whether any chunk of the bot has vectors of the generation. */
+  hasVectors(botId: string, generation: string): Promise<boolean>;
   putVectors(generation: string, vectors: readonly ChunkVectors[]): Promise<void>;
 }
 

@@ -324,6 +324,8 @@ export function describeStoreContract(name: string, open: () => Promise<Store>):
         await tenant.chunks.putVectors(GENERATION, put);
         expect(await tenant.chunks.countOf(sourceId, GENERATION)).toEqual({ chunks: 3, embedded: 2 });
         expect(await tenant.chunks.countOf(sourceId, 'other')).toEqual({ chunks: 3, embedded: 0 });
+        expect(await tenant.chunks.hasVectors(botId, GENERATION)).toBe(true);
+        expect(await tenant.chunks.hasVectors(botId, 'other')).toBe(false);
         const left = await tenant.chunks.withoutVectors(sourceId, GENERATION, 10);
         expect(left.map(({ text }) => text)).toEqual(['v-three']);
         expect(left[0]).toMatchObject({ documentTitle: 'A document', headingPath: ['Guide', 'Part "one"'], sourceId });

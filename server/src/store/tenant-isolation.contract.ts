@@ -62,6 +62,7 @@ const ATTEMPTS: Attempts = {
         owner.document.chunks.map(({ hash }) => hash),
       )),
     ],
+    hasVectors: async (stranger, owner) => (await stranger.hasVectors(owner.bot.id, GENERATION)) || null,
     putVectors: (stranger, owner) =>
       stranger.putVectors(
         GENERATION,
