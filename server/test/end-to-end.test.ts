@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -45,6 +45,40 @@ describe('the built server and command line', () => {
       .split('\n')
       .map((line) => JSON.parse(line));
     expect(events.at(-1)).toMatchObject({ event: 'done', ready: 2, failed: 1 });
+  });
+
+  it('deletes what is gone from the folder, and follows a file that was renamed', async () => {
+    const pages = join(folder, 'pages');
+    await mkdir(pages);
+    await writeFile(join(pages, 'oolong.md'), '# Oolong\n\nOolong is rinsed with a quixotry ladle.\n');
+    await writeFile(join(pages, 'mate.md'), '# Mate\n\nMate is drunk from a calabash gourd.\n');
+    await runBuiltCli(['bots', 'create', 'Pages'], { env });
+    const train = async (...more: string[]) => {
+      const { code, stdout } = await runBuiltCli(['train', pages, '--bot', 'pages', '--json', ...more], { env });
+      const events = stdout.trim().split('\n');
+      return { code, events: events.map((line) => JSON.parse(line)), done: JSON.parse(events.at(-1) ?? '') };
+    };
+    expect((await train()).done).toMatchObject({ ready: 2, unchanged: 0 });
+    await rm(join(pages, 'oolong.md'));
+    await rename(join(pages, 'mate.md'), join(pages, 'yerba.md'));
+    expect((await train('--dry-run', '--prune')).done).toMatchObject({
+      event: 'plan',
+      upload_keys: ['yerba.md'],
+      delete_keys: expect.arrayContaining(['mate.md', 'oolong.md']),
+    });
+    const pruned = await train('--prune', '--yes');
+    expect(pruned.done).toMatchObject({ ready: 1, deleted: 2, failed: 0 });
+    expect(pruned.events.find(({ event }) => event === 'deleted').receipt).toMatchObject({ sources: 2, documents: 2 });
+    expect((await train('--prune')).done).toMatchObject({ ready: 1, unchanged: 1, deleted: 0 });
+    const search = await callServer(server, {
+      path: '/v1/bots/pages/search',
+      json: { query: 'quixotry ladle calabash' },
+    });
+    const found = search.body['data'] as { external_key: string }[];
+    expect(found.map((hit) => hit.external_key)).toEqual(['yerba.md']);
+    const { body } = await callServer(server, { path: '/v1/bots/pages/sources' });
+    // The new name took over the vectors of the old one.
+    expect(body['data']).toMatchObject([{ external_key: 'yerba.md', counts: { chunks: 1, reused: 1 } }]);
   });
 
   it('asks with checked citations, in text and JSON', async () => {

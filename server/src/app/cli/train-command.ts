@@ -1,236 +1,143 @@
-import { openAsBlob } from 'node:fs';
-import { basename } from 'node:path';
+import { stat } from 'node:fs/promises';
 import type { Clock } from '../../kernel/index.ts';
-import { type ApiClient, asList, asNumber, asText, asWire, type Wire } from './api-client.ts';
 import { CliError, EXIT, type ExitCode } from './cli-error.ts';
 import { type Command, type CommandContext, requiredOption, usageError } from './command.ts';
-import { type FileToTrain, walkPaths } from './folder-walk.ts';
-import { createProgressBar, type ProgressBar } from './progress-bar.ts';
+import { createFileHasher } from './file-hashes.ts';
+import { type FolderSync, type SyncResult, syncFolder } from './folder-sync.ts';
+import { walkPaths } from './folder-walk.ts';
+import { nextChange, type Snapshot, takeSnapshot } from './folder-watch.ts';
+import { createProgressBar } from './progress-bar.ts';
 import { paint, printable, printJson, printLine, say } from './terminal.ts';
+import type { Outcome } from './train-outcomes.ts';
 
-const UPLOADS_AT_ONCE = 8;
-const POLL_MS = { first: 200, most: 1_000, growth: 1.5 };
-/** So few sources are asked after one by one, which is cheaper than to list all that the bot has. */
-const ASKED_ONE_BY_ONE = 20;
+const COMMAND = { name: 'train' };
 
-/** What became of one file. */
-type Outcome =
-  | { readonly type: 'waiting'; readonly sourceId: string }
-  | { readonly type: 'ready'; readonly sourceId: string; readonly chunks: number }
-  | { readonly type: 'unchanged'; readonly sourceId: string }
-  | { readonly type: 'failed'; readonly sourceId: string | null; readonly code: string; readonly message: string };
-
-type Outcomes = Map<string, Outcome>;
-/** That of a source which was taken in and is not trained any more. */
-type KnownOutcome = Extract<Outcome, { readonly type: 'ready' | 'failed' }> & { readonly sourceId: string };
-
-/** `chatsphere train`: uploads files as sources by key and waits until each is trained. */
+/** `chatsphere train`: brings a bot to what files and folders hold. */
 export function createTrainCommand(clock: Clock): Command {
   return {
-    name: 'train',
+    ...COMMAND,
     summary: 'train a bot on files and folders',
-    help: `Usage: chatsphere train <path>... --bot BOT [--json] [--no-wait]
+    help: `Usage: chatsphere train <path>... --bot BOT [--prune] [--watch] [--dry-run] [--no-wait] [--json]
 
-Uploads every Markdown, HTML and text file below the paths and waits until they are trained.
+Trains the bot on every file below the paths whose kind is known, and waits until that is done.
 Each file is a source whose key is its path below the folder: run it again and only changed files do work.
 
-  --no-wait   end when everything is uploaded
-  --json      one JSON object a line: {event: "uploaded" | "source" | "done", ...}; "done" counts
-              ready (unchanged files too), unchanged, failed, waiting (still training) and skipped files
+  --prune      also delete sources whose files are gone; asks first (--yes: does not ask)
+  --prefix P   put P before every key; --prune then looks at keys that begin with P alone
+  --dry-run    say what would be uploaded and deleted, and change nothing
+  --watch      keep running, and do the same whenever files change, until interrupted
+  --no-wait    end when everything is uploaded
+  --json       one JSON object a line: {event: "plan" | "uploaded" | "source" | "deleted" | "done" | "watching", ...};
+               "done" counts ready (unchanged files too), unchanged, failed, waiting (still training), deleted
+               and skipped files
 
-Exit codes: 0 all ready, 6 some failed, 1 all failed, 3 no such bot or path.
+Exit codes: 0 all ready, 6 some failed, 1 all failed, 3 no such bot or path, 130 interrupted.
 
 Example:
   chatsphere bots create handbook && chatsphere train ./docs --bot handbook`,
-    options: { bot: { type: 'string', short: 'b' }, 'no-wait': { type: 'boolean' } },
+    options: {
+      bot: { type: 'string', short: 'b' },
+      'no-wait': { type: 'boolean' },
+      prune: { type: 'boolean' },
+      prefix: { type: 'string' },
+      'dry-run': { type: 'boolean' },
+      watch: { type: 'boolean' },
+    },
     async run(context) {
-      const command = { name: 'train' };
-      const bot = requiredOption(command, context, 'bot');
-      if (context.positionals.length === 0) throw usageError(command, 'The path to train on is missing');
-      const web = context.positionals.find((path) => /^https?:\/\//i.test(path));
-      if (web !== undefined) {
-        throw new CliError(EXIT.usage, `Web addresses cannot be trained on in this version: ${web}`, {
-          code: 'source_type_unavailable',
-          hint: 'Save the page as a file and train on that.',
-        });
-      }
-      const { files, skipped } = await walkPaths(context.positionals);
-      if (files.length === 0) {
+      const bot = requiredOption(COMMAND, context, 'bot');
+      await checkPaths(context);
+      const before = await takeSnapshot(context.positionals);
+      const walk = before?.walk ?? (await walkPaths(context.positionals));
+      if (walk.files.length === 0) {
         throw new CliError(EXIT.failure, 'There is nothing to train on here.', {
           code: 'empty_content',
-          hint: 'Files of these kinds are taken: .md .html .txt (and .mdx .rst .adoc .log).',
+          hint: `No file below the path is of a kind that can be trained on (${walk.skipped.length} are of others).`,
         });
       }
       const client = await context.connect();
       await client.request('GET', `/v1/bots/${encodeURIComponent(bot)}`, { signal: context.signal });
-      return train({ client, context, bot, files, skipped, clock });
+      const sync: FolderSync = {
+        client,
+        context,
+        bot,
+        clock,
+        hasher: createFileHasher(),
+        bar: createProgressBar(context.terminal, { now: clock.now, quiet: context.json }),
+        prune: context.values['prune'] === true,
+        prefix: typeof context.values['prefix'] === 'string' ? context.values['prefix'] : '',
+        wait: context.values['no-wait'] !== true,
+        dryRun: context.values['dry-run'] === true,
+        ask: true,
+      };
+      const exitCode = await trainOnce(sync, walk);
+      if (context.values['watch'] !== true || sync.dryRun) return exitCode;
+      return watch({ ...sync, ask: false }, before);
     },
   };
 }
 
-interface Training {
-  readonly client: ApiClient;
-  readonly context: CommandContext;
-  readonly bot: string;
-  readonly files: readonly FileToTrain[];
-  readonly skipped: readonly string[];
-  readonly clock: Clock;
-}
-
-async function train(training: Training): Promise<ExitCode> {
-  const { context, clock, files } = training;
-  const bar = createProgressBar(context.terminal, { now: clock.now, quiet: context.json });
-  const outcomes: Outcomes = new Map();
-  const startedAt = clock.now();
-  await uploadAll(training, outcomes, bar);
-  if (context.values['no-wait'] !== true) await waitForAll(training, outcomes, bar);
-  bar.clear();
-  return report({
-    context,
-    outcomes,
-    total: files.length,
-    skipped: training.skipped,
-    seconds: (clock.now() - startedAt) / 1000,
-  });
-}
-
-async function uploadAll(training: Training, outcomes: Outcomes, bar: ProgressBar): Promise<void> {
-  const queue = [...training.files];
-  const uploadNext = async (): Promise<void> => {
-    for (let file = queue.shift(); file !== undefined; file = queue.shift()) {
-      const outcome = await upload(training, file);
-      outcomes.set(file.externalKey, outcome);
-      if (training.context.json)
-        printJson(training.context.terminal, {
-          event: 'uploaded',
-          external_key: file.externalKey,
-          ...wireOutcome(outcome),
-        });
-      bar.update(outcomes.size, training.files.length, `uploading ${printable(file.externalKey)}`);
-    }
-  };
-  await Promise.all(Array.from({ length: Math.min(UPLOADS_AT_ONCE, queue.length) }, uploadNext));
-}
-
-async function upload({ client, bot, context }: Training, file: FileToTrain): Promise<Outcome> {
-  const form = new FormData();
-  form.append('file', await openAsBlob(file.path, { type: mediaTypeOf(file.path) }), basename(file.path));
-  const path = `/v1/bots/${encodeURIComponent(bot)}/sources/by-key/${encodeURIComponent(file.externalKey)}`;
-  try {
-    const source = await client.request('PUT', path, { form, signal: context.signal });
-    const outcome = outcomeOf(source) ?? { type: 'waiting', sourceId: asText(source['id']) };
-    // What has changed is queued, so what is ready at once was ready before.
-    return outcome.type === 'ready' ? { type: 'unchanged', sourceId: outcome.sourceId } : outcome;
-  } catch (error) {
-    const refused = error instanceof CliError && (error.exitCode === EXIT.failure || error.exitCode === EXIT.usage);
-    if (!refused) throw error;
-    return { type: 'failed', sourceId: null, code: error.code, message: error.message };
+async function checkPaths({ positionals, values }: CommandContext): Promise<void> {
+  if (positionals.length === 0) throw usageError(COMMAND, 'The path to train on is missing');
+  const web = positionals.find((path) => /^https?:\/\//i.test(path));
+  if (web !== undefined) {
+    throw new CliError(EXIT.usage, `Web addresses cannot be trained on by this command: ${web}`, {
+      code: 'source_type_unavailable',
+      hint: 'Save the page as a file and train on that.',
+    });
+  }
+  if (values['prune'] !== true) return;
+  for (const path of positionals) {
+    if ((await stat(path).catch(() => null))?.isDirectory() !== false) continue;
+    throw usageError(COMMAND, `--prune needs folders: "${path}" is a file, and all other sources would go`);
   }
 }
 
-function mediaTypeOf(path: string): string {
-  if (/\.x?html?$/i.test(path)) return 'text/html';
-  return /\.(md|mdx|markdown)$/i.test(path) ? 'text/markdown' : 'text/plain';
+async function trainOnce(sync: FolderSync, walk: Snapshot['walk']): Promise<ExitCode> {
+  const startedAt = sync.clock.now();
+  const result = await syncFolder(sync, walk);
+  sync.bar.clear();
+  if (result === 'planned') return EXIT.ok;
+  return report(sync.context, result, (sync.clock.now() - startedAt) / 1000);
 }
 
-async function waitForAll(training: Training, outcomes: Outcomes, bar: ProgressBar): Promise<void> {
-  const { clock, context } = training;
-  const waiting = new Map(
-    [...outcomes].flatMap(([key, outcome]) => (outcome.type === 'waiting' ? [[outcome.sourceId, key] as const] : [])),
-  );
-  const showProgress = (): void => bar.update(outcomes.size - waiting.size, outcomes.size, 'training');
-  showProgress();
-  for (let pauseMs = POLL_MS.first; waiting.size > 0; ) {
-    const before = waiting.size;
-    for await (const outcome of outcomesOf(training, [...waiting.keys()])) {
-      const key = waiting.get(outcome.sourceId) ?? '';
-      waiting.delete(outcome.sourceId);
-      outcomes.set(key, outcome);
-      if (context.json) printJson(context.terminal, { event: 'source', external_key: key, ...wireOutcome(outcome) });
+/** Never resolves: it ends by an interrupt. A server that is away for a while is tried again with the next look. */
+async function watch(sync: FolderSync, first: Snapshot | null): Promise<never> {
+  const { context, clock } = sync;
+  const { positionals: paths, signal, terminal } = context;
+  let before = first;
+  for (;;) {
+    if (context.json) printJson(terminal, { event: 'watching' });
+    else say(terminal, 'Watching for changes. Stop with Ctrl-C.');
+    const now = await nextChange(before, { paths, clock, signal });
+    before = now;
+    if (now.walk.files.length === 0) {
+      say(terminal, 'The folder is empty now: nothing is deleted. Run train --prune by hand if that is meant.');
+      continue;
     }
-    showProgress();
-    if (waiting.size === 0) return;
-    await clock.sleep(pauseMs, context.signal);
-    pauseMs = waiting.size < before ? POLL_MS.first : Math.min(POLL_MS.most, pauseMs * POLL_MS.growth);
-  }
-}
-
-/** What has become of those of the sources that are not trained any more. */
-async function* outcomesOf(training: Training, sourceIds: readonly string[]): AsyncIterable<KnownOutcome> {
-  const unseen = new Set(sourceIds);
-  if (unseen.size > ASKED_ONE_BY_ONE) {
-    for await (const source of newestSources(training)) {
-      const outcome = unseen.delete(asText(source['id'])) ? outcomeOf(source) : null;
-      if (outcome !== null) yield outcome;
-      if (unseen.size === 0) return;
+    try {
+      await trainOnce(sync, now.walk);
+    } catch (error) {
+      if (!(error instanceof CliError) || signal.aborted) throw error;
+      // Not the files as they were trained: the next look finds a change, and it is done again.
+      before = null;
+      say(terminal, `${paint(terminal, 'red', 'error:')} ${printable(error.message)} Trying again.`);
     }
   }
-  // Also what the list did not show: a page may be cut short when a source is deleted meanwhile.
-  for (const sourceId of unseen) {
-    const outcome = await askAfter(training, sourceId);
-    if (outcome !== null) yield outcome;
-  }
 }
 
-async function askAfter({ client, bot, context }: Training, sourceId: string): Promise<KnownOutcome | null> {
-  try {
-    const path = `/v1/bots/${encodeURIComponent(bot)}/sources/${encodeURIComponent(sourceId)}`;
-    return outcomeOf(await client.request('GET', path, { signal: context.signal }));
-  } catch (error) {
-    if (!(error instanceof CliError) || error.code !== 'source_not_found') throw error;
-    return { type: 'failed', sourceId, code: error.code, message: 'The source was deleted while it was trained.' };
-  }
-}
-
-async function* newestSources({ client, bot, context }: Training): AsyncIterable<Wire> {
-  for (let after = ''; ; ) {
-    const cursor = after === '' ? '' : `&after=${encodeURIComponent(after)}`;
-    const path = `/v1/bots/${encodeURIComponent(bot)}/sources?limit=100&order=desc${cursor}`;
-    const page = await client.request('GET', path, { signal: context.signal });
-    yield* asList(page['data']);
-    after = asText(page['last_id']);
-    if (page['has_more'] !== true || after === '') return;
-  }
-}
-
-/** Null while the source is still being trained. */
-function outcomeOf(source: Wire): KnownOutcome | null {
-  const sourceId = asText(source['id']);
-  const status = asText(source['status']);
-  if (status === 'ready') return { type: 'ready', sourceId, chunks: asNumber(asWire(source['counts'])['chunks']) };
-  if (status !== 'failed' && status !== 'partial') return null;
-  const error = asWire(source['last_error']);
-  return { type: 'failed', sourceId, code: asText(error['code']), message: asText(error['message']) };
-}
-
-function wireOutcome(outcome: Outcome): Wire {
-  if (outcome.type !== 'failed')
-    return { source_id: outcome.sourceId, status: outcome.type === 'waiting' ? 'queued' : outcome.type };
-  return { source_id: outcome.sourceId, status: 'failed', error: { code: outcome.code, message: outcome.message } };
-}
-
-function report({
-  context,
-  outcomes,
-  total,
-  skipped,
-  seconds,
-}: {
-  readonly context: CommandContext;
-  readonly outcomes: Outcomes;
-  readonly total: number;
-  readonly skipped: readonly string[];
-  readonly seconds: number;
-}): ExitCode {
+function report(context: CommandContext, result: SyncResult, seconds: number): ExitCode {
+  const { outcomes, deleted, skipped } = result;
   const failed = [...outcomes].flatMap(([key, outcome]) => (outcome.type === 'failed' ? [{ key, outcome }] : []));
   const count = (type: Outcome['type']): number =>
     [...outcomes.values()].filter((outcome) => outcome.type === type).length;
-  const [unchanged, waiting] = [count('unchanged'), count('waiting')];
+  const unchanged = count('unchanged') + result.unchanged;
+  const waiting = count('waiting');
   const ready = count('ready') + unchanged;
+  const total = outcomes.size + result.unchanged;
   const exitCode = failed.length === 0 ? EXIT.ok : failed.length === total ? EXIT.failure : EXIT.partlyTrained;
   const { terminal } = context;
   if (context.json) {
-    const counts = { ready, unchanged, failed: failed.length, waiting, skipped: skipped.length };
+    const counts = { ready, unchanged, failed: failed.length, waiting, deleted, skipped };
     printJson(terminal, { event: 'done', ...counts, seconds });
     return exitCode;
   }
@@ -239,11 +146,12 @@ function report({
       terminal,
       `${paint(terminal, 'red', 'failed')} ${printable(key)}: ${printable(outcome.message)} (${outcome.code})`,
     );
-  if (skipped.length > 0) say(terminal, `${skipped.length} file(s) of other kinds were left out.`);
+  if (skipped > 0) say(terminal, `${skipped} file(s) of other kinds were left out.`);
   const parts = [
     `${ready} ready${unchanged > 0 ? ` (${unchanged} unchanged)` : ''}`,
     `${failed.length} failed`,
     ...(waiting > 0 ? [`${waiting} still training`] : []),
+    ...(deleted > 0 ? [`${deleted} deleted`] : []),
   ];
   printLine(terminal, `${parts.join(', ')} in ${seconds.toFixed(1)} s`);
   return exitCode;
