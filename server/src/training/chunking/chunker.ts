@@ -3,6 +3,7 @@ import { scanBlocks } from './block-scanner.ts';
 import { type Chunker, type Piece, toChunks } from './chunk-making.ts';
 import { createRangeSplitter, type Unit } from './range-splitter.ts';
 import { type Section, treeOfSections } from './sections.ts';
+import { isCaption } from './table-groups.ts';
 
 export interface ChunkerOptions {
   readonly tokens: TokenCounter;
@@ -113,8 +114,9 @@ function joinIntroductions(units: readonly Unit[], { text, maxTokens }: Making):
   return joined;
 }
 
-/** A heading, or a sentence that ends with a colon. */
+/** A heading, a caption, or a sentence that ends with a colon. */
 function isIntroduction(text: string, { start, end }: Unit): boolean {
+  if (isCaption(text.slice(start, end))) return true;
   return text[end - 1] === ':' || (text[start] === '#' && /^#{1,6}[ \t][^\n]*$/.test(text.slice(start, end)));
 }
 

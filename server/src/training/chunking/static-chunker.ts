@@ -19,14 +19,17 @@ const LARGEST_UNIT = 128;
 
 /**
  * Chunks of one size that overlap, whatever the structure of the text: OpenAI's `static` strategy, but cut between
- * sentences, lines or words. Leaves out nothing but white space.
+ * sentences, lines or words. Tables that fit stay whole, under their header. Leaves out nothing but white space.
  */
 export function createStaticChunker({ tokens, maxTokens, overlapTokens }: StaticChunkerOptions): Chunker {
   const unitTokens = Math.max(SMALLEST_UNIT, Math.min(LARGEST_UNIT, Math.floor(maxTokens * UNIT_SHARE)));
   return (content) => {
     const { text, layout } = content;
     const split = createRangeSplitter(text, { tokens, maxTokens: unitTokens });
-    const units = scanBlocks(text, { start: 0, end: text.length }, layout).flatMap((block) => split(block));
+    const splitTable = createRangeSplitter(text, { tokens, maxTokens });
+    const units = scanBlocks(text, { start: 0, end: text.length }, layout).flatMap((block) =>
+      block.kind === 'table' ? splitTable(block) : split(block),
+    );
     const trail = createHeadingTrail(content);
     const pieces: Piece[] = [];
     for (let first = 0; first < units.length; ) {

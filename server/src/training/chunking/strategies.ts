@@ -2,11 +2,13 @@ import { createHash } from 'node:crypto';
 import { AppError } from '../../kernel/index.ts';
 import type { TokenCounter } from '../../llm/index.ts';
 import type { ChunkingStrategy } from '../../store/index.ts';
+import type { LoadedText } from '../loaders/loaded-text.ts';
 import type { ParsedChunk, TextSplitterLoader } from '../ports.ts';
 import type { ChunkedContent } from './chunk-making.ts';
 import { createChunker } from './chunker.ts';
 import { createSplitterChunker } from './splitter-chunker.ts';
 import { createStaticChunker } from './static-chunker.ts';
+import { groupLongTables } from './table-groups.ts';
 
 /** What is used where nothing else was asked for. */
 export const DEFAULT_CHUNKING: ChunkingStrategy = { type: 'auto' };
@@ -44,6 +46,19 @@ export interface ChunkersOptions {
   /** Absent: there are no splitters from outside. */
   readonly loadSplitter?: TextSplitterLoader;
 }
+
+/** Makes long tables into groups of rows that fit a strategy's chunks; to be done before the text is stored and cut. */
+export function createTableGrouping({
+  tokens,
+  targetTokens,
+}: Pick<ChunkersOptions, 'tokens' | 'targetTokens'>): TableGrouping {
+  return (loaded, strategy) => {
+    const size = strategy.type === 'static' ? strategy.maxChunkSizeTokens : targetTokens;
+    return groupLongTables(loaded, { tokens, groupTokens: Math.min(targetTokens, size) });
+  };
+}
+
+export type TableGrouping = <Text extends LoadedText>(loaded: Text, strategy: ChunkingStrategy) => Text;
 
 /** Chunks that a splitter from outside makes may not be larger: the largest of the `static` strategy. */
 const LARGEST_CHUNK_TOKENS = 4_096;

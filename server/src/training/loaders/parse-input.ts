@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { AppError } from '../../kernel/index.ts';
 import type { ChunkingStrategy } from '../../store/index.ts';
-import { type AnyChunker, DEFAULT_CHUNKING } from '../chunking/strategies.ts';
+import { type AnyChunker, DEFAULT_CHUNKING, type TableGrouping } from '../chunking/strategies.ts';
 import type { ParsedDocument, ParsedPart, ParserInput } from '../ports.ts';
 import { loadFile } from './file-loader.ts';
 import { isMultiple, type LoadedContent, type LoadedText, type NamedText } from './loaded-text.ts';
@@ -10,6 +10,8 @@ import { intoStretches } from './stretches.ts';
 
 export interface InputParserOptions {
   readonly chunkerOf: (strategy: ChunkingStrategy) => Promise<AnyChunker>;
+  /** Absent: tables stay as they are. */
+  readonly groupTables?: TableGrouping;
   readonly maxCharacters: number;
 }
 
@@ -49,14 +51,23 @@ export function createInputParser(options: InputParserOptions): (input: PartOfIn
   return async (input) => {
     try {
       const loaded = await stretchesOf(input);
-      const chunk = await options.chunkerOf(input.chunking ?? DEFAULT_CHUNKING);
-      return await (isStretches(loaded) ? partOfStretches(loaded, input, chunk) : partOfLoaded(loaded, input, chunk));
+      const strategy = input.chunking ?? DEFAULT_CHUNKING;
+      const { groupTables = (text) => text } = options;
+      const cut = await options.chunkerOf(strategy);
+      const make: Making = { arrange: (text) => groupTables(text, strategy), cut };
+      return await (isStretches(loaded) ? partOfStretches(loaded, input, make) : partOfLoaded(loaded, input, make));
     } catch (error) {
       if (error instanceof AppError) throw error;
       const message = `"${input.name}" cannot be read. Check that it opens, or save it as plain text.`;
       throw new AppError('parse_failed', message, { cause: error });
     }
   };
+}
+
+/** How texts become documents. */
+interface Making {
+  readonly arrange: (text: NamedText) => NamedText;
+  readonly cut: AnyChunker;
 }
 
 function isStretches(loaded: readonly LoadedText[] | LoadedContent): loaded is readonly LoadedText[] {
@@ -66,12 +77,12 @@ function isStretches(loaded: readonly LoadedText[] | LoadedContent): loaded is r
 async function partOfStretches(
   stretches: readonly LoadedText[],
   { name, fallbackTitle, from }: PartOfInput,
-  chunk: AnyChunker,
+  make: Making,
 ): Promise<ParsedPart> {
   const position = from === null ? 0 : Number(from.slice(OF_STRETCH.length));
   const text = stretches[position];
   const documents =
-    text === undefined ? [] : [await toDocument(partOf(text, { name, position, stretches }), fallbackTitle, chunk)];
+    text === undefined ? [] : [await toDocument(partOf(text, { name, position, stretches }), fallbackTitle, make)];
   const isLast = position + 1 >= stretches.length;
   return {
     documents,
@@ -81,7 +92,7 @@ async function partOfStretches(
   };
 }
 
-async function partOfLoaded(loaded: LoadedContent, input: PartOfInput, chunk: AnyChunker): Promise<ParsedPart> {
+async function partOfLoaded(loaded: LoadedContent, input: PartOfInput, make: Making): Promise<ParsedPart> {
   const texts = loaded.texts.flatMap((text) => {
     const stretches = intoStretches(text);
     return stretches.map((stretch, position) => partOf(stretch, { name: text.name, position, stretches }));
@@ -89,7 +100,7 @@ async function partOfLoaded(loaded: LoadedContent, input: PartOfInput, chunk: An
   const documents: ParsedDocument[] = [];
   for (const text of texts) {
     const fallbackTitle = text.name === input.name ? input.fallbackTitle : titleOfName(text.name);
-    documents.push(await toDocument(text, fallbackTitle, chunk));
+    documents.push(await toDocument(text, fallbackTitle, make));
   }
   return {
     documents,
@@ -111,12 +122,13 @@ function partOf<Text extends LoadedText>(
   return { ...text, name, title, part };
 }
 
-async function toDocument(loaded: NamedText, fallbackTitle: string, chunk: AnyChunker): Promise<ParsedDocument> {
+async function toDocument(given: NamedText, fallbackTitle: string, make: Making): Promise<ParsedDocument> {
+  const loaded = make.arrange(given);
   const { part } = loaded;
   const suffix = part === undefined ? '' : ` (part ${part})`;
   const name = `${loaded.name}${suffix}`;
   const title = loaded.title ?? `${fallbackTitle}${suffix}`;
-  const chunks = await chunk({ ...loaded, title });
+  const chunks = await make.cut({ ...loaded, title });
   const tokens = chunks.reduce((sum, { tokens: own }) => sum + own, 0);
   const contentHash = createHash('sha256').update(loaded.text).digest('hex');
   return { name, title, url: null, text: loaded.text, tokens, contentHash, chunks };

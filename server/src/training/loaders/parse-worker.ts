@@ -2,7 +2,7 @@ import { workerData } from 'node:worker_threads';
 import { AppError } from '../../kernel/index.ts';
 import { createTokenCounter } from '../../llm/index.ts';
 import { serveWorkerCalls } from '../../resilience/index.ts';
-import { createChunkers } from '../chunking/strategies.ts';
+import { createChunkers, createTableGrouping } from '../chunking/strategies.ts';
 import type { TextSplitterLoader } from '../ports.ts';
 import type { ParseLimits, SplitterExports, SplitterModule } from './document-parser.ts';
 import { createInputParser, type PartOfInput } from './parse-input.ts';
@@ -16,8 +16,10 @@ const loadSplitter: TextSplitterLoader = async (strategy) => {
   const { loadTextSplitter }: SplitterExports = await import(splitters.module);
   return loadTextSplitter(strategy, splitters.allowed);
 };
-const chunkerOf = createChunkers({ ...limits, tokens: createTokenCounter(), loadSplitter });
-const parse = createInputParser({ chunkerOf, maxCharacters: limits.maxCharacters });
+const tokens = createTokenCounter();
+const chunkerOf = createChunkers({ ...limits, tokens, loadSplitter });
+const groupTables = createTableGrouping({ ...limits, tokens });
+const parse = createInputParser({ chunkerOf, groupTables, maxCharacters: limits.maxCharacters });
 
 // pdf.js leaves some failures of damaged files unhandled; what becomes of the file is told by the call itself.
 process.on('unhandledRejection', () => {});
