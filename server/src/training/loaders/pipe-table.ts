@@ -19,6 +19,10 @@ export function pipeTable(rows: readonly (readonly string[])[]): string {
   return [header, `|${' --- |'.repeat(columns.length)}`, ...body].join('\n');
 }
 
+/** Cells that there is nothing to clean in: most of a large table. */
+const CLEAN = /^[!-{}~]+(?: [!-{}~]+)*$/;
+
 function cellText(cell: string): string {
+  if (cell === '' || (cell.length <= 200 && CLEAN.test(cell))) return cell;
   return cleanText(cell.slice(0, WIDEST_CELL)).replace(/\s+/g, ' ').replaceAll('|', '\\|');
 }

@@ -297,4 +297,19 @@ describe('Excel', () => {
     const rows = data(...Array.from({ length: 200 }, () => inline('x'.repeat(600))));
     await expect(load(xlsx([{ name: 'S', rows }]), 'a.xlsx')).rejects.toMatchObject({ code: 'content_too_large' });
   });
+
+  it('begins the table of a huge sheet anew, with its header, so that documents can be cut there', async () => {
+    const rows = data(
+      inline('Name'),
+      ...Array.from({ length: 900 }, (_, n) => inline(`${n}`) + inline('x'.repeat(600))),
+    );
+    const bytes = xlsx([{ name: 'S', rows: rows.replace('Name</t></is></c>', `Name</t></is></c>${inline('Text')}`) }]);
+    const { text } = (await loadContent(
+      bytes,
+      { name: 'a.xlsx', mediaType: '' },
+      { maxCharacters: 1e6 },
+    )) as LoadedText;
+    expect(text.match(/^## S\n\n\| Name \| Text \|\n\| --- \| --- \|\n/gm)).toHaveLength(2);
+    expect([...text.matchAll(/^\| (\d+) \|/gm)].map((row) => Number(row[1]))).toEqual([...Array(900).keys()]);
+  });
 });

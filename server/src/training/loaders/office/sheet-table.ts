@@ -6,8 +6,8 @@ export interface SheetTable {
   addRow(row: number, cells: readonly string[]): void;
   /** A block of merged cells, ends included, counted from 0: those merged downwards repeat their text in each row. */
   merge(area: CellArea): void;
-  /** Rows with something in them. */
-  rows(): readonly (readonly string[])[];
+  /** Rows with something in them, one at a time. */
+  rows(): Iterable<readonly string[]>;
 }
 
 export interface CellArea {
@@ -50,6 +50,8 @@ export function createSheetTable(limits: { readonly name: string; readonly maxCh
         lines.set(row, cells.join(BETWEEN_CELLS));
       }
     },
-    rows: () => [...lines.values()].map((line) => line.split(BETWEEN_CELLS)),
+    *rows() {
+      for (const line of lines.values()) yield line.split(BETWEEN_CELLS);
+    },
   };
 }

@@ -73,7 +73,7 @@ function stringText(item: XmlElement | undefined): string {
     .join('');
 }
 
-async function readSheet(file: PackedFile, part: string, workbook: Workbook): Promise<readonly (readonly string[])[]> {
+async function readSheet(file: PackedFile, part: string, workbook: Workbook): Promise<Iterable<readonly string[]>> {
   const table = createSheetTable(file);
   let next = 0;
   await streamPart(file, part, {

@@ -49,8 +49,12 @@ const EPOCH_1904 = Date.UTC(1904, 0, 1);
 const LAST_DAY = 2_958_465;
 const FEBRUARY_29 = 60;
 
+/** Numbers without noise and exponents are shown as they are. */
+const SHORT = /^-?\d{1,10}(?:\.\d{1,4})?$/;
+
 /** A number as it is read: dates as `2024-05-01`, times as `13:30` or `13:30:05`, percents with their sign. */
 export function formatNumber(value: string, format: NumberFormat, is1904: boolean): string {
+  if (format === 'number' && SHORT.test(value)) return value;
   const number = Number(value);
   if (value.trim() === '' || !Number.isFinite(number)) return value;
   if (format === 'percent') return `${plain(number * 100)}%`;

@@ -1,5 +1,5 @@
 import { TextDecoder } from 'node:util';
-import { SaxesParser, type SaxesTagNS } from 'saxes';
+import { SaxesParser } from 'saxes';
 import { broken } from './zip-directory.ts';
 
 /** An element with all that is in it. */
@@ -23,7 +23,7 @@ export interface XmlHandlers {
 }
 
 const DEEPEST = 256;
-const RELATIONSHIPS = /\/relationships$/;
+const RELATIONSHIPS = '/relationships';
 
 const EMPTY: XmlElement = { name: '', attributes: {}, children: [] };
 
@@ -59,8 +59,9 @@ export async function readXmlTree(pieces: AsyncIterable<Uint8Array>, name: strin
   return root ?? EMPTY;
 }
 
-function createParser(name: string, handlers: XmlHandlers): SaxesParser<{ xmlns: true }> {
-  const parser = new SaxesParser({ xmlns: true });
+function createParser(input: string, handlers: XmlHandlers): SaxesParser {
+  const parser = new SaxesParser();
+  const linkPrefixes = new Set<string>();
   let depth = 0;
   /** The open elements of the unit that is being built; empty outside units. */
   const open: Building[] = [];
@@ -68,18 +69,19 @@ function createParser(name: string, handlers: XmlHandlers): SaxesParser<{ xmlns:
     open.at(-1)?.children.push(text);
   };
   parser.on('error', (cause) => {
-    throw broken(name, 'it holds damaged XML', cause);
+    throw broken(input, 'it holds damaged XML', cause);
   });
   parser.on('doctype', (declaration) => {
-    if (declaration.includes('[')) throw broken(name, 'its XML declares entities, which is not allowed');
+    if (declaration.includes('[')) throw broken(input, 'its XML declares entities, which is not allowed');
   });
   parser.on('text', addText);
   parser.on('cdata', addText);
   parser.on('opentag', (tag) => {
     depth += 1;
-    if (depth > DEEPEST) throw broken(name, 'its XML is nested too deep');
-    const element: Building = { name: tag.local, attributes: attributesOf(tag), children: [] };
-    if (open.length > 0 || handlers.isUnit(tag.local)) {
+    if (depth > DEEPEST) throw broken(input, 'its XML is nested too deep');
+    const name = localName(tag.name);
+    const element: Building = { name, attributes: attributesOf(tag.attributes, linkPrefixes), children: [] };
+    if (open.length > 0 || handlers.isUnit(name)) {
       open.at(-1)?.children.push(element);
       open.push(element);
     } else handlers.onOpen?.(element);
@@ -87,19 +89,30 @@ function createParser(name: string, handlers: XmlHandlers): SaxesParser<{ xmlns:
   parser.on('closetag', (tag) => {
     depth -= 1;
     const unit = open.pop();
-    if (unit === undefined) handlers.onClose?.(tag.local);
+    if (unit === undefined) handlers.onClose?.(localName(tag.name));
     else if (open.length === 0) handlers.onUnit(unit);
   });
   return parser;
 }
 
-function attributesOf(tag: SaxesTagNS): Readonly<Record<string, string>> {
-  const attributes: Record<string, string> = Object.create(null);
-  for (const attribute of Object.values(tag.attributes)) {
-    const key = RELATIONSHIPS.test(attribute.uri) ? `r:${attribute.local}` : attribute.local;
-    attributes[key] ??= attribute.value;
+/** Prefixes are taken as they are declared anywhere: resolving each name would take longer than all else. */
+function attributesOf(given: Readonly<Record<string, string>>, linkPrefixes: Set<string>): Record<string, string> {
+  const names = Object.keys(given);
+  const attributes: Record<string, string> = {};
+  for (const name of names) {
+    if (name.startsWith('xmlns:') && given[name]?.endsWith(RELATIONSHIPS)) linkPrefixes.add(name.slice(6));
+  }
+  for (const name of names) {
+    const colon = name.indexOf(':');
+    const local = colon < 0 ? name : name.slice(colon + 1);
+    const isLink = colon > 0 && linkPrefixes.has(name.slice(0, colon));
+    attributes[isLink ? `r:${local}` : local] ??= given[name] ?? '';
   }
   return attributes;
+}
+
+function localName(name: string): string {
+  return name.slice(name.indexOf(':') + 1);
 }
 
 function encodingOf(start: Uint8Array): string {
