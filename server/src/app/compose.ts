@@ -23,6 +23,7 @@ import {
   embedMissingVectors,
   type Trainer,
 } from '../training/index.ts';
+import { composeWeb } from './compose-web.ts';
 import type { Config } from './config.ts';
 import { DEFAULT_TENANT_ID } from './first-start.ts';
 import { composeFollowing } from './following.ts';
@@ -88,9 +89,11 @@ export function composeApplication(options: CompositionOptions): Composition {
     vectors: embeddedVectors,
   });
   const { vectors, spaces } = following;
+  const web = composeWeb({ config, version: options.version, store, announce, clock, createId, logger });
   const trainer = createTrainer({
     store,
     blobs,
+    web: web.parts.client,
     announce,
     vectors,
     generation: embeddings.generation,
@@ -98,7 +101,16 @@ export function composeApplication(options: CompositionOptions): Composition {
     createId,
     limits: { maxInputBytes: config.maxUploadBytes },
   });
-  const trainingHandler = createTrainingHandler({ store, blobs, parser, embeddings, vectors, clock, logger });
+  const trainingHandler = createTrainingHandler({
+    store,
+    blobs,
+    web: web.parts,
+    parser,
+    embeddings,
+    vectors,
+    clock,
+    logger,
+  });
   const runner = createJobRunner({
     store,
     transport,
@@ -183,8 +195,10 @@ export function composeApplication(options: CompositionOptions): Composition {
         stop: async () => {},
       },
       createHousekeeping({ store, blobs, vectors, generation: embeddings.generation, clock, logger }),
+      web.lifecycle,
       runner,
       ...following.parts,
+      web.schedule,
       createJobWatch({ claims: store.system.jobs, workers: store.system.workers, clock, logger, meter }),
       {
         name: 'missing vectors',

@@ -25,6 +25,8 @@ export interface Config {
   readonly maxUploadBytes: number;
   /** Packages whose text splitters a chunking strategy may name. */
   readonly chunkingModules: readonly string[];
+  /** Hosts (`name` or `name:port`) that the crawler may reach on private addresses. */
+  readonly crawlAllowPrivateHosts: readonly string[];
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error' | 'silent';
   /** Settings that were given but have no effect in this version. */
   readonly warnings: readonly string[];
@@ -65,6 +67,7 @@ const environmentSchema = z.object({
     .max(10 * 1024 ** 3)
     .default(100 * 1024 ** 2),
   CHUNKING_MODULES: z.string().default('@langchain/textsplitters'),
+  CRAWL_ALLOW_PRIVATE_HOSTS: z.string().default(''),
   LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
   DATABASE_URL: z
     .undefined({ error: 'is not supported in this version: it stores in the data folder. Unset it' })
@@ -76,13 +79,7 @@ const environmentSchema = z.object({
 
 type Environment = z.infer<typeof environmentSchema>;
 
-const WITHOUT_EFFECT = [
-  'CHAT_MODEL_FALLBACKS',
-  'ANTHROPIC_API_KEY',
-  'OLLAMA_BASE_URL',
-  'SEMANTIC_CACHE',
-  'CRAWL_ALLOW_PRIVATE_HOSTS',
-];
+const WITHOUT_EFFECT = ['CHAT_MODEL_FALLBACKS', 'ANTHROPIC_API_KEY', 'OLLAMA_BASE_URL', 'SEMANTIC_CACHE'];
 
 /**
  * Reads the environment. Empty values count as unset. Rejects with one `configuration_invalid` that names every fault
@@ -133,6 +130,7 @@ function toConfig(environment: Environment, withoutEffect: readonly string[]): C
     },
     maxUploadBytes: environment.MAX_UPLOAD_BYTES,
     chunkingModules: namesIn(environment.CHUNKING_MODULES),
+    crawlAllowPrivateHosts: namesIn(environment.CRAWL_ALLOW_PRIVATE_HOSTS),
     logLevel: environment.LOG_LEVEL,
     warnings: [
       ...withoutEffect.map((name) => `${name} is set but has no effect in this version.`),

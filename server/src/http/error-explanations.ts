@@ -1,4 +1,5 @@
 import type { ErrorCode } from '../kernel/index.ts';
+import { WEB_ERROR_EXPLANATIONS } from './web-error-explanations.ts';
 
 export interface ErrorExplanation {
   readonly meaning: string;
@@ -127,10 +128,6 @@ export const ERROR_EXPLANATIONS: Readonly<Record<ErrorCode, ErrorExplanation>> =
     meaning: 'Files of this type cannot be trained on.',
     remedy: 'Convert the file to one of the types that the message names.',
   },
-  source_type_unavailable: {
-    meaning: 'This version cannot read sources from the web.',
-    remedy: 'Upload the pages as files or text; the crawler comes with a later version.',
-  },
   empty_content: {
     meaning: 'There is no text in the content once markup, front matter and invisible characters are taken away.',
     remedy: 'Check that the right file was sent.',
@@ -188,6 +185,7 @@ export const ERROR_EXPLANATIONS: Readonly<Record<ErrorCode, ErrorExplanation>> =
     meaning: 'The bundle was written by a newer version of the server.',
     remedy: 'Import it into a server of that version or a newer one.',
   },
+  ...WEB_ERROR_EXPLANATIONS,
   context_length_exceeded: {
     meaning: 'The messages are longer than the model can read.',
     remedy: 'Send fewer or shorter messages, or use `conversation` and let the server keep the history.',

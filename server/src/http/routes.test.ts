@@ -228,10 +228,25 @@ describe('sources', () => {
     expect(server.trained.at(-1)?.content).toEqual({ type: 'qa', items });
   });
 
-  it.each(['url', 'sitemap', 'crawl'])('of type %s are said to come later', async (type) => {
-    const { status, body } = await post('/v1/bots/guide/sources', { type, url: 'https://example.com' });
-    expect([status, body.error.code, body.error.param]).toEqual([400, 'source_type_unavailable', 'type']);
-    expect(body.error.message).toContain('later version');
+  it('of the web are handed over with what is to be fetched, and when', async () => {
+    await post('/v1/bots/guide/sources', { type: 'url', url: 'https://example.com/a', sync_interval_seconds: 3600 });
+    expect(server.trained.at(-1)?.content).toEqual({
+      type: 'url',
+      url: 'https://example.com/a',
+      syncIntervalMs: 3_600_000,
+    });
+    const crawl = { url: 'https://example.com', include: ['/docs'], exclude: ['*.pdf'], max_pages: 7 };
+    await post('/v1/bots/guide/sources', { type: 'crawl', ...crawl, sync_interval_seconds: null });
+    expect(server.trained.at(-1)?.content).toEqual({
+      type: 'crawl',
+      url: 'https://example.com',
+      include: ['/docs'],
+      exclude: ['*.pdf'],
+      maxPages: 7,
+      syncIntervalMs: null,
+    });
+    const often = await post('/v1/bots/guide/sources', { type: 'sitemap', ...crawl, sync_interval_seconds: 10 });
+    expect([often.status, often.body.error.param]).toEqual([400, 'sync_interval_seconds']);
   });
 
   it('are put by key: created, unchanged, replaced', async () => {

@@ -273,7 +273,7 @@ function scriptedTrainer(
       tenantId: bot.tenantId,
       botId: bot.id,
       type: content.type,
-      title: content.title ?? 'Untitled',
+      title: ('title' in content ? content.title : undefined) ?? 'Untitled',
       url: null,
       status: 'queued',
       stage: 'loading',

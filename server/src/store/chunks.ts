@@ -84,6 +84,14 @@ export function createChunkRepository(scope: TenantScope): ChunkRepository {
         .executeTakeFirstOrThrow();
       return { chunks: Number(counted.chunks), embedded: Number(counted.embedded) };
     },
+    async countOfDocuments(documentIds) {
+      const { chunks } = await scope
+        .select('chunks')
+        .select((select) => select.fn.countAll<number>().as('chunks'))
+        .where((where) => scope.dialect.isOneOf(where.ref('chunks.document_id'), documentIds))
+        .executeTakeFirstOrThrow();
+      return Number(chunks);
+    },
     async findVectors(generation, hashes) {
       const newestOfEachHash = withVectors(scope, generation)
         .select((select) => select.fn.max('chunks.number').as('number'))

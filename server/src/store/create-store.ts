@@ -11,6 +11,7 @@ import { createMessageRepository } from './messages.ts';
 import { migrate } from './migrations.ts';
 import type { Store, TenantRepositories, TenantStore } from './ports.ts';
 import type { Schema } from './schema.ts';
+import { createSourcePageRepository } from './source-pages.ts';
 import { createSourceRepository } from './sources.ts';
 import type { SqlDialect } from './sql-dialect.ts';
 import { createSyncRunRepository } from './sync-runs.ts';
@@ -41,6 +42,7 @@ export function createStore({ database, background, dialect, clock }: StoreOptio
     return {
       bots: createBotRepository(scope),
       sources: createSourceRepository(scope, clock.now),
+      pages: createSourcePageRepository(scope),
       documents: createDocumentRepository(scope, clock.now),
       syncRuns: createSyncRunRepository(scope),
       chunks: createChunkRepository(scope),

@@ -24,6 +24,7 @@ const COLUMNS_WITHOUT_TEXT = [
   'documents.content_hash',
   'documents.tokens',
   'documents.created_at',
+  'documents.trained_as',
 ] as const;
 
 export function createDocumentRepository(scope: TenantScope, now: () => number): DocumentRepository {
@@ -118,6 +119,7 @@ function toRow(document: Omit<Document, 'tenantId'>): NewRow<'documents'> {
     tokens: document.tokens,
     created_at: document.createdAt,
     text: document.text,
+    trained_as: document.trainedAs ?? null,
   };
 }
 
@@ -154,6 +156,7 @@ function toDocumentWithoutText(row: Omit<Selectable<DocumentsTable>, 'text'>): O
     title: row.title,
     url: row.url,
     inputName: row.input_name,
+    trainedAs: row.trained_as,
     state: row.state as Document['state'],
     lastError: readJsonOrNull<Failure>(row.last_error_json),
     contentHash: row.content_hash,

@@ -1,4 +1,5 @@
 import type { JsonObject } from '../kernel/index.ts';
+import type { WebSource } from './web-source.ts';
 
 /** All times in the store are milliseconds since 1970; the wire turns them into unix seconds. */
 export interface Tenant {
@@ -57,7 +58,7 @@ export interface Bot extends BotSettings {
 
 export type SourceType = 'text' | 'qa' | 'file' | 'url' | 'sitemap' | 'crawl';
 export type SourceStatus = 'queued' | 'processing' | 'ready' | 'partial' | 'failed';
-export type TrainingStage = 'loading' | 'embedding';
+export type TrainingStage = 'fetching' | 'loading' | 'embedding';
 
 export interface Failure {
   readonly code: string;
@@ -71,6 +72,10 @@ export interface SourceInput {
   /** SHA-256 of the bytes, hex: the blob's key. */
   readonly blobHash: string;
   readonly bytes: number;
+  /** The address of a web page. */
+  readonly url?: string;
+  /** Of a web page: its bytes and how they are cut. Its documents stay as they are while this stays the same. */
+  readonly trainedAs?: string;
 }
 
 export interface SourceCounts {
@@ -97,7 +102,9 @@ export interface Source {
   readonly externalKey: string | null;
   readonly metadata: JsonObject;
   readonly inputs: readonly SourceInput[];
-  /** SHA-256 over the inputs: equal hashes need no work. */
+  /** Only of sources that are fetched from the web. */
+  readonly web?: WebSource;
+  /** SHA-256 over the inputs (of a web source, over what is to be fetched): equal hashes need no work. */
   readonly contentHash: string;
   /** How it is cut; null or absent: as its bot says. */
   readonly chunking?: ChunkingStrategy | null;
@@ -120,6 +127,8 @@ export interface Document {
   readonly url: string | null;
   /** The name of the input it came from. */
   readonly inputName: string;
+  /** `trainedAs` of its input; null when that has none. */
+  readonly trainedAs?: string | null;
   readonly state: DocumentState;
   readonly lastError: Failure | null;
   /** SHA-256 of `text`, hex. */

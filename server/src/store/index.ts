@@ -67,5 +67,7 @@ export type {
   WorkerRegistry,
 } from './ports.ts';
 export type { Schema } from './schema.ts';
+export type { PageCopy, SourcePage, SourcePageRepository } from './source-page-ports.ts';
 export type { BotKey, MetadataComparison, SqlDialect } from './sql-dialect.ts';
 export type { SyncRunRepository } from './sync-ports.ts';
+export type { WebSource } from './web-source.ts';

@@ -27,7 +27,9 @@ import type {
   Worker,
 } from './entities.ts';
 import type { Page, PageRequest } from './page.ts';
+import type { SourcePageRepository } from './source-page-ports.ts';
 import type { SyncRunRepository } from './sync-ports.ts';
+import type { WebSource } from './web-source.ts';
 
 export type { Page, PageRequest };
 
@@ -69,6 +71,7 @@ export interface JobLease {
 export interface TenantRepositories {
   readonly bots: BotRepository;
   readonly sources: SourceRepository;
+  readonly pages: SourcePageRepository;
   readonly documents: DocumentRepository;
   readonly syncRuns: SyncRunRepository;
   readonly chunks: ChunkRepository;
@@ -121,6 +124,9 @@ export interface SourceRepository {
       readonly jobId?: string | null;
       readonly metadata?: JsonObject;
       readonly inputs?: Source['inputs'];
+      readonly url?: string | null;
+      /** Null: the source is not fetched from the web any more. */
+      readonly web?: WebSource | null;
       readonly contentHash?: string;
       readonly chunking?: Source['chunking'];
       readonly updatedAt: number;
@@ -185,6 +191,7 @@ export interface ChunkRepository {
   /** Chunks of a source (in any state but refused) that have no vectors of the generation, in order. */
   withoutVectors(sourceId: string, generation: string, limit: number): Promise<readonly EmbeddableChunk[]>;
   countOf(sourceId: string, generation: string): Promise<{ readonly chunks: number; readonly embedded: number }>;
+  countOfDocuments(documentIds: readonly string[]): Promise<number>;
   /** Vectors of the tenant's earlier chunks with these hashes, by hash. */
   findVectors(generation: string, hashes: readonly string[]): Promise<ReadonlyMap<string, readonly Float32Array[]>>;
   /** Whether any chunk of the bot has vectors of the generation. */
@@ -279,6 +286,11 @@ export interface SystemStore {
   findUnfinished(
     before: number,
   ): Promise<readonly { readonly tenantId: string; readonly botId: string; readonly documentIds: readonly string[] }[]>;
+  /** Web sources whose time to be fetched again has come, the longest overdue first. */
+  findDueSyncs(
+    now: number,
+    limit: number,
+  ): Promise<readonly { readonly tenantId: string; readonly botId: string; readonly sourceId: string }[]>;
   /** Every blob hash that some source still needs. */
   blobHashesInUse(): Promise<ReadonlySet<string>>;
   /** Vectors of one bot and generation, in batches of rows with searchable or building documents. */

@@ -8,6 +8,7 @@ export interface Schema {
   tenants: TenantsTable;
   bots: BotsTable;
   sources: SourcesTable;
+  source_pages: SourcePagesTable;
   documents: DocumentsTable;
   document_signatures: DocumentSignaturesTable;
   chunks: ChunksTable;
@@ -82,6 +83,28 @@ export interface SourcesTable {
   chunking_json: string | null;
   created_at: number;
   updated_at: number;
+  /** Null: not fetched from the web. */
+  web_json: string | null;
+  sync_interval_ms: number | null;
+  last_synced_at: number | null;
+  next_sync_at: number | null;
+}
+
+export interface SourcePagesTable {
+  number: Generated<number>;
+  tenant_id: string;
+  source_id: string;
+  url: string;
+  address: string;
+  kind: string;
+  run: string;
+  depth: number;
+  lastmod: string | null;
+  state: string;
+  last_error_json: string | null;
+  copy_json: string | null;
+  /** That of the copy, to know which blobs are in use. */
+  blob_hash: string | null;
 }
 
 export interface DocumentsTable {
@@ -99,6 +122,7 @@ export interface DocumentsTable {
   tokens: number;
   created_at: number;
   text: string;
+  trained_as: string | null;
 }
 
 export interface ChunksTable {

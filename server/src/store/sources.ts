@@ -7,6 +7,7 @@ import { metadataCondition } from './metadata-filter.ts';
 import { fetchTenantPage } from './paging.ts';
 import type { SourceRepository } from './ports.ts';
 import type { SourcesTable } from './schema.ts';
+import { toChangedWebColumns, toWebColumns, toWebSource } from './source-web-columns.ts';
 import type { TenantScope } from './tenant-scope.ts';
 
 export function createSourceRepository(scope: TenantScope, now: () => number): SourceRepository {
@@ -201,13 +202,14 @@ function toRow(source: Omit<Source, 'tenantId'>) {
     chunking_json: writeJsonOrNull(source.chunking ?? null),
     created_at: source.createdAt,
     updated_at: source.updatedAt,
+    ...toWebColumns(source.web ?? null),
   };
 }
 
 function toChangedColumns(changes: Parameters<SourceRepository['update']>[1]): Updateable<SourcesTable> {
-  return changedColumns<
-    Omit<SourcesTable, 'number' | 'id' | 'tenant_id' | 'bot_id' | 'url' | 'external_key' | 'created_at'>
-  >({
+  return changedColumns<Omit<SourcesTable, 'number' | 'id' | 'tenant_id' | 'bot_id' | 'external_key' | 'created_at'>>({
+    ...toChangedWebColumns(changes.web),
+    url: changes.url,
     type: changes.type,
     title: changes.title,
     status: changes.status,
@@ -243,6 +245,7 @@ function toSource(row: Selectable<SourcesTable>): Source {
     externalKey: row.external_key,
     metadata: readJson<Source['metadata']>(row.metadata_json),
     inputs: readJson<Source['inputs']>(row.inputs_json),
+    ...toWebSource(row),
     contentHash: row.content_hash,
     ...(row.chunking_json === null ? {} : { chunking: readJson<ChunkingStrategy>(row.chunking_json) }),
     createdAt: row.created_at,

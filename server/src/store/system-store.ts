@@ -12,6 +12,7 @@ import { createWorkerRegistry } from './workers.ts';
 const VECTORS_PER_BATCH = 500;
 const SOURCES_PER_BATCH = 500;
 const UNFINISHED_AT_ONCE = 10_000;
+const PAGES_PER_BATCH = 5_000;
 
 export interface SystemStoreOptions {
   readonly database: Kysely<Schema>;
@@ -54,8 +55,21 @@ export function createSystemStore({ database, background, dialect, startedAt }: 
         .execute();
     },
     findUnfinished: (before) => findUnfinished(database, before),
+    async findDueSyncs(now, limit) {
+      const rows = await database
+        .selectFrom('sources')
+        .select(['tenant_id', 'bot_id', 'id'])
+        .where('next_sync_at', '<=', now)
+        .orderBy('next_sync_at')
+        .limit(limit)
+        .execute();
+      return rows.map((row) => ({ tenantId: row.tenant_id, botId: row.bot_id, sourceId: row.id }));
+    },
     async blobHashesInUse() {
       const hashes = new Set<string>();
+      for await (const found of hashesOfPages(database)) {
+        for (const hash of found) hashes.add(hash);
+      }
       for await (const rows of inputsOfSources(database)) {
         for (const { blobHash } of rows) hashes.add(blobHash);
       }
@@ -117,6 +131,23 @@ async function* inputsOfSources(database: Kysely<Schema>): AsyncGenerator<readon
       .execute();
     yield rows.flatMap((row) => readJson<SourceInput[]>(row.inputs_json));
     if (rows.length < SOURCES_PER_BATCH) return;
+    last = rows.at(-1)?.number ?? last;
+  }
+}
+
+async function* hashesOfPages(database: Kysely<Schema>): AsyncGenerator<readonly string[]> {
+  let last = 0;
+  for (;;) {
+    const rows = await database
+      .selectFrom('source_pages')
+      .select(['number', 'blob_hash'])
+      .where('number', '>', last)
+      .where('blob_hash', 'is not', null)
+      .orderBy('number')
+      .limit(PAGES_PER_BATCH)
+      .execute();
+    yield rows.flatMap((row) => (row.blob_hash === null ? [] : [row.blob_hash]));
+    if (rows.length < PAGES_PER_BATCH) return;
     last = rows.at(-1)?.number ?? last;
   }
 }

@@ -20,6 +20,14 @@ type Attempts = {
 
 const samples = createSamples('iso');
 
+const PAGE_MET = {
+  url: 'https://a.example/',
+  address: 'https://a.example/',
+  kind: 'page',
+  depth: 0,
+  lastmod: null,
+} as const;
+
 const ATTEMPTS: Attempts = {
   bots: {
     create: (stranger, owner) => stranger.create({ ...owner.bot, name: 'stolen' }),
@@ -39,6 +47,20 @@ const ATTEMPTS: Attempts = {
     findIds: (stranger, owner) => stranger.findIds(owner.bot.id, { type: 'and', filters: [] }),
     findWithoutVectors: (stranger) => stranger.findWithoutVectors('other/model@1:2', 100),
   },
+  pages: {
+    meet: (stranger, owner) => stranger.meet(owner.source.id, 'stolen', [PAGE_MET]).catch(() => null),
+    get: (stranger, owner) => stranger.get(owner.source.id, PAGE_MET.url),
+    nextPending: (stranger, owner) => stranger.nextPending(owner.source.id, 'run', 10),
+    settle: (stranger, owner) =>
+      stranger.settle(owner.source.id, PAGE_MET.url, { state: 'left-out', lastError: null, copy: null }),
+    countOf: async (stranger, owner) => {
+      const counts = Object.values(await stranger.countOf(owner.source.id, 'run'));
+      return counts.every((count) => count === 0) ? null : counts;
+    },
+    list: (stranger, owner) => stranger.list(owner.source.id, 'run'),
+    retryFailed: (stranger, owner) => stranger.retryFailed(owner.source.id, 'run'),
+    forgetOthers: (stranger, owner) => stranger.forgetOthers(owner.source.id, 'stolen'),
+  },
   documents: {
     add: (stranger, owner) => stranger.add(owner.bot.id, owner.source.id, samples.document(['planted'])),
     get: (stranger, owner) => stranger.get(owner.document.document.id),
@@ -56,6 +78,8 @@ const ATTEMPTS: Attempts = {
       const { chunks, embedded } = await stranger.countOf(owner.source.id, GENERATION);
       return chunks + embedded === 0 ? null : { chunks, embedded };
     },
+    countOfDocuments: async (stranger, owner) =>
+      (await stranger.countOfDocuments([owner.document.document.id])) === 0 ? null : 'counted',
     findVectors: async (stranger, owner) => [
       ...(await stranger.findVectors(
         GENERATION,
@@ -199,6 +223,7 @@ async function fillTenant(store: Store) {
   const usage = samples.usage();
   await tenant.bots.create(bot);
   await tenant.sources.create(source);
+  await tenant.pages.meet(source.id, 'run', [PAGE_MET]);
   await tenant.documents.add(bot.id, source.id, document);
   await tenant.chunks.putVectors(
     GENERATION,
@@ -238,6 +263,7 @@ async function everythingOf(store: Store, owner: Owner): Promise<unknown> {
   return {
     bots: await tenant.bots.list(PAGE),
     sources: await tenant.sources.list(owner.bot.id, PAGE),
+    pages: await tenant.pages.list(owner.source.id, 'run'),
     documents: await tenant.documents.getMany([owner.document.document.id]),
     documentIds: await tenant.documents.idsOf(owner.source.id, ['building', 'searchable', 'refused']),
     chunks: await tenant.chunks.getSearchable(owner.bot.id, owner.chunkIds),

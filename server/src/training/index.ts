@@ -22,6 +22,7 @@ export {
 } from './loaders/document-parser.ts';
 export { TRAINABLE_EXTENSIONS } from './loaders/file-type.ts';
 export { embedMissingVectors, type MissingVectorsOptions } from './pipeline/missing-vectors.ts';
+export { createTrainAgain } from './pipeline/train-again.ts';
 export { createTrainer, type TrainerLimits, type TrainerOptions } from './pipeline/trainer.ts';
 export { createTrainingHandler, type TrainingHandlerOptions } from './pipeline/training-handler.ts';
 export type {
@@ -37,6 +38,7 @@ export type {
   Trainer,
   UploadedFile,
   Upsert,
+  WebContent,
 } from './ports.ts';
 export type { ManifestEntry } from './sync/sync-plan.ts';
 export {
@@ -49,3 +51,8 @@ export {
   type SyncRunWithPlan,
 } from './sync/sync-runs.ts';
 export type { UploadOutcome } from './sync/sync-upload.ts';
+export type { FetchingParts } from './web/page-visit.ts';
+export { CRAWLER_NAME } from './web/robots-rules.ts';
+export { createSyncSchedule, type SyncScheduleOptions } from './web/sync-schedule.ts';
+export type { WebAnswer, WebClient, WebRequest } from './web/web-client.ts';
+export { createWebParts, type WebPartsOptions } from './web/web-parts.ts';

@@ -7,7 +7,19 @@ import type { RefusedPart } from './loaders/loaded-text.ts';
 export type SourceContent =
   | { readonly type: 'text'; readonly title: string; readonly content: string }
   | { readonly type: 'qa'; readonly title?: string; readonly items: readonly QuestionAndAnswer[] }
-  | { readonly type: 'file'; readonly title?: string; readonly files: AsyncIterable<UploadedFile> };
+  | { readonly type: 'file'; readonly title?: string; readonly files: AsyncIterable<UploadedFile> }
+  | WebContent;
+
+/** What is fetched. `url`: that page; `sitemap`: the pages it lists; `crawl`: pages of the site, by their links. */
+export interface WebContent {
+  readonly type: 'url' | 'sitemap' | 'crawl';
+  readonly url: string;
+  readonly include?: readonly string[];
+  readonly exclude?: readonly string[];
+  readonly maxPages?: number;
+  /** Null: only when asked. */
+  readonly syncIntervalMs?: number | null;
+}
 
 export interface QuestionAndAnswer {
   readonly question: string;
@@ -36,7 +48,8 @@ export interface Upsert {
 export interface Trainer {
   /**
    * Rejects with `empty_content`, `binary_content`, `unsupported_file_type`, `content_too_large` or `invalid_encoding`
-   * when that is plain from the content itself; nothing is kept then.
+   * when that is plain from the content itself, with `url_invalid` or `url_not_allowed` when that is plain from an
+   * address; nothing is kept then.
    * Files are streams: `title`, `options` and (for `put`) `metadata` are complete only when `files` has been read to its
    * end, because the fields of a form may follow its files, so they are read after that. An error thrown by `files` or
    * by a file's stream is passed on as it is, and nothing is kept.
@@ -48,7 +61,7 @@ export interface Trainer {
     externalKey: string,
     replacement: Omit<SourceOptions, 'externalKey'> & { readonly content: SourceContent },
   ): Promise<Upsert>;
-  /** Trains a source again from its stored inputs. */
+  /** Trains a source again from its stored inputs, or from the web: pages that have not changed stay as they are. */
   sync(bot: Bot, source: Source): Promise<Source>;
   /** Takes effect in search and answers before it resolves. Null when there is no such source. */
   remove(bot: Bot, sourceId: string): Promise<RemovalReceipt | null>;

@@ -21,12 +21,23 @@ const questionFields = {
     .max(2000),
 };
 const webPatterns = z.array(line(500)).max(100).optional();
-const urlFields = { type: z.literal('url'), url: line(2048) };
+const syncInterval = z
+  .number()
+  .int()
+  .min(300)
+  .max(31_536_000)
+  .nullable()
+  .optional()
+  .describe('Fetch again after so many seconds; null: only when asked. Pages that have not changed do no work.');
+const urlFields = { type: z.literal('url'), url: line(2048), sync_interval_seconds: syncInterval };
 const crawlFields = {
   url: line(2048),
-  include: webPatterns,
-  exclude: webPatterns,
-  max_pages: z.number().int().min(1).max(100_000).optional(),
+  include: webPatterns.describe(
+    'Only addresses that match one of these. A pattern is compared with the path (with the query too when it holds a `?`, with the whole address when it begins with https://); `*` stands for any characters; without `*` it means a page and all below it.',
+  ),
+  exclude: webPatterns.describe('No addresses that match one of these.'),
+  max_pages: z.number().int().min(1).max(10_000).optional().describe('Default 100.'),
+  sync_interval_seconds: syncInterval,
 };
 
 /** What a bot is trained on, as JSON. */
@@ -86,7 +97,7 @@ export const wireSource = z
     title: z.string(),
     url: z.string().nullable(),
     status: z.enum(['queued', 'processing', 'ready', 'partial', 'failed']),
-    stage: z.enum(['loading', 'embedding']).nullable(),
+    stage: z.enum(['fetching', 'loading', 'embedding']).nullable(),
     progress: z.strictObject({ done: z.number(), total: z.number() }),
     counts: z.strictObject({
       documents: z.number().int(),
@@ -99,6 +110,13 @@ export const wireSource = z
     external_key: z.string().nullable(),
     metadata: storedMetadata,
     chunking_strategy: chunkingStrategy.nullable().describe('null: as the bot says.'),
+    crawl: z
+      .strictObject({ include: z.array(z.string()), exclude: z.array(z.string()), max_pages: z.number().int() })
+      .nullable()
+      .describe('What is fetched; null for sources that are not of the web.'),
+    sync_interval_seconds: z.number().int().nullable(),
+    last_synced_at: unixSeconds.nullable(),
+    next_sync_at: unixSeconds.nullable(),
     created_at: unixSeconds,
     updated_at: unixSeconds,
   })

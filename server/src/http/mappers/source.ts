@@ -20,7 +20,21 @@ export function toWireSource(source: Source): WireSource {
     external_key: source.externalKey,
     metadata: { ...source.metadata },
     chunking_strategy: source.chunking ? toWireChunking(source.chunking) : null,
+    ...toWireWeb(source.web),
     created_at: toSeconds(source.createdAt),
     updated_at: toSeconds(source.updatedAt),
+  };
+}
+
+function toWireWeb(
+  web: Source['web'],
+): Pick<WireSource, 'crawl' | 'sync_interval_seconds' | 'last_synced_at' | 'next_sync_at'> {
+  if (web === undefined) return { crawl: null, sync_interval_seconds: null, last_synced_at: null, next_sync_at: null };
+  const { include, exclude, maxPages, syncIntervalMs, lastSyncedAt, nextSyncAt } = web;
+  return {
+    crawl: { include: [...include], exclude: [...exclude], max_pages: maxPages },
+    sync_interval_seconds: syncIntervalMs === null ? null : Math.round(syncIntervalMs / 1_000),
+    last_synced_at: lastSyncedAt === null ? null : toSeconds(lastSyncedAt),
+    next_sync_at: nextSyncAt === null ? null : toSeconds(nextSyncAt),
   };
 }

@@ -45,7 +45,7 @@ export function addSourceRoutes(app: ZodApp, parts: HttpParts): void {
     {
       bodyLimit: limits.bodyBytes,
       schema: {
-        summary: 'Train the bot on text, questions and answers, or files',
+        summary: 'Train the bot on text, questions and answers, files, or pages of the web',
         description: 'Answers when the content is stored safely; training goes on in the background.',
         tags,
         params: botParams,
@@ -152,7 +152,14 @@ export function addSourceRoutes(app: ZodApp, parts: HttpParts): void {
 
   app.post(
     '/v1/bots/:bot/sources/:id/sync',
-    { schema: { summary: 'Train a source again', tags, params: botObjectParams, response: { 202: wireSource } } },
+    {
+      schema: {
+        summary: 'Train a source again; pages of the web are fetched again',
+        tags,
+        params: botObjectParams,
+        response: { 202: wireSource },
+      },
+    },
     async (request, reply) => {
       const bot = await findBot(store, request, request.params.bot);
       const source = await trainer.sync(bot, await findSource(store, bot, request.params.id));
@@ -192,13 +199,26 @@ function contentOf(body: KeyedSourceBody): SourceContent {
       return { type: 'text', title: body.title, content: body.content };
     case 'qa':
       return { type: 'qa', items: body.items, ...(body.title === undefined ? {} : { title: body.title }) };
+    case 'url':
+      return { type: 'url', url: body.url, ...syncIntervalOf(body) };
     default:
-      throw new AppError(
-        'source_type_unavailable',
-        `type: Sources of type "${body.type}" come with the crawler of a later version. Send the page as text or as a file.`,
-        { param: 'type' },
-      );
+      return {
+        type: body.type,
+        url: body.url,
+        ...(body.include === undefined ? {} : { include: body.include }),
+        ...(body.exclude === undefined ? {} : { exclude: body.exclude }),
+        ...(body.max_pages === undefined ? {} : { maxPages: body.max_pages }),
+        ...syncIntervalOf(body),
+      };
   }
+}
+
+function syncIntervalOf({
+  sync_interval_seconds: seconds,
+}: {
+  readonly sync_interval_seconds?: number | null | undefined;
+}) {
+  return seconds === undefined ? {} : { syncIntervalMs: seconds === null ? null : seconds * 1_000 };
 }
 
 function optionsOf(body: NewSourceBody | KeyedSourceBody, chunkingModules?: readonly string[]): SourceOptions {

@@ -3,6 +3,7 @@ import type { StageContext, StageResult } from '../../jobs/index.ts';
 import { AppError, type Clock } from '../../kernel/index.ts';
 import type { ChunkVectors, EmbeddableChunk, Failure, Store } from '../../store/index.ts';
 import type { VectorStore } from '../../vector-store/index.ts';
+import { failureOfPages, fetchFailures } from '../web/page-failures.ts';
 import { stagePriority } from './training-job.ts';
 import {
   changeSource,
@@ -34,10 +35,12 @@ const LARGEST_BATCH = 256;
 export function createEmbeddingStage(options: EmbeddingOptions): (context: StageContext) => Promise<StageResult> {
   return async (context) => {
     const work = workOf(context.job, options.store, options.embeddings.generation);
-    const [loaded, source] = await Promise.all([
+    const [owns, source] = await Promise.all([
       work.mode !== 'train' || hasDocuments(work),
       ownSource(work, work.tenant),
     ]);
+    // Of a web source whose pages have not changed, everything is there already.
+    const loaded = owns || source.stage === 'embedding';
     if (!loaded) return { type: 'next-stage', stage: 'loading', priority: stagePriority(work.job, 'loading') };
     if (work.mode === 'train' && source.stage !== 'embedding') await showAgain(work, context, options);
     if ((await embedAll(work, context, options)) === 'unfinished') return { type: 'yielded' };
@@ -55,7 +58,7 @@ async function hasDocuments({ tenant, sourceId, ids }: TrainingWork): Promise<bo
 function showAgain(work: TrainingWork, { lease }: StageContext, { clock }: EmbeddingOptions): Promise<void> {
   return work.tenant.fencedTransaction(lease, async (repositories) => {
     const { source, heads } = await sourceWithHeads(work, repositories);
-    const summary = summarise(work, heads);
+    const summary = summarise(work, heads, source);
     if (!hasEarlierVersion(summary)) await repositories.documents.setState(summary.usable, 'searchable');
     const updatedAt = clock.now();
     await repositories.sources.update(source.id, {
@@ -161,18 +164,23 @@ async function finish(work: TrainingWork, { lease }: StageContext, options: Embe
   const replaced = await work.tenant.fencedTransaction(lease, async (repositories) => {
     const { documents, chunks, sources } = repositories;
     const { source, heads } = await sourceWithHeads(work, repositories);
-    const { usable, tokens, refusals, others } = summarise(work, heads);
+    const { usable, kept, tokens, refusals, others } = summarise(work, heads, source);
+    const failures = source.web === undefined ? [] : await fetchFailures(work, repositories);
     const stale = idsOf(others);
     await documents.delete(stale);
-    const { chunks: total } = await chunks.countOf(source.id, embeddings.generation);
+    const [{ chunks: total }, unchanged] = await Promise.all([
+      chunks.countOf(source.id, embeddings.generation),
+      kept.length === 0 ? 0 : chunks.countOfDocuments(kept),
+    ]);
+    const inUse = usable.length + kept.length;
     await Promise.all([
       documents.setState(usable, 'searchable'),
       sources.update(source.id, {
-        status: refusals.length === 0 ? 'ready' : 'partial',
+        status: refusals.length + failures.length === 0 ? 'ready' : 'partial',
         stage: null,
         progress: { done: total, total },
-        counts: { documents: usable.length, chunks: total, tokens, reused: source.counts.reused },
-        lastError: partialFailure(refusals, usable.length + refusals.length),
+        counts: { documents: inUse, chunks: total, tokens, reused: source.counts.reused + unchanged },
+        lastError: partialFailure(refusals, inUse + refusals.length) ?? failureOfPages(failures),
         updatedAt: clock.now(),
       }),
     ]);

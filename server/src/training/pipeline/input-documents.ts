@@ -3,6 +3,7 @@ import { AppError, type ErrorCode, type Logger } from '../../kernel/index.ts';
 import type { BlobStore, ChunkingStrategy, NewDocument, SourceInput } from '../../store/index.ts';
 import type { RefusedPart } from '../loaders/loaded-text.ts';
 import type { DocumentParser, ParsedDocument, ParsedPart } from '../ports.ts';
+import { fileNameOf } from '../web/page-names.ts';
 import type { TrainingWork } from './training-work.ts';
 
 /** Faults of an input itself: it is refused, the other inputs go on. Anything else stops the stage. */
@@ -70,15 +71,16 @@ export async function* documentsOfInput(
   const { work, blobs } = options;
   const path = blobs.pathOf(input.blobHash);
   let { count } = start;
+  const name = input.url === undefined ? input.name : fileNameOf(input.url, input.mediaType);
   for (let { from } = start; ; ) {
-    const file = { path, name: input.name, mediaType: input.mediaType, fallbackTitle, chunking, from };
+    const file = { path, name, mediaType: input.mediaType, fallbackTitle, chunking, from };
     const part: ParsedPart = await parsePart(file, options);
     const size = part.documents.length + part.refusals.length;
     const ahead = part.share === null || part.share <= 0 ? 0 : Math.ceil((count + size) / part.share) - count - size;
     for (const [place, made] of [...part.documents, ...part.refusals].entries()) {
       const id = work.ids.document(position, count);
       count += 1;
-      const document = 'chunks' in made ? documentOf(work, id, made) : refusedDocument(id, made, input);
+      const document = 'chunks' in made ? documentOf(work, { id, made, input }) : refusedDocument(id, made, input);
       const after: InputPoint | 'end' = part.next === null ? 'end' : { from: part.next, count };
       yield { document, ahead: ahead + size - place - 1, next: place === size - 1 ? after : null };
     }
@@ -102,14 +104,20 @@ async function parsePart(
   }
 }
 
-function documentOf({ ids }: TrainingWork, id: string, { name, chunks, ...document }: ParsedDocument): NewDocument {
+function documentOf(
+  { ids }: TrainingWork,
+  { id, made, input }: { readonly id: string; readonly made: ParsedDocument; readonly input: SourceInput },
+): NewDocument {
+  const { name, chunks, ...document } = made;
+  const origin = { url: input.url ?? document.url, inputName: input.url ?? name, trainedAs: input.trainedAs ?? null };
   return {
-    document: { ...document, id, inputName: name, state: 'building', lastError: null },
+    document: { ...document, ...origin, id, state: 'building', lastError: null },
     chunks: chunks.map((chunk) => ({ ...chunk, id: ids.chunk(id, chunk.position) })),
   };
 }
 
 function refusedDocument(id: string, { name, code, message }: RefusedPart, input: SourceInput): NewDocument {
-  const nothing = { title: name, url: null, inputName: name, contentHash: input.blobHash, text: '', tokens: 0 };
+  const { url = null } = input;
+  const nothing = { title: name, url, inputName: url ?? name, contentHash: input.blobHash, text: '', tokens: 0 };
   return { document: { ...nothing, id, state: 'refused', lastError: { code, message } }, chunks: [] };
 }

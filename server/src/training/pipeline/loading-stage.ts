@@ -14,6 +14,7 @@ import { DEFAULT_CHUNKING } from '../chunking/strategies.ts';
 import { NOTE_MEDIA_TYPE, QA_MEDIA_TYPE } from '../loaders/file-type.ts';
 import { titleOfName } from '../loaders/name-title.ts';
 import type { DocumentParser } from '../ports.ts';
+import { fileNameOf } from '../web/page-names.ts';
 import { documentsOfInput, type InputPoint, isContentFault } from './input-documents.ts';
 import { type StoredDocuments, storedDocuments } from './stored-documents.ts';
 import { stagePriority } from './training-job.ts';
@@ -22,6 +23,7 @@ import {
   documentHeads,
   hasEarlierVersion,
   idsOf,
+  keptInputs,
   sourceWithHeads,
   summarise,
   type TrainingWork,
@@ -69,6 +71,8 @@ export function createLoadingStage(options: LoadingOptions): (context: StageCont
 interface Prepared {
   readonly source: Source;
   readonly stored: StoredDocuments;
+  /** Positions of inputs whose earlier documents stay. */
+  readonly kept: ReadonlySet<number>;
 }
 
 /** Where the stage has stopped to let others in: before a part of an input. */
@@ -91,8 +95,13 @@ async function prepare(
 ): Promise<Prepared | 'loaded'> {
   const result = await work.tenant.fencedTransaction(lease, async (repositories) => {
     const { source, heads } = await sourceWithHeads(work, repositories);
-    const { usable, others } = summarise(work, heads);
-    if (source.stage === 'embedding' && usable.length > 0) return null;
+    const { usable, others, kept: keptIds } = summarise(work, heads, source);
+    if (source.stage === 'embedding' && usable.length + keptIds.length > 0) return null;
+    const staying = new Set(keptIds);
+    const kept = keptInputs(
+      source,
+      heads.filter((head) => staying.has(head.id)),
+    );
     const unfinished = idsOf(others.filter((head) => head.state === 'building'));
     // Refused inputs are tried again, unless this goes on where it stopped: the cause may have gone.
     const refused =
@@ -110,7 +119,8 @@ async function prepare(
         updatedAt: clock.now(),
       }),
     ]);
-    return { source, stored: storedDocuments(work.ids, { inputs: source.inputs, usable, refused }), unfinished };
+    const stored = storedDocuments(work.ids, { inputs: source.inputs, usable, refused });
+    return { source, stored, kept, unfinished };
   });
   if (result === null) return 'loaded';
   if (result.unfinished.length > 0) await vectors.deleteDocuments(work.namespace, result.unfinished, signal);
@@ -128,11 +138,11 @@ async function loadInputs(
   context: StageContext,
   options: LoadingOptions & Prepared,
 ): Promise<Loaded | { readonly resume: ResumePoint }> {
-  const { source, stored, clock } = options;
+  const { source, stored, kept, clock } = options;
   const resume = resumeOf(work);
   const chunking = source.chunking ?? (await work.tenant.bots.get(work.botId))?.chunking ?? DEFAULT_CHUNKING;
   let batch: NewDocument[] = [];
-  let done = resume === null ? stored.inCompleteInputs : context.job.progress.done;
+  let done = resume === null ? stored.inCompleteInputs + kept.size : context.job.progress.done;
 
   async function write(documents: readonly NewDocument[], progress: Source['progress']): Promise<void> {
     await changeSource(work, context.lease, async (repositories) => {
@@ -143,6 +153,7 @@ async function loadInputs(
   }
 
   for (const [position, input] of source.inputs.entries()) {
+    if (kept.has(position)) continue;
     if (resume === null ? stored.isComplete(position) : position < resume.input) continue;
     const inputsAhead = source.inputs.length - position - 1;
     const fallbackTitle = titleOf(input, source);
@@ -181,8 +192,9 @@ function isFull(batch: readonly NewDocument[]): boolean {
 }
 
 /** What was written through the API bears the source's title; a file is called by its name until it says better. */
-function titleOf({ name, mediaType }: SourceInput, source: Source): string {
-  return mediaType === NOTE_MEDIA_TYPE || mediaType === QA_MEDIA_TYPE ? source.title : titleOfName(name);
+function titleOf({ name, mediaType, url }: SourceInput, source: Source): string {
+  if (mediaType === NOTE_MEDIA_TYPE || mediaType === QA_MEDIA_TYPE) return source.title;
+  return titleOfName(url === undefined ? name : fileNameOf(url, mediaType));
 }
 
 /** Stores the rest and shows the documents of a source that had none; a replacement goes on unseen. */
@@ -198,11 +210,11 @@ async function finish(
       documentHeads(work, repositories),
       chunks.countOf(source.id, generation),
     ]);
-    const summary = summarise(work, heads);
-    const { usable, tokens, others } = summary;
+    const summary = summarise(work, heads, source);
+    const { usable, kept, tokens, others } = summary;
     // Refused documents stay, to say which input was at fault.
-    const made = Math.max(source.inputs.length, usable.length + summary.refusals.length);
-    if (usable.length === 0) return { total: made, refusals: summary.refusals };
+    const made = Math.max(source.inputs.length, usable.length + kept.length + summary.refusals.length);
+    if (usable.length + kept.length === 0) return { total: made, refusals: summary.refusals };
     const replaces = hasEarlierVersion(summary);
     const counts = { documents: usable.length, chunks: total, tokens, reused: 0 };
     await Promise.all([

@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createExactVectorStore } from '../../adapters/fakes/index.ts';
 import { createFileBlobStore } from '../../adapters/file-system/index.ts';
 import { openSqlite } from '../../adapters/sqlite/index.ts';
+import { createGuardedWebClient } from '../../adapters/web-client/index.ts';
 import type { EmbeddingGenerator } from '../../embeddings/index.ts';
 import type { JobHandler, StageContext, StageResult } from '../../jobs/index.ts';
 import { AppError, createIdMaker, createManualClock, silentLogger, toAppError } from '../../kernel/index.ts';
@@ -14,6 +15,7 @@ import { type LexicalIndex, queryTerms, type VectorStore } from '../../vector-st
 import { createChunkers } from '../chunking/strategies.ts';
 import { createInputParser } from '../loaders/parse-input.ts';
 import type { DocumentParser, SourceContent, Trainer, UploadedFile } from '../ports.ts';
+import { createWebParts } from '../web/web-parts.ts';
 import { embedMissingVectors } from './missing-vectors.ts';
 import { createTrainer } from './trainer.ts';
 import { createTrainingHandler } from './training-handler.ts';
@@ -94,6 +96,7 @@ describe('training', () => {
   const clock = createManualClock();
   const createId = createIdMaker(clock.now);
   const tenantId = createId('tnt');
+  const web = createWebParts({ client: createGuardedWebClient({ userAgent: 'test' }), clock, maxPageBytes: 1_000_000 });
   let folder: string;
   let store: Store;
   let lexical: LexicalIndex;
@@ -118,8 +121,17 @@ describe('training', () => {
     announced = [];
     othersWait = false;
     const announce = async (jobId: string): Promise<void> => void announced.push(jobId);
-    trainer = createTrainer({ store, blobs, announce, vectors, generation: embeddings.generation, clock, createId });
-    handler = createTrainingHandler({ store, blobs, parser, embeddings, vectors, clock, logger: silentLogger });
+    trainer = createTrainer({
+      store,
+      blobs,
+      web: web.client,
+      announce,
+      vectors,
+      generation: embeddings.generation,
+      clock,
+      createId,
+    });
+    handler = createTrainingHandler({ store, blobs, web, parser, embeddings, vectors, clock, logger: silentLogger });
     await store.tenants.create({ id: tenantId, name: 'T', createdAt: 1, updatedAt: 1 });
     bot = {
       id: createId('bot'),
@@ -571,7 +583,7 @@ describe('training', () => {
     const source = await trainer.add(bot, OLD_VERSION, {});
     await runAll();
     embeddings = createLetterEmbeddings('2');
-    handler = createTrainingHandler({ store, blobs, parser, embeddings, vectors, clock, logger: silentLogger });
+    handler = createTrainingHandler({ store, blobs, web, parser, embeddings, vectors, clock, logger: silentLogger });
     const options = { store, generation: embeddings.generation, announce: async () => {}, clock, createId };
     expect(await embedMissingVectors(options)).toBe(1);
     expect(await embedMissingVectors(options)).toBe(0);

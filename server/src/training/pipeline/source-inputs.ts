@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { AppError } from '../../kernel/index.ts';
-import type { BlobStore, SourceInput, SourceType } from '../../store/index.ts';
+import type { BlobStore, SourceInput, SourceType, WebSource } from '../../store/index.ts';
 import { findFault } from '../loaders/content-loader.ts';
 import { NOTE_MEDIA_TYPE, QA_MEDIA_TYPE } from '../loaders/file-type.ts';
 import { cleanText, hasContent } from '../loaders/text-cleaning.ts';
-import type { QuestionAndAnswer, SourceContent, UploadedFile } from '../ports.ts';
+import type { QuestionAndAnswer, SourceContent, UploadedFile, WebContent } from '../ports.ts';
 
 /** What a source is made from, its bytes durable in the blob store. */
 export interface StoredContent {
@@ -14,6 +14,9 @@ export interface StoredContent {
   readonly inputs: readonly SourceInput[];
   /** SHA-256 over names, media types and bytes of the inputs, hex. */
   readonly contentHash: string;
+  /** Null: not fetched from the web. */
+  readonly url: string | null;
+  readonly web: WebSource | null;
 }
 
 /** Inputs up to this size are looked through at once; larger ones are judged by their first bytes. */
@@ -29,7 +32,7 @@ const LONGEST_TITLE = 300;
  *   when an input exceeds `maxBytes`; `invalid_request` without any file. Bytes that nothing refers to are swept later.
  */
 export async function storeContent(
-  content: SourceContent,
+  content: UploadedContent,
   options: { readonly blobs: Pick<BlobStore, 'put'>; readonly maxBytes: number },
 ): Promise<StoredContent> {
   const uploads: CheckedInput[] = [];
@@ -41,15 +44,18 @@ export async function storeContent(
   if (fault && uploads.every((upload) => upload.fault !== null)) throw fault;
   const inputs = uploads.map((upload) => upload.input);
   const names = inputs.map((input) => input.name);
-  return { type: content.type, title: titleOf(content, names), inputs, contentHash: hashOf(content.type, inputs) };
+  const contentHash = hashOf(content.type, inputs);
+  return { type: content.type, title: titleOf(content, names), inputs, contentHash, url: null, web: null };
 }
+
+type UploadedContent = Exclude<SourceContent, WebContent>;
 
 interface CheckedInput {
   readonly input: SourceInput;
   readonly fault: AppError | null;
 }
 
-function filesOf(content: SourceContent): Iterable<UploadedFile> | AsyncIterable<UploadedFile> {
+function filesOf(content: UploadedContent): Iterable<UploadedFile> | AsyncIterable<UploadedFile> {
   switch (content.type) {
     case 'text':
       if (!hasContent(content.content)) {
@@ -116,7 +122,7 @@ function cleanName(name: string): string {
   return clean.slice(-LONGEST_NAME) || 'unnamed';
 }
 
-function titleOf(content: SourceContent, names: readonly string[]): string {
+function titleOf(content: UploadedContent, names: readonly string[]): string {
   const given = cleanText(content.title ?? '')
     .replace(/\s+/g, ' ')
     .slice(0, LONGEST_TITLE);

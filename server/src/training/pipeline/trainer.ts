@@ -12,20 +12,21 @@ import type {
 import type { VectorStore } from '../../vector-store/index.ts';
 import { chunkingSignature } from '../chunking/strategies.ts';
 import type { SourceContent, SourceOptions, Trainer, Upsert } from '../ports.ts';
+import type { WebClient } from '../web/web-client.ts';
+import { isWebContent, webContent } from '../web/web-content.ts';
 import { type StoredContent, storeContent } from './source-inputs.ts';
-import { newTrainingJob } from './training-job.ts';
+import { createTrainAgain, JOB_LIMITS, type JobLimits, trainingJobFor } from './train-again.ts';
+import { firstStageOf } from './training-job.ts';
 
-export interface TrainerLimits {
+export interface TrainerLimits extends JobLimits {
   /** Largest input, in bytes. */
   readonly maxInputBytes: number;
-  /** A job that has not ended by then fails. */
-  readonly jobDeadlineMs: number;
-  readonly maxAttempts: number;
 }
 
 export interface TrainerOptions {
   readonly store: Pick<Store, 'forTenant'>;
   readonly blobs: Pick<BlobStore, 'put'>;
+  readonly web: Pick<WebClient, 'check'>;
   /** Wakes whoever runs jobs. The job is durable before; a lost announcement only delays it. */
   readonly announce: (jobId: string) => Promise<void>;
   readonly vectors: Pick<VectorStore, 'deleteDocuments' | 'deleteNamespace'>;
@@ -42,8 +43,7 @@ export interface TrainerOptions {
 
 const DEFAULT_LIMITS: TrainerLimits = {
   maxInputBytes: 100 * 1024 * 1024,
-  jobDeadlineMs: 6 * 60 * 60 * 1_000,
-  maxAttempts: 5,
+  ...JOB_LIMITS,
 };
 
 /** Takes content in: durable blobs first, then the source and its job in one transaction, then the announcement. */
@@ -51,16 +51,13 @@ export function createTrainer(options: TrainerOptions): Trainer {
   const { store, clock, createId, vectors, generation } = options;
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const namespaceOf = (bot: Bot) => ({ tenantId: bot.tenantId, botId: bot.id, generation });
-  const jobFor = (source: Pick<Source, 'id' | 'botId' | 'type' | 'inputs'>) =>
-    newTrainingJob(source, 'train', {
-      createId,
-      now: clock.now(),
-      deadlineMs: limits.jobDeadlineMs,
-      maxAttempts: limits.maxAttempts,
-    });
+  const jobOptions = { clock, createId, limits };
+  const trainAgain = createTrainAgain(jobOptions);
 
-  const keep = (content: SourceContent): Promise<StoredContent> =>
-    storeContent(content, { blobs: options.blobs, maxBytes: limits.maxInputBytes });
+  async function keep(content: SourceContent): Promise<StoredContent> {
+    if (isWebContent(content)) return webContent(content, { client: options.web, now: clock.now() });
+    return storeContent(content, { blobs: options.blobs, maxBytes: limits.maxInputBytes });
+  }
 
   async function createSource(
     repositories: TenantRepositories,
@@ -69,14 +66,13 @@ export function createTrainer(options: TrainerOptions): Trainer {
   ): Promise<Source> {
     const now = clock.now();
     const id = createId('src');
-    const job = jobFor({ id, botId: bot.id, ...details.content });
+    const { web, ...content } = details.content;
+    const kept = { id, botId: bot.id, ...content, ...(web === null ? {} : { web }) };
+    const job = trainingJobFor(kept, jobOptions);
     const source: Omit<Source, 'tenantId'> = {
-      id,
-      botId: bot.id,
-      ...details.content,
-      url: null,
+      ...kept,
       status: 'queued',
-      stage: 'loading',
+      stage: firstStageOf(kept),
       progress: { done: 0, total: details.content.inputs.length },
       counts: { documents: 0, chunks: 0, tokens: 0, reused: 0 },
       lastError: null,
@@ -92,29 +88,6 @@ export function createTrainer(options: TrainerOptions): Trainer {
     return { ...source, tenantId: bot.tenantId };
   }
 
-  /** Queues the source again. A job that still works on it is cancelled; its late writes are refused by the fence. */
-  async function trainAgain(
-    repositories: TenantRepositories,
-    source: Source,
-    changes: Partial<StoredContent & About>,
-  ): Promise<Source> {
-    const now = clock.now();
-    const job = jobFor({ ...source, ...changes });
-    if (source.jobId !== null) await repositories.jobs.requestCancel(source.jobId, now);
-    const update = {
-      ...changes,
-      status: 'queued',
-      stage: 'loading',
-      progress: { done: 0, total: (changes.inputs ?? source.inputs).length },
-      lastError: null,
-      jobId: job.id,
-      updatedAt: now,
-    } as const;
-    await repositories.sources.update(source.id, update);
-    await repositories.jobs.create(job);
-    return { ...source, ...update };
-  }
-
   async function replace(
     repositories: TenantRepositories,
     source: Source,
@@ -126,8 +99,11 @@ export function createTrainer(options: TrainerOptions): Trainer {
     if (!sameText || source.status === 'failed') {
       return { source: await trainAgain(repositories, source, { ...content, metadata, chunking }), change: 'replaced' };
     }
-    if (sameJson(source.metadata, metadata)) return { source, change: 'unchanged' };
-    const update = { metadata, updatedAt: clock.now() };
+    const { web } = source;
+    const sameTimes = web?.syncIntervalMs === content.web?.syncIntervalMs;
+    if (sameJson(source.metadata, metadata) && sameTimes) return { source, change: 'unchanged' };
+    const times = content.web === null ? {} : { web: { ...content.web, lastSyncedAt: web?.lastSyncedAt ?? null } };
+    const update = { metadata, ...(sameTimes ? {} : times), updatedAt: clock.now() };
     await repositories.sources.update(source.id, update);
     return { source: { ...source, ...update }, change: 'replaced' };
   }
@@ -181,7 +157,7 @@ export function createTrainer(options: TrainerOptions): Trainer {
       const source = await store.forTenant(bot.tenantId).transaction(async (repositories) => {
         const current = await repositories.sources.get(bot.id, id);
         if (current === null) throw new AppError('source_not_found', 'There is no such source.');
-        return trainAgain(repositories, current, {});
+        return trainAgain(repositories, current);
       });
       await announceJobOf(source);
       return source;

@@ -4,6 +4,8 @@ import type { Clock, Logger } from '../../kernel/index.ts';
 import type { BlobStore, Failure, Job, Store } from '../../store/index.ts';
 import type { VectorStore } from '../../vector-store/index.ts';
 import type { DocumentParser } from '../ports.ts';
+import { createFetchingStage } from '../web/fetching-stage.ts';
+import type { FetchingParts } from '../web/page-visit.ts';
 import { createEmbeddingStage } from './embedding-stage.ts';
 import { createLoadingStage } from './loading-stage.ts';
 import { TRAINING_KIND } from './training-job.ts';
@@ -11,7 +13,8 @@ import { documentHeads, hasEarlierVersion, summarise, workOf } from './training-
 
 export interface TrainingHandlerOptions {
   readonly store: Pick<Store, 'forTenant'>;
-  readonly blobs: Pick<BlobStore, 'pathOf'>;
+  readonly blobs: Pick<BlobStore, 'pathOf' | 'put'>;
+  readonly web: FetchingParts;
   readonly parser: Pick<DocumentParser, 'parse'>;
   readonly embeddings: Pick<EmbeddingGenerator, 'profile' | 'generation' | 'embed'>;
   readonly vectors: Pick<VectorStore, 'upsert' | 'deleteDocuments'>;
@@ -21,13 +24,17 @@ export interface TrainingHandlerOptions {
 
 const NO_COUNTS = { documents: 0, chunks: 0, tokens: 0, reused: 0 };
 
-/** The stages of training: `loading` (content to searchable chunks), then `embedding` (chunks to vectors, then swap). */
+/**
+ * The stages of training: for web sources `fetching` (pages to stored bytes); `loading` (content to searchable chunks);
+ * then `embedding` (chunks to vectors, then swap).
+ */
 export function createTrainingHandler(options: TrainingHandlerOptions): JobHandler {
   const { generation } = options.embeddings;
   return {
     kind: TRAINING_KIND,
     firstStage: 'loading',
     stages: {
+      fetching: createFetchingStage(options),
       loading: createLoadingStage({ ...options, generation }),
       embedding: createEmbeddingStage(options),
     },
@@ -53,7 +60,7 @@ async function settleFailure(
     const failure = { lastError: { code, message }, updatedAt: clock.now() };
     if (work.mode === 'reembed') return sources.update(source.id, failure);
     if (source.status !== 'queued' && source.status !== 'processing') return;
-    const summary = summarise(work, await documentHeads(work, { documents }));
+    const summary = summarise(work, await documentHeads(work, { documents }), source);
     await documents.setState(summary.usable, 'building');
     const counts = hasEarlierVersion(summary) ? source.counts : NO_COUNTS;
     await sources.update(source.id, { ...failure, status: 'failed', stage: null, counts });

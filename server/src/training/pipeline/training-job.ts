@@ -15,10 +15,10 @@ export type TrainingUrgency = 'interactive' | 'normal' | 'bulk' | 'background';
  * what takes long waits for at most a few minutes longer than the rest.
  */
 const STAGE_PRIORITIES: Readonly<Record<TrainingUrgency, Readonly<Record<TrainingStage, number>>>> = {
-  interactive: { loading: 5, embedding: 15 },
-  normal: { loading: 10, embedding: 20 },
-  bulk: { loading: 30, embedding: 40 },
-  background: { loading: 50, embedding: 60 },
+  interactive: { fetching: 8, loading: 5, embedding: 15 },
+  normal: { fetching: 15, loading: 10, embedding: 20 },
+  bulk: { fetching: 35, loading: 30, embedding: 40 },
+  background: { fetching: 55, loading: 50, embedding: 60 },
 };
 
 const SMALL = { bytes: 1024 ** 2, inputs: 20 };
@@ -51,11 +51,11 @@ function urgencyOf({ type, inputs }: Partial<Pick<Source, 'type' | 'inputs'>>, m
 
 /** A queued job that trains the source. */
 export function newTrainingJob(
-  source: Pick<Source, 'id' | 'botId'> & Partial<Pick<Source, 'type' | 'inputs'>>,
+  source: Pick<Source, 'id' | 'botId' | 'web'> & Partial<Pick<Source, 'type' | 'inputs'>>,
   mode: TrainingMode,
   { createId, now, deadlineMs, maxAttempts }: NewJobOptions,
 ): Omit<Job, 'tenantId'> {
-  const stage: TrainingStage = mode === 'train' ? 'loading' : 'embedding';
+  const stage = mode === 'train' ? firstStageOf(source) : 'embedding';
   const payload = { mode, urgency: urgencyOf(source, mode) } satisfies JsonObject;
   return {
     id: createId('job'),
@@ -79,6 +79,11 @@ export function newTrainingJob(
     updatedAt: now,
     finishedAt: null,
   };
+}
+
+/** What comes from the web is fetched first. */
+export function firstStageOf({ web }: Pick<Source, 'web'>): TrainingStage {
+  return web === undefined ? 'loading' : 'fetching';
 }
 
 export function modeOf(job: Job): TrainingMode {

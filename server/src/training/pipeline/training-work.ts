@@ -5,6 +5,7 @@ import type {
   Job,
   JobLease,
   Source,
+  SourceInput,
   Store,
   TenantRepositories,
   TenantStore,
@@ -99,29 +100,54 @@ export async function sourceWithHeads(
 
 /** What a training job has made of its source, and what is there besides. */
 export interface DocumentSummary {
-  /** Ids of the job's documents that can be used, and their tokens. */
+  /** Ids of the job's documents that can be used. */
   readonly usable: readonly string[];
+  /** Ids of earlier documents of web pages that have not changed: they stay as they are. */
+  readonly kept: readonly string[];
+  /** Of the usable and the kept ones. */
   readonly tokens: number;
   /** Why inputs of the job could not be used, in their order. */
   readonly refusals: readonly Failure[];
-  /** Documents of other jobs. */
+  /** Documents of other jobs that do not stay. */
   readonly others: readonly DocumentHead[];
 }
 
-export function summarise({ ids }: TrainingWork, heads: readonly DocumentHead[]): DocumentSummary {
+export function summarise(
+  { ids }: TrainingWork,
+  heads: readonly DocumentHead[],
+  { inputs }: Pick<Source, 'inputs'>,
+): DocumentSummary {
   const own = heads.filter((head) => ids.ownsDocument(head.id));
   const usable = own.filter((head) => head.state !== 'refused');
+  const unchanged = new Set(inputs.flatMap((input) => (input.url === undefined ? [] : [pageKey(input)])));
+  const earlier = heads.filter((head) => !ids.ownsDocument(head.id));
+  const stays = ({ url, trainedAs, state }: DocumentHead): boolean =>
+    state === 'searchable' && url !== null && !!trainedAs && unchanged.has(pageKey({ url, trainedAs }));
+  const kept = earlier.filter(stays);
   return {
-    usable: usable.map((head) => head.id),
-    tokens: usable.reduce((sum, head) => sum + head.tokens, 0),
+    usable: idsOf(usable),
+    kept: idsOf(kept),
+    tokens: [...usable, ...kept].reduce((sum, head) => sum + head.tokens, 0),
     refusals: own.flatMap(({ state, lastError }) => (state === 'refused' && lastError !== null ? [lastError] : [])),
-    others: heads.filter((head) => !ids.ownsDocument(head.id)),
+    others: earlier.filter((head) => !stays(head)),
   };
 }
 
+/** Inputs whose documents stay as they are, by position. */
+export function keptInputs({ inputs }: Pick<Source, 'inputs'>, heads: readonly DocumentHead[]): ReadonlySet<number> {
+  const kept = new Set(
+    heads.flatMap(({ url, trainedAs }) => (url === null || !trainedAs ? [] : [pageKey({ url, trainedAs })])),
+  );
+  return new Set(inputs.flatMap((input, position) => (kept.has(pageKey(input)) ? [position] : [])));
+}
+
+function pageKey({ url = '', trainedAs = '' }: Pick<SourceInput, 'url' | 'trainedAs'>): string {
+  return `${trainedAs} ${url}`;
+}
+
 /** Whether an earlier version of the source is answering. */
-export function hasEarlierVersion({ others }: DocumentSummary): boolean {
-  return others.some((head) => head.state === 'searchable');
+export function hasEarlierVersion({ others, kept }: DocumentSummary): boolean {
+  return kept.length > 0 || others.some((head) => head.state === 'searchable');
 }
 
 export function idsOf(heads: readonly DocumentHead[]): readonly string[] {

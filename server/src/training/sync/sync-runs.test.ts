@@ -48,6 +48,7 @@ describe('sync runs', () => {
     trainer = createTrainer({
       store,
       blobs: createFileBlobStore({ folder }),
+      web: { check: (url) => new URL(url) },
       announce: async () => {},
       vectors: createExactVectorStore(),
       generation: 'fake@1:2',

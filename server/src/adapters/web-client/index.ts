@@ -1,0 +1,1 @@
+export { createGuardedWebClient } from './guarded-web-client.ts';
