@@ -89,9 +89,9 @@ ${[
     ),
   ),
   row(
-    `kill -9 at ${kills.kills} random moments of uploads: lost / doubled / unfinished`,
-    '0 / 0 / 0',
-    `${kills.lost} / ${kills.doubled} / ${kills.unfinished}`,
+    `kill -9 at ${kills.kills} random moments of mixed work: lost / doubled / unfinished / come back`,
+    '0 / 0 / 0 / 0',
+    `${kills.lost} / ${kills.doubled} / ${kills.unfinished} / ${kills.resurrected}`,
   ),
 ].join('\n')}
 

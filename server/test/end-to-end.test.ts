@@ -218,10 +218,25 @@ describe('the first start', () => {
   });
 });
 
-describe('kill -9 while documents upload', () => {
-  it('loses, doubles and strands nothing', async () => {
+describe('kill -9 in the midst of mixed work', () => {
+  it('loses, doubles, strands and brings back nothing', async () => {
     const script = fileURLToPath(new URL('../../bench/kill.mjs', import.meta.url));
-    const { stdout } = await promisify(execFile)(process.execPath, [script, '--kills', '4', '--seed', '7']);
-    expect(JSON.parse(stdout)).toMatchObject({ kills: 4, lost: 0, doubled: 0, unfinished: 0, failed: 0 });
-  }, 120_000);
+    const { stdout } = await promisify(execFile)(process.execPath, [
+      script,
+      '--kills',
+      '5',
+      '--keys',
+      '20',
+      '--seed',
+      '7',
+    ]);
+    expect(JSON.parse(stdout)).toMatchObject({
+      kills: 5,
+      lost: 0,
+      doubled: 0,
+      unfinished: 0,
+      resurrected: 0,
+      failed: 0,
+    });
+  }, 180_000);
 });

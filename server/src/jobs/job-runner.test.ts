@@ -335,6 +335,19 @@ describe('a stage that fails', () => {
     expect((await get()).runAt).toBe(clock.now() + 40_000);
   });
 
+  it('is no failure when a newer job has taken the source over', async () => {
+    const { startRunner, add, settled, told } = setUp();
+    await add();
+    await startRunner({
+      loading: async () => {
+        throw new AppError('job_cancelled', 'The source is trained by a newer job.');
+      },
+    });
+    await settled('cancelled');
+    await until(() => told.length > 0);
+    expect(told).toEqual(['job_1 cancelled job_cancelled']);
+  });
+
   it('ends its job with the cause when the attempts are used up', async () => {
     const { startRunner, clock, add, get, told } = setUp();
     await startRunner({ loading: () => Promise.reject(unreachable()) });
@@ -574,7 +587,7 @@ describe('processes that die or freeze', () => {
 
   it('gives up on a job during which the process died again and again', async () => {
     const world = setUp();
-    await world.add({ attempts: 3, maxAttempts: 3 });
+    await world.add({ attempts: 12, maxAttempts: 3 });
     await world.startRunner({ loading: async () => SUCCEEDED });
     await until(() => world.told.length > 0);
     expect(world.told).toEqual(['job_1 failed job_attempts_exhausted']);

@@ -20,11 +20,15 @@ export interface EndedRun {
   readonly delayMs: number;
 }
 
+/** When a process dies, seldom one of the stages it ran was the cause: such ends are forgiven this many times as often. */
+const CRASHES_AN_ATTEMPT = 4;
+
 /** Why a claimed job is ended without being run; null: run it. */
 export function outcomeWithoutRun(job: Job, now: number): JobOutcome | null {
   if (job.cancelRequested) return { type: 'cancelled' };
   if (job.deadlineAt <= now) return { type: 'failed', error: failureOf(deadlineExceeded()) };
-  if (job.attempts > job.maxAttempts) return { type: 'failed', error: failureOf(attemptsExhausted(job)) };
+  if (job.attempts > job.maxAttempts * CRASHES_AN_ATTEMPT)
+    return { type: 'failed', error: failureOf(attemptsExhausted(job)) };
   return null;
 }
 
@@ -34,6 +38,8 @@ export function outcomeOfRun(run: EndedRun): JobOutcome | null {
   if (run.end.type === 'abandoned') return null;
   const error = toAppError(run.end.error);
   if (error.code === 'job_lease_lost') return null;
+  // A newer job has its source, or the source is gone: nothing has failed.
+  if (error.code === 'job_cancelled') return { type: 'cancelled' };
   return error.retryable ? retryOrFail(run, error) : { type: 'failed', error: failureOf(error) };
 }
 

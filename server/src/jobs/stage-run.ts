@@ -139,7 +139,8 @@ export function runStage(job: Job, options: StageRunOptions): StageRun {
   }
 
   function logFailure(error: unknown): void {
-    if (keeper.signal.aborted) logger.info({ ...about, error }, 'A stage was stopped');
+    if (keeper.signal.aborted || (error instanceof AppError && error.code === 'job_cancelled'))
+      logger.info({ ...about, error }, 'A stage was stopped');
     else if (error instanceof AppError) logger.warn({ ...about, error }, 'A stage failed');
     else logger.error({ ...about, error }, 'A stage failed for a reason it does not know');
   }
