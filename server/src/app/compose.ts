@@ -16,12 +16,14 @@ import {
   createBundleExporter,
   createBundleImporter,
   createDocumentParser,
+  createRemovedSources,
   createSyncRuns,
   createTrainer,
   createTrainingHandler,
   createUnfinishedImports,
   embedMissingVectors,
   type Trainer,
+  withoutRemovedSources,
 } from '../training/index.ts';
 import { composeWeb } from './compose-web.ts';
 import type { Config } from './config.ts';
@@ -82,20 +84,27 @@ export function composeApplication(options: CompositionOptions): Composition {
   const jobEvents = createJobEvents({ store, clock });
   const announce = (jobId: string): Promise<void> => transport.announce(jobId);
   const worker = { owner: `${hostname()}:${process.pid}:${randomUUID()}`, host: hostname(), pid: process.pid };
+  const removedSources = createRemovedSources();
   const following = composeFollowing({
     ...{ store, transport, events: jobEvents, clock, createId, logger, meter, worker },
     embeddings,
     embedder: options.follower,
-    vectors: embeddedVectors,
+    vectors: withoutRemovedSources(embeddedVectors, removedSources),
   });
   const { vectors, spaces } = following;
   const web = composeWeb({ config, version: options.version, store, announce, clock, createId, logger });
+  const housekeeping = createHousekeeping({
+    ...{ store, blobs, vectors, clock, logger },
+    generation: embeddings.generation,
+  });
   const trainer = createTrainer({
     store,
     blobs,
     web: web.parts.client,
     announce,
     vectors,
+    removedSources,
+    onRemoved: () => housekeeping.clearSoon(),
     generation: embeddings.generation,
     clock,
     createId,
@@ -194,7 +203,7 @@ export function composeApplication(options: CompositionOptions): Composition {
         start: () => removeUnfinishedImports({ store, trainer, unfinished: unfinishedImports, logger }),
         stop: async () => {},
       },
-      createHousekeeping({ store, blobs, vectors, generation: embeddings.generation, clock, logger }),
+      housekeeping,
       web.lifecycle,
       runner,
       ...following.parts,

@@ -14,6 +14,7 @@ describe('housekeeping', () => {
         return 1;
       },
       purgeSyncRuns: async () => 0,
+      purgeLexicalIndexes: async () => 0,
       blobHashesInUse: async () => new Set(['used']),
       jobs: {
         removeEnded: async (before: { readonly succeeded: number; readonly failed: number }) => {
@@ -51,6 +52,15 @@ describe('housekeeping', () => {
       'delete doc_1,doc_2',
       'delete doc_1,doc_2',
     ]);
+    housekeeping.clearSoon();
+    housekeeping.clearSoon();
+    await clock.advance(10_000);
+    for (let turn = 0; turn < 10; turn += 1) await clock.advance(0);
+    expect(done.slice(7, 9)).toEqual(['purge 86400000', 'sweep used 3600000']);
+    const calls = done.length;
     await housekeeping.stop();
+    housekeeping.clearSoon();
+    await clock.advance(10_000);
+    expect(done).toHaveLength(calls);
   });
 });

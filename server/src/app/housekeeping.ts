@@ -17,6 +17,14 @@ const JOBS_KEPT_MS = { succeeded: 7 * DAY_MS, failed: 30 * DAY_MS };
 const UNFINISHED_KEPT_MS = 7 * DAY_MS;
 const BATCH = 500;
 
+/** After a deletion others mostly follow at once. */
+const SOON_MS = 10_000;
+
+export interface Housekeeping extends Lifecycle {
+  /** Clears away within seconds, once however often this is called: content was deleted. */
+  clearSoon(): void;
+}
+
 /**
  * Clears away, at the start and every hour, what nobody needs any more: old idempotency records, blobs of no source, ended
  * jobs, and what failed jobs have left.
@@ -28,16 +36,20 @@ export function createHousekeeping(parts: {
   readonly generation: string;
   readonly clock: Clock;
   readonly logger: Logger;
-}): Lifecycle {
+}): Housekeeping {
   const { store, blobs, clock, logger } = parts;
   const stopping = new AbortController();
   let running: Promise<void> = Promise.resolve();
+  let soon: Promise<void> | null = null;
+  let purgedAt = 0;
 
   async function clear(): Promise<void> {
     try {
       const now = clock.now();
       const records = await store.system.purgeIdempotency(now - IDEMPOTENCY_KEPT_MS);
       const runs = await store.system.purgeSyncRuns(now - SYNC_RUNS_KEPT_MS);
+      await store.system.purgeLexicalIndexes(purgedAt);
+      purgedAt = now;
       const files = await blobs.sweep(await store.system.blobHashesInUse(), now - BLOB_GRACE_MS);
       const jobs = await removeEndedJobs(now);
       const documents = await removeUnfinished(now);
@@ -74,8 +86,22 @@ export function createHousekeeping(parts: {
     }
   }
 
+  async function clearLater(): Promise<void> {
+    const rested = await clock.sleep(SOON_MS, stopping.signal).then(
+      () => true,
+      () => false,
+    );
+    soon = null;
+    if (rested) await clear();
+  }
+
   return {
     name: 'housekeeping',
+    clearSoon() {
+      if (stopping.signal.aborted || soon !== null) return;
+      soon = clearLater();
+      running = Promise.all([running, soon]).then(() => {});
+    },
     async start() {
       running = run();
     },

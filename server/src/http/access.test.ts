@@ -104,6 +104,7 @@ async function fillTenant(tenant: string, mark: string): Promise<Ids> {
     title: content,
     summary: null,
     summarizedThrough: null,
+    summarizedAt: null,
     metadata: {},
     createdAt: 1,
     updatedAt: 1,

@@ -507,7 +507,7 @@ describe('conversations', () => {
       ['conv_1', 'ann'],
       ['conv_2', 'ben'],
     ] as const) {
-      const start = { title: 'Hi', summary: null, summarizedThrough: null, metadata: {} };
+      const start = { title: 'Hi', summary: null, summarizedThrough: null, summarizedAt: null, metadata: {} };
       await tenant.conversations.create({ id, botId: bot.id, endUser, ...start, ...times });
     }
     await tenant.messages.append({

@@ -27,6 +27,10 @@ export function createBotRepository(scope: TenantScope): BotRepository {
       );
       return row === undefined ? null : toBot(row);
     },
+    async contentRemovedAt(id) {
+      const row = await scope.select('bots').select('content_removed_at').where('id', '=', id).executeTakeFirst();
+      return row?.content_removed_at ?? null;
+    },
     delete: (id) =>
       scope.atomically(async (transaction) => {
         const receipt = await countAll(transaction, id);

@@ -12,6 +12,22 @@ import { packWindows, unpackWindows } from './vector-columns.ts';
 const VECTORS_PER_INSERT = 100;
 
 export function createChunkRepository(scope: TenantScope): ChunkRepository {
+  async function isInSource(
+    botId: string,
+    { sourceId, quote }: { readonly sourceId: string; readonly quote: string },
+  ): Promise<boolean> {
+    const row = await scope
+      .select('documents')
+      .select(sql.lit(1).as('one'))
+      .where('documents.bot_id', '=', botId)
+      .where('documents.source_id', '=', sourceId)
+      .where('documents.state', '=', 'searchable')
+      .where((where) => scope.dialect.containsText(where.ref('documents.text'), quote))
+      .limit(1)
+      .executeTakeFirst();
+    return row !== undefined;
+  }
+
   return {
     list: (documentId, page) =>
       fetchTenantPage(scope, scope.select('chunks').selectAll('chunks').where('document_id', '=', documentId), {
@@ -19,6 +35,17 @@ export function createChunkRepository(scope: TenantScope): ChunkRepository {
         page,
         toItem: toChunk,
       }),
+    async holdQuotes(botId, quotes) {
+      const ids = quotes.map(({ chunkId }) => chunkId);
+      const rows = await withDocuments(scope)
+        .select('chunks.id')
+        .where('chunks.bot_id', '=', botId)
+        .where('documents.state', '=', 'searchable')
+        .where((where) => scope.dialect.isOneOf(where.ref('chunks.id'), ids))
+        .execute();
+      const known = new Set(rows.map(({ id }) => id));
+      return Promise.all(quotes.map(async (quote) => known.has(quote.chunkId) || (await isInSource(botId, quote))));
+    },
     async getSearchable(botId, ids) {
       const rows = await withDocuments(scope)
         .innerJoin('sources', (join) =>

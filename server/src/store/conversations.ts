@@ -30,11 +30,12 @@ export function createConversationRepository(scope: TenantScope): ConversationRe
     },
     async update(id, changes) {
       const columns = changedColumns<
-        Pick<ConversationsTable, 'title' | 'summary' | 'summarized_through' | 'updated_at'>
+        Pick<ConversationsTable, 'title' | 'summary' | 'summarized_through' | 'summarized_at' | 'updated_at'>
       >({
         title: changes.title,
         summary: changes.summary,
         summarized_through: changes.summarizedThrough,
+        summarized_at: changes.summarizedAt,
         updated_at: changes.updatedAt,
       });
       await scope.update('conversations').set(columns).where('id', '=', id).execute();
@@ -54,6 +55,7 @@ function toRow(conversation: Omit<Conversation, 'tenantId'>) {
     title: conversation.title,
     summary: conversation.summary,
     summarized_through: conversation.summarizedThrough,
+    summarized_at: conversation.summarizedAt,
     metadata_json: writeJson(conversation.metadata),
     created_at: conversation.createdAt,
     updated_at: conversation.updatedAt,
@@ -69,6 +71,7 @@ function toConversation(row: Selectable<ConversationsTable>): Conversation {
     title: row.title,
     summary: row.summary,
     summarizedThrough: row.summarized_through,
+    summarizedAt: row.summarized_at,
     metadata: readJson<Conversation['metadata']>(row.metadata_json),
     createdAt: row.created_at,
     updatedAt: row.updated_at,

@@ -289,6 +289,8 @@ export interface Conversation {
   /** Rolling summary of the messages up to and with `summarizedThrough`. */
   readonly summary: string | null;
   readonly summarizedThrough: string | null;
+  /** When the summary was begun: it holds nothing that was deleted before. */
+  readonly summarizedAt: number | null;
   readonly metadata: JsonObject;
   readonly createdAt: number;
   readonly updatedAt: number;

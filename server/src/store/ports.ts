@@ -102,6 +102,8 @@ export interface BotRepository {
     id: string,
     changes: Partial<BotSettings> & { readonly name?: string; readonly slug?: string; readonly updatedAt: number },
   ): Promise<Bot | null>;
+  /** When content of the bot was last deleted; null: never, or there is no such bot. */
+  contentRemovedAt(id: string): Promise<number | null>;
   /** Deletes the bot with its sources, documents, chunks, vectors, jobs, conversations and messages. Null: no such bot. */
   delete(id: string): Promise<RemovalReceipt | null>;
 }
@@ -197,6 +199,11 @@ export interface ChunkRepository {
   /** Whether any chunk of the bot has vectors of the generation. */
   hasVectors(botId: string, generation: string): Promise<boolean>;
   putVectors(generation: string, vectors: readonly ChunkVectors[]): Promise<void>;
+  /** Whether each quote can still be found: in its chunk, or else in another searchable document of its source. */
+  holdQuotes(
+    botId: string,
+    quotes: readonly { readonly chunkId: string; readonly sourceId: string; readonly quote: string }[],
+  ): Promise<readonly boolean[]>;
 }
 
 /** What is embedded of a chunk. */
@@ -240,6 +247,7 @@ export interface ConversationRepository {
       readonly title?: string;
       readonly summary?: string;
       readonly summarizedThrough?: string;
+      readonly summarizedAt?: number;
       readonly updatedAt: number;
     },
   ): Promise<void>;
@@ -299,6 +307,8 @@ export interface SystemStore {
     generation: string,
     signal?: AbortSignal,
   ): AsyncIterable<readonly (ChunkVectors & { readonly documentId: string; readonly sourceId: string })[]>;
+  /** Clears words of deleted content out of the lexical indexes of bots that lost content since then. Returns how many. */
+  purgeLexicalIndexes(removedSince: number): Promise<number>;
   /** Removes sync runs that ended or expired before the given time. */
   purgeSyncRuns(endedBefore: number): Promise<number>;
   /** Removes idempotency records older than the given time and those left `running` by a dead process. */

@@ -19,6 +19,8 @@ export interface SqlDialect {
   };
   /** `column in (...)` for a list of any length, bound as one parameter. */
   isOneOf(column: Expression<unknown>, values: readonly (string | number)[]): Expression<SqlBool>;
+  /** Whether the column holds the text somewhere, character for character. */
+  containsText(column: Expression<unknown>, text: string): Expression<SqlBool>;
   /**
    * Whether a member of a JSON object compares as asked. Numbers, strings and booleans compare within their own type
    * alone; `ne` and `nin` are the opposite of `eq` and `in`, so they hold when the member is missing. Keys and values
@@ -31,6 +33,8 @@ export interface SqlDialect {
   indexDocuments(database: Kysely<Schema>, bot: BotKey, documentIds: readonly string[]): Promise<void>;
   /** Takes the chunks of documents out of the lexical index; runs before the rows go. */
   unindexDocuments(database: Kysely<Schema>, tenantId: string, documentIds: readonly string[]): Promise<void>;
+  /** Takes words of what was unindexed out of what the bot's lexical index keeps on disk, in small steps. */
+  purgeLexicalIndex(database: Kysely<Schema>, bot: BotKey): Promise<void>;
   /** Drops the lexical index of a bot, or of every bot of the tenant. */
   dropLexicalIndexes(
     database: Kysely<Schema>,

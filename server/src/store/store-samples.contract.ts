@@ -145,6 +145,7 @@ export function createSamples(seed: string) {
     title: null,
     summary: null,
     summarizedThrough: null,
+    summarizedAt: null,
     metadata: {},
     createdAt: now,
     updatedAt: now,

@@ -458,6 +458,25 @@ export function describeStoreContract(name: string, open: () => Promise<Store>):
         expect(await own.tenant.sources.delete(own.botId, own.source.id)).toBeNull();
       });
 
+      it('knows which quotes can still be found, and when content was deleted', async () => {
+        const own = await fill();
+        expect(await own.tenant.bots.contentRemovedAt(own.botId)).toBeNull();
+        const kept = samples.source(own.botId);
+        await own.tenant.sources.create(kept);
+        const text = samples.document(['kept for good']);
+        await own.tenant.documents.add(own.botId, kept.id, text);
+        const quotes = [
+          { chunkId: own.chunkIds[0] ?? '', sourceId: own.source.id, quote: 'to be deleted' },
+          { chunkId: text.chunks[0]?.id ?? '', sourceId: kept.id, quote: 'kept' },
+          { chunkId: 'chk_before', sourceId: kept.id, quote: 'for good' },
+          { chunkId: 'chk_before', sourceId: kept.id, quote: '% good' },
+        ];
+        expect(await own.tenant.chunks.holdQuotes(own.botId, quotes)).toEqual([true, true, true, false]);
+        await own.tenant.sources.delete(own.botId, own.source.id);
+        expect(await own.tenant.chunks.holdQuotes(own.botId, quotes)).toEqual([false, true, true, false]);
+        expect(await own.tenant.bots.contentRemovedAt(own.botId)).toBeGreaterThan(0);
+      });
+
       it('removes a conversation with its messages', async () => {
         const own = await fill();
         expect(await own.tenant.conversations.delete(own.conversation.id)).toBe(true);

@@ -76,6 +76,15 @@ export function createSystemStore({ database, background, dialect, startedAt }: 
       return hashes;
     },
     loadVectors: (botId, generation, signal) => loadVectors(database, { botId, generation, signal }),
+    async purgeLexicalIndexes(removedSince) {
+      const bots = await database
+        .selectFrom('bots')
+        .select(['tenant_id', 'id'])
+        .where('content_removed_at', '>=', removedSince)
+        .execute();
+      for (const bot of bots) await dialect.purgeLexicalIndex(background, { tenantId: bot.tenant_id, botId: bot.id });
+      return bots.length;
+    },
     async purgeSyncRuns(endedBefore) {
       const { numDeletedRows } = await database
         .deleteFrom('sync_runs')

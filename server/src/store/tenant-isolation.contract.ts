@@ -34,6 +34,7 @@ const ATTEMPTS: Attempts = {
     get: async (stranger, owner) => [await stranger.get(owner.bot.id), await stranger.get(owner.bot.slug)],
     list: (stranger) => stranger.list(PAGE),
     update: (stranger, owner) => stranger.update(owner.bot.id, { name: 'stolen', updatedAt: LATER }),
+    contentRemovedAt: (stranger, owner) => stranger.contentRemovedAt(owner.bot.id),
     delete: (stranger, owner) => stranger.delete(owner.bot.id),
   },
   sources: {
@@ -87,6 +88,13 @@ const ATTEMPTS: Attempts = {
       )),
     ],
     hasVectors: async (stranger, owner) => (await stranger.hasVectors(owner.bot.id, GENERATION)) || null,
+    holdQuotes: async (stranger, owner) =>
+      (
+        await stranger.holdQuotes(
+          owner.bot.id,
+          owner.chunkIds.map((chunkId) => ({ chunkId, sourceId: owner.source.id, quote: 'secret' })),
+        )
+      ).filter((holds) => holds),
     putVectors: (stranger, owner) =>
       stranger.putVectors(
         GENERATION,

@@ -40,6 +40,7 @@ export type {
   Upsert,
   WebContent,
 } from './ports.ts';
+export { createRemovedSources, type RemovedSources, withoutRemovedSources } from './sync/removed-sources.ts';
 export type { ManifestEntry } from './sync/sync-plan.ts';
 export {
   createSyncRuns,

@@ -40,6 +40,40 @@ export async function findOrCreateLexicalTable(database: Kysely<Schema>, bot: Bo
   return table;
 }
 
+/** Pages that one step of merging writes at most, and how many steps there may be. */
+const PAGES_A_STEP = 64;
+const MOST_STEPS = 5_000;
+
+/**
+ * FTS5 marks what is deleted and keeps its words until segments are merged: merges all of them into one, a little at a
+ * time, so that other writers get their turn.
+ */
+export async function purgeLexicalTable(database: Kysely<Schema>, bot: BotKey): Promise<void> {
+  const row = await database
+    .withTables<LexicalSchema>()
+    .selectFrom('lexical_indexes')
+    .select('number')
+    .where('tenant_id', '=', bot.tenantId)
+    .where('bot_id', '=', bot.botId)
+    .executeTakeFirst();
+  if (row === undefined) return;
+  const table = tableName(row.number);
+  const command = sql.ref(`lexical_index_${row.number}`);
+  for (let step = 0; step < MOST_STEPS; step += 1) {
+    const work = database.transaction().execute(async (transaction) => {
+      const before = await totalChanges(transaction);
+      await sql`insert into ${table} (${command}, rank) values ('merge', ${-PAGES_A_STEP})`.execute(transaction);
+      return (await totalChanges(transaction)) - before;
+    });
+    if ((await work) < 2) return;
+  }
+}
+
+async function totalChanges(database: Kysely<Schema>): Promise<number> {
+  const { rows } = await sql<{ changes: number }>`select total_changes() as changes`.execute(database);
+  return rows[0]?.changes ?? 0;
+}
+
 /** Must run in a transaction. */
 export async function dropLexicalTables(
   database: Kysely<Schema>,

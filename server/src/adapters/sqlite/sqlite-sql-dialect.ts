@@ -6,6 +6,7 @@ import {
   dropLexicalTables,
   findLexicalTable,
   findOrCreateLexicalTable,
+  purgeLexicalTable,
 } from './lexical-tables.ts';
 import { failureOf } from './sqlite-failure.ts';
 
@@ -23,6 +24,7 @@ export const sqliteSqlDialect: SqlDialect = {
   rowLocks: false,
   columnTypes: { rowNumber: sql`integer primary key autoincrement`, bytes: sql`blob` },
   isOneOf,
+  containsText: (column, text) => sql<SqlBool>`instr(${column}, ${text}) > 0`,
   metadataMatches,
   createLexicalTables: createLexicalIndexesTable,
   async indexDocuments(database, bot, documentIds) {
@@ -68,6 +70,7 @@ export const sqliteSqlDialect: SqlDialect = {
       )`.execute(database);
     }
   },
+  purgeLexicalIndex: purgeLexicalTable,
   dropLexicalIndexes: dropLexicalTables,
   violatedUniqueColumns(error) {
     const failure = failureOf(error);

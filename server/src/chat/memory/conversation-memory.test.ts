@@ -17,6 +17,7 @@ const conversation: Conversation = {
   title: null,
   summary: null,
   summarizedThrough: null,
+  summarizedAt: null,
   metadata: {},
   createdAt: 0,
   updatedAt: 0,
@@ -29,6 +30,8 @@ function repositoriesWith(turns: readonly (readonly [question: string, answer: s
     ...(answer === null ? [] : [messageOf(`msg_${position}b`, 'assistant', answer)]),
   ]);
   const repositories = {
+    bots: { contentRemovedAt: async () => null },
+    chunks: { holdQuotes: async () => [] },
     conversations: {
       get: async () => kept,
       update: async (_id: string, changes: Partial<Conversation>) => {

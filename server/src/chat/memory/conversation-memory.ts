@@ -1,6 +1,7 @@
 import type { Clock } from '../../kernel/index.ts';
 import type { ChatMessage, TokenCounter } from '../../llm/index.ts';
 import type { Conversation, Message, TenantRepositories } from '../../store/index.ts';
+import { currentSummary, forgetDeleted } from './forgetting.ts';
 import type { Summarizer } from './summaries.ts';
 import { splitWindow, type Turn, toChatMessages, toTurns, windowOf } from './turns.ts';
 
@@ -27,7 +28,7 @@ export interface ConversationMemory {
   ): Promise<boolean>;
 }
 
-export type MemoryRepositories = Pick<TenantRepositories, 'conversations' | 'messages'>;
+export type MemoryRepositories = Pick<TenantRepositories, 'bots' | 'chunks' | 'conversations' | 'messages'>;
 
 export interface ConversationMemoryOptions {
   readonly counter: TokenCounter;
@@ -45,13 +46,20 @@ const MOST_PAGES = 4;
 export function createConversationMemory(options: ConversationMemoryOptions): ConversationMemory {
   const { counter, clock, windowTokens = DEFAULT_WINDOW_TOKENS } = options;
   const size = { maxTokens: windowTokens, counter };
-  const read = async (repositories: MemoryRepositories, conversation: Conversation) =>
-    splitWindow(toTurns(await unsummarized(repositories, conversation)), size);
+  const read = async (repositories: MemoryRepositories, stored: Conversation) => {
+    const removedAt = await repositories.bots.contentRemovedAt(stored.botId);
+    const conversation = currentSummary(stored, removedAt);
+    const turns = toTurns(await unsummarized(repositories, conversation));
+    const { window, older } = splitWindow(turns, size);
+    const forget = (some: readonly Turn[]): Promise<readonly Turn[]> =>
+      forgetDeleted(some, { chunks: repositories.chunks, botId: stored.botId, removedAt });
+    return { summary: conversation.summary, window, older, forget };
+  };
 
   return {
     async recall(repositories, conversation) {
-      const { window } = await read(repositories, conversation);
-      return { messages: toChatMessages(window), summary: conversation.summary };
+      const { summary, window, forget } = await read(repositories, conversation);
+      return { messages: toChatMessages(await forget(window)), summary };
     },
     recallSent(history) {
       return { messages: windowOf(history, size), summary: null };
@@ -59,13 +67,15 @@ export function createConversationMemory(options: ConversationMemoryOptions): Co
     async consolidate(repositories, conversationId, { summarize, signal }) {
       const conversation = await repositories.conversations.get(conversationId);
       if (conversation === null) return false;
-      const { older } = await read(repositories, conversation);
+      const summarizedAt = clock.now();
+      const { summary: previous, older, forget } = await read(repositories, conversation);
       const last: Turn | undefined = older.at(-1);
       if (last === undefined) return false;
-      const summary = await summarize(conversation.summary, older, signal);
+      const summary = await summarize(previous, await forget(older), signal);
       await repositories.conversations.update(conversationId, {
         summary,
         summarizedThrough: last.answer.id,
+        summarizedAt,
         updatedAt: clock.now(),
       });
       return true;

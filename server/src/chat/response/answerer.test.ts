@@ -63,6 +63,8 @@ function setUp(scene: Scene = {}) {
   const searches: SearchRequest[] = [];
   const measures: string[] = [];
   const repositories = {
+    bots: { contentRemovedAt: async () => null },
+    chunks: { holdQuotes: async (_bot: string, quotes: readonly unknown[]) => quotes.map(() => true) },
     conversations: {
       create: async (conversation: Conversation) => void conversations.set(conversation.id, conversation),
       get: async (id: string) => conversations.get(id) ?? null,

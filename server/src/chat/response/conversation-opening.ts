@@ -35,6 +35,7 @@ export async function openConversation(
     title: titleOf(question),
     summary: null,
     summarizedThrough: null,
+    summarizedAt: null,
     metadata: {},
     createdAt: now,
     updatedAt: now,
