@@ -1,5 +1,5 @@
 // Runs every benchmark and writes docs/benchmarks.md.
-//   npm run bench -- --data FOLDER      (FOLDER has handbook/pages and retrieval/{adocs,xquad})
+//   npm run bench -- --data FOLDER      (FOLDER has handbook/pages, retrieval/{adocs,xquad} and documents)
 import { execFile } from 'node:child_process';
 import { access, writeFile } from 'node:fs/promises';
 import { cpus, release, totalmem } from 'node:os';
@@ -13,7 +13,7 @@ const { values } = parseArgs({
 });
 if (values.data === '') {
   console.error(
-    'Say where the data is: npm run bench -- --data FOLDER (with handbook/pages and retrieval/{adocs,xquad}).',
+    'Say where the data is: npm run bench -- --data FOLDER (with handbook/pages, retrieval/{adocs,xquad} and documents).',
   );
   process.exit(2);
 }
@@ -38,6 +38,7 @@ for (const name of ['adocs', 'xquad']) {
   await access(folder);
   collections.push({ name, ...(await bench('./retrieval.mjs', ['--data', folder, '--json'])) });
 }
+const documents = await bench('./documents.mjs', ['--data', join(values.data, 'documents'), '--json']);
 const kills = await bench('./kill.mjs', ['--kills', '30']);
 
 const { training, search, answers } = handbook;
@@ -87,6 +88,17 @@ ${[
       name === 'adocs' ? '>= 0.76' : '>= 0.965',
       result.ndcg_at_10.toFixed(4),
     ),
+  ),
+  row(
+    'files of many formats that end `ready` or with the right reason',
+    'all',
+    `${documents.as_expected} of ${documents.files}`,
+  ),
+  row(`words of ${documents.compared} expected texts found, least`, '>= 0.95', documents.least_word_recall.toFixed(4)),
+  row(
+    'rows of their tables with the cells in order',
+    'all',
+    `${documents.table_rows_in_order} of ${documents.table_rows}`,
   ),
   row(
     `kill -9 at ${kills.kills} random moments of mixed work: lost / doubled / unfinished / come back`,

@@ -33,18 +33,21 @@ export interface PageSpace {
 /** Text wider apart than this, in font sizes, may stand in different cells or columns. */
 const CELL_GAP = 0.9;
 const WORD_GAP = 0.18;
-/** CJK glyphs often leave more room than this between them without a word ending there. */
+/** Chinese and Japanese glyphs often leave more room than this between them without a word ending there. */
 const CJK_WORD_GAP = 0.6;
 /** Baselines closer than this share of the font size are of one row: superscripts, mixed sizes. */
 const ROW_SHARE = 0.4;
+const NOTE_SHARE = 0.5;
 const MOST_SLANT = 0.09;
-const CJK = /[\u3040-\u30FF\u3400-\u9FFF\uAC00-\uD7AF\uF900-\uFAFF\uFF00-\uFFEF]/;
+const CJK = /[\u3040-\u30FF\u3400-\u9FFF\uF900-\uFAFF\uFF00-\uFFEF]/;
 const RIGHT_TO_LEFT = /[\u0590-\u08FF\uFB1D-\uFDFF\uFE70-\uFEFC]/g;
 /** Presentation forms (ligatures, positional Arabic) and radicals stand for ordinary letters; other compatibility forms mean something. */
 const PRESENTATION_FORM = /[\uFB00-\uFDFF\uFE70-\uFEFC\u2E80-\u2FD5]/g;
 /** Bullets of the Symbol and Wingdings fonts. */
 const SYMBOL_BULLET = /[\uF0B7\uF0A7\uF0A8\uF076\uF0D8\uF0FC\uF06C\uF06E]/g;
 const PRIVATE_USE = /\p{Private_Use}/gu;
+/** A single glyph without a meaning in Unicode, standing alone, is nearly always a bullet. */
+const LONE_GLYPH = /^[\p{Private_Use}\p{Cc}\u00AD]$/u;
 
 /**
  * The text of a page in layers of one direction each, the one with most text first; text at a slant is last. What lies
@@ -76,8 +79,7 @@ export function clusterRows<T extends Placed>(pieces: readonly T[]): readonly (r
   const rows: { y: number; size: number; longest: number; members: T[] }[] = [];
   for (const piece of [...pieces].sort((one, other) => one.y - other.y)) {
     const row = rows.at(-1);
-    const size = row === undefined ? 0 : sharedSize(piece.size, row.size);
-    if (row !== undefined && Math.abs(piece.y - row.y) <= size * ROW_SHARE) {
+    if (row !== undefined && Math.abs(piece.y - row.y) <= rowReach(piece.size, row.size)) {
       row.members.push(piece);
       if (piece.text.length > row.longest)
         Object.assign(row, { y: piece.y, size: piece.size, longest: piece.text.length });
@@ -88,9 +90,11 @@ export function clusterRows<T extends Placed>(pieces: readonly T[]): readonly (r
   return rows.map(({ members }) => members.sort((one, other) => one.x0 - other.x0));
 }
 
-/** A large initial must not draw the next lines into its row. */
-function sharedSize(one: number, other: number): number {
-  return Math.min(Math.max(one, other), Math.min(one, other) * 1.5);
+/** How far apart baselines of one row may be: notes are raised further; a large initial must not draw the next lines in. */
+function rowReach(one: number, other: number): number {
+  const [small, large] = [Math.min(one, other), Math.max(one, other)];
+  const isNote = small < large * 0.85 && small > large * 0.45;
+  return isNote ? large * NOTE_SHARE : Math.min(large, small * 1.5) * ROW_SHARE;
 }
 
 /** Whether two texts that follow each other are written without a space between them. */
@@ -162,6 +166,7 @@ function place(item: TextItem, direction: Direction & { readonly spaced: boolean
 }
 
 function readable(text: string): string {
+  if (LONE_GLYPH.test(text)) return '•';
   return text
     .replace(PRESENTATION_FORM, (form) => form.normalize('NFKC'))
     .replace(SYMBOL_BULLET, '•')
@@ -177,16 +182,19 @@ function rank(layer: number, fragments: readonly Fragment[]): number {
 
 function joinFragments(row: readonly Fragment[]): readonly Placed[] {
   const segments: Fragment[] = [];
+  const leftward = isRightToLeft(row.map(({ text }) => text).join(''));
   for (const fragment of row) {
     const last = segments.at(-1);
     if (last === undefined) {
       segments.push(fragment);
       continue;
     }
-    const size = Math.max(last.size, fragment.size);
-    const gap = fragment.x0 - last.x1;
-    if (gap > CELL_GAP * size) segments.push(fragment);
-    else if (!isOverprint(last, fragment)) segments[segments.length - 1] = joinTwo(last, fragment, gap / size);
+    const gap = (fragment.x0 - last.x1) / Math.max(last.size, fragment.size);
+    if (gap > CELL_GAP) segments.push(fragment);
+    else if (!isOverprint(last, fragment)) {
+      const joined = leftward ? joinTexts(fragment, last, gap) : joinTexts(last, fragment, gap);
+      segments[segments.length - 1] = { ...joinPlaces(last, fragment), ...joined };
+    }
   }
   return segments;
 }
@@ -196,20 +204,17 @@ function isOverprint(one: Placed, other: Placed): boolean {
   return one.text.endsWith(other.text) && Math.abs(one.x1 - other.x1) < 0.2 * one.size && other.x0 < one.x1;
 }
 
-function joinTwo(last: Fragment, next: Fragment, gap: number): Fragment {
-  const wordGap = isCjkBorder(last.text, next.text) ? CJK_WORD_GAP : WORD_GAP;
-  const space = gap > wordGap || (next.spaced && gap > -WORD_GAP) ? ' ' : '';
-  const leftward = isRightToLeft(last.text + next.text);
-  const longer = next.text.length > last.text.length ? next : last;
-  return {
-    text: leftward ? next.text + space + last.text : last.text + space + next.text,
-    x0: last.x0,
-    x1: Math.max(last.x1, next.x1),
-    y: longer.y,
-    size: longer.size,
-    font: last.font === next.font ? last.font : null,
-    spaced: last.spaced,
-  };
+/** In the order in which they are read; `gap` in font sizes. */
+function joinTexts(before: Fragment, after: Fragment, gap: number): Pick<Fragment, 'text' | 'spaced'> {
+  const wordGap = isCjkBorder(before.text, after.text) ? CJK_WORD_GAP : WORD_GAP;
+  const space = gap > wordGap || (after.spaced && gap > -WORD_GAP) ? ' ' : '';
+  return { text: before.text + space + after.text, spaced: before.spaced };
+}
+
+function joinPlaces(left: Fragment, right: Fragment): Omit<Placed, 'text'> {
+  const { y, size } = right.text.length > left.text.length ? right : left;
+  const font = left.font === right.font ? left.font : null;
+  return { x0: left.x0, x1: Math.max(left.x1, right.x1), y, size, font };
 }
 
 /** Whether most letters of a text are written from right to left. */

@@ -160,6 +160,15 @@ describe('text', () => {
     );
   });
 
+  it('keeps the entries of a table of contents as lines, and raised notes within theirs', async () => {
+    const text = await textOf([
+      ...lines([`Stock ${'.'.repeat(40)} 12`, `Returns ${'.'.repeat(38)} 14`], { y: 740 }),
+      ...lines(LOREM.slice(0, 2)),
+      { text: '2', x: 330, y: 704, size: 6 },
+    ]);
+    expect(text).toBe(`Stock 12\nReturns 14\n\n${LOREM[0]} 2 ${LOREM[1]}`);
+  });
+
   it('does not let text pass for structure', async () => {
     expect(await textOf([...lines(LOREM), ...lines(['# not a heading', '```', '=========', 'text'], { y: 600 })])).toBe(
       `${LOREM.join(' ')}\n\n\\# not a heading\n\\\`\`\`\n\ntext`,
@@ -188,6 +197,16 @@ describe('reading order', () => {
     const order = ['A title', ...left, ...right, 'A line below'].map((part) => text.indexOf(part.slice(0, 20)));
     expect(order).toEqual([...order].sort((one, other) => one - other));
     expect(Math.min(...order)).toBe(0);
+  });
+
+  it('reads columns of short lines, which stand at different heights', async () => {
+    const [left, right] = ['L', 'R'].map((side) =>
+      LOREM.flatMap((text, at) => [`${side}${at} ${text}`.slice(0, 40), `${side}${at} yes, that is so`]),
+    );
+    const text = await textOf([...lines(left ?? [], { x: 72 }), ...lines(right ?? [], { x: 360, y: 695, pitch: 13 })]);
+    expect(text.match(/[LR]\d/g)).toEqual(
+      [...'LR'].flatMap((side) => [0, 0, 1, 1, 2, 2, 3, 3, 4, 4].map((at) => side + at)),
+    );
   });
 
   it('reads three columns', async () => {
@@ -339,6 +358,19 @@ describe('tables', () => {
     expect(text).toBe(
       '| Month | Sum |\n| --- | --- |\n| May | a\\|b |\n| June | 20 |\n\n## Places\n\n| Street and number | Town | Open |\n| --- | --- | --- |\n| Main Street 12 | Salem | yes |',
     );
+  });
+
+  it('keeps a form whole though its sides have rows at different heights', async () => {
+    const side = (name: string, { x, y, pitch }: { x: number; y: number; pitch: number }) =>
+      Array.from({ length: 9 }, (_, at) =>
+        row(y - at * pitch, { [x]: `${name} ${at}:`, [x + 80]: 'the value of it' }),
+      ).flat();
+    const text = await textOf([
+      ...side('Left', { x: 72, y: 700, pitch: 12 }),
+      ...side('Right', { x: 330, y: 694, pitch: 15 }),
+    ]);
+    expect(text.indexOf('Right 0:')).toBeLessThan(text.indexOf('Left 3:'));
+    for (let at = 0; at < 9; at += 1) expect(text).toContain(`Right ${at}: the value of it`);
   });
 
   it('keeps the labels of a form with their values', async () => {

@@ -24,7 +24,7 @@ export interface PdfLimits {
 }
 
 const MOST_PAGES = 5_000;
-const PAGES_PER_PART = 500;
+const PAGES_PER_PART = 250;
 /** Fonts and objects that pdf.js keeps are dropped after this many pages. */
 const PAGES_BETWEEN_CLEANUPS = 25;
 /** Titles that programs fill in by themselves. */

@@ -1,4 +1,4 @@
-import { isCjkBorder, type Placed } from './pdf-fragments.ts';
+import { isCjkBorder, isRightToLeft, type Placed } from './pdf-fragments.ts';
 import type { Row } from './pdf-tables.ts';
 
 /** What a document's text mostly looks like, and its words: what the parts of a page are judged by. */
@@ -28,6 +28,8 @@ export interface Setting {
 
 interface Line extends Placed {
   readonly marker: string | null;
+  /** Ends where it ends for a reason of its own, though it reaches the margin: an entry of a table of contents. */
+  readonly final: boolean;
 }
 
 /** A run of lines that belong together. */
@@ -36,13 +38,18 @@ interface Group {
 }
 
 const BULLET = /^[•▪◦●○■□‣⁃∙·➢➤►✓✔–—-]\s+(?=\S)/;
+const LONE_BULLET = /^[•▪◦●○■□‣⁃∙·➢➤►✓✔]$/;
 const NUMBER = /^(?:\d{1,3}[.)]|\(?(?:\d{1,2}|[a-z]|[ivx]{1,5})\)|\.\d{1,3})\s+(?=\S)/;
 /** Lines that only draw: rules of equal signs, dots and the like. */
 const RULE = /^[\s=_*.·–—~#+|-]{4,}$/;
 const LEADER = /\s*(?:[.·_…]\s?){4,}\s*/g;
+const CONTENTS_ENTRY = /(?:[.·_…]\s?){4,}\s*[\dA-Z]*-?(?:\d+|[ivxl]+)$/;
 const SENTENCE_END = /[.!?:;。！？][)\]"'”’»]*$/;
+/** Korean is written with spaces, but lines may end within words. */
+const HANGUL = /[\uAC00-\uD7AF]/;
 const LONGEST_HEADING = 200;
-/** Words that are written behind a hyphen more often than they end a word. */
+/** Words that are hardly ever the beginning of a longer one, and words that are written behind a hyphen more often than they end a word. */
+const COMPOUND_START = /^(?:self|well|cross|half|quasi|twenty|thirty|forty|fifty)$/;
 const COMPOUND_END =
   /^(?:based|centric|driven|oriented|specific|aware|related|free|friendly|level|scale|time|term|wide)$/;
 /** In font sizes. */
@@ -57,7 +64,7 @@ const FONT_HEADING = '####';
 
 /** Makes headings, paragraphs and list items of rows that are no table. */
 export function textBlocks(rows: readonly Row[], setting: Setting): readonly TextBlock[] {
-  const lines = rows.flatMap(apart).map(lineOf);
+  const lines = withMarkers(rows).flatMap(apart).map(lineOf);
   const page = { ...setting, pitch: usualPitch(lines, setting.right) };
   const groups: Group[] = [];
   let previous: Line | null = null;
@@ -80,6 +87,10 @@ export function textBlocks(rows: readonly Row[], setting: Setting): readonly Tex
 /** Joins two pieces of running text, taking a word apart at the line's end together again. */
 export function joinText(before: string, after: string, style: DocumentStyle): string {
   if (isCjkBorder(before, after)) return before + after;
+  if (HANGUL.test(before.slice(-1)) && HANGUL.test(after.slice(0, 1))) {
+    const [last = '', next = ''] = [/\S+$/.exec(before.slice(-40))?.[0], /^\S+/.exec(after.slice(0, 40))?.[0]];
+    return style.hasWord(last + next) ? before + after : `${before} ${after}`;
+  }
   const head = /([\p{L}\p{N}]+(?:-[\p{L}\p{N}]+)*)[-\u00AD\u2010]$/u.exec(before.slice(-80))?.[1];
   const tail = /^\p{Ll}[\p{L}\p{M}]*/u.exec(after.slice(0, 80))?.[0];
   if (head === undefined || !/\p{L}$/u.test(head)) return `${before} ${after}`;
@@ -90,9 +101,26 @@ export function joinText(before: string, after: string, style: DocumentStyle): s
 /** A compound keeps its hyphen; a word that was only cut does not. The document's other words tell which it is. */
 function keepsHyphen(head: string, tail: string, { hasWord }: DocumentStyle): boolean {
   const last = head.split('-').at(-1) ?? head;
-  if (hasWord(`${head}-${tail}`)) return true;
+  if (COMPOUND_START.test(last) || hasWord(`${head}-${tail}`)) return true;
   if (hasWord(last + tail)) return false;
   return last.length > 2 && hasWord(last) && (COMPOUND_END.test(tail) || (tail.length > 2 && hasWord(tail)));
+}
+
+/** Puts bullets whose glyphs hang too low or too high to the line that they begin. */
+function withMarkers(rows: readonly Row[]): readonly Row[] {
+  const joined: Row[] = [];
+  for (const row of rows) {
+    const last = joined.at(-1);
+    const [marker, ...rest] = last ?? [];
+    const begins =
+      marker !== undefined &&
+      rest.length === 0 &&
+      LONE_BULLET.test(marker.text) &&
+      row.every(({ x0, y }) => x0 > marker.x1 && y - marker.y < 0.8 * marker.size);
+    if (begins) joined[joined.length - 1] = [marker, ...row];
+    else joined.push(row);
+  }
+  return joined;
 }
 
 /** Takes a row apart where texts of different sizes stand far from each other: a title and the date beside it. */
@@ -109,14 +137,9 @@ function apart(row: Row): readonly Row[] {
 }
 
 function lineOf(row: Row): Line {
-  const text = row
-    .map((segment) => segment.text)
-    .join(' ')
-    .replace(LEADER, ' ')
-    .trim();
-  const shown = RULE.test(row.map((segment) => segment.text).join(''))
-    ? row.map((segment) => segment.text).join('')
-    : text;
+  const texts = row.map((segment) => segment.text);
+  const written = (isRightToLeft(texts.join('')) ? texts.reverse() : texts).join(' ');
+  const shown = RULE.test(written) ? written : written.replace(LEADER, ' ').trim();
   const longest = row.reduce<Placed | null>(
     (best, segment) => (best === null || segment.text.length > best.text.length ? segment : best),
     null,
@@ -129,6 +152,7 @@ function lineOf(row: Row): Line {
     y: longest?.y ?? 0,
     size: longest?.size ?? 0,
     font: row.every((segment) => segment.font === font) ? font : null,
+    final: CONTENTS_ENTRY.test(written),
     marker: (BULLET.exec(shown) ?? NUMBER.exec(shown))?.[0]?.trim() ?? null,
   };
 }
@@ -144,8 +168,8 @@ function isBreak(previous: Line, line: Line, around: Around & { readonly group: 
   const gap = line.y - previous.y;
   if (gap > 1.3 * pitch || gap < -size || line.x0 > previous.x1 || line.x1 < previous.x0) return true;
   if (Math.abs(line.size - previous.size) > 0.12 * size) return true;
-  if (stands(line, around.style) !== stands(previous, around.style)) return true;
   const full = isFull(previous, line, around.right);
+  if (!full && stands(line, around.style) !== stands(previous, around.style)) return true;
   if (line.marker !== null && (!full || /\D/.test(line.marker[0] ?? '') || follows(line.marker, around.group)))
     return true;
   const [first] = around.group.lines;
@@ -167,6 +191,8 @@ function follows(marker: string, { lines }: Group): boolean {
 
 /** Whether the next line's first word would not have fitted on this line: the line was broken for want of room. */
 function isFull(line: Line, next: Line, right: number): boolean {
+  if (line.final) return false;
+  if (/\p{L}[-\u00AD]$/u.test(line.text) && /^\p{Ll}/u.test(next.text)) return true;
   const word = /^\S+/.exec(next.text)?.[0].length ?? 0;
   const width = (next.x1 - next.x0) / Math.max(1, next.text.length);
   return line.x1 + (word + 1) * width > right - 0.5 * line.size;
@@ -198,7 +224,7 @@ function blockOf({ lines }: Group, around: Around & { readonly next: Group | nul
 
 function headingMark(
   lines: readonly Line[],
-  { style, breaks, next, pitch, beforeTable }: Around & { readonly next: Group | null; readonly breaks: number },
+  { style, breaks, next, pitch, right, beforeTable }: Around & { readonly next: Group | null; readonly breaks: number },
 ): string | null {
   const [first] = lines;
   const length = lines.reduce((sum, { text }) => sum + text.length, 0);
@@ -208,6 +234,8 @@ function headingMark(
   const level = LEVELS.find((one) => ratio >= one.ratio);
   if (level !== undefined && (breaks === 0 || (ratio >= 1.6 && lines.length === 2))) return level.mark;
   if (lines.length > 1 || ratio < 0.95 || !stands(first, style) || length > 90) return null;
+  // Emphasis in running text goes on to the margin.
+  if (next !== null && first.x1 > right - 2 * first.size) return null;
   if (!/^[\p{Lu}\p{Lo}\p{N}]/u.test(text) || /[.,;!?]$/.test(text)) return null;
   const below = next?.lines[0];
   if (below === undefined) return beforeTable ? FONT_HEADING : null;
@@ -228,5 +256,5 @@ function usualPitch(lines: readonly Line[], right: number): number {
   });
   const full = pairs.filter((pair) => pair.full);
   const gaps = (full.length > 0 ? full : pairs).map(({ gap }) => gap);
-  return gaps.sort((one, other) => one - other)[Math.floor(gaps.length / 2)] ?? 0;
+  return gaps.sort((one, other) => one - other)[Math.floor(gaps.length * 0.35)] ?? 0;
 }

@@ -14,7 +14,13 @@ const LEAST_LINES = 4;
 const LEAST_FILL = 0.5;
 /** A line of prose may fall into pieces when it is stretched to the margin, but leaves little white. */
 const JUSTIFIED_FILL = 0.85;
-const PROSE_SHARE = 0.6;
+const PROSE_SHARE = 0.5;
+/** Columns of short lines are known by their baselines, if there are so many. */
+const SURE_LINES = 8;
+const UNALIGNED_SHARE = 0.7;
+const WHOLE_SHARE = 0.7;
+/** Bullets and numbers stand apart from the line that they begin. */
+const LONGEST_MARKER = 3;
 /** Rows of a table often stand further apart than lines of prose, in font sizes. */
 const WIDE_PITCH = 1.9;
 const LEAST_CHARACTERS = 18;
@@ -139,7 +145,38 @@ function areColumns(band: readonly Placed[], x: number): boolean {
   ) {
     return false;
   }
-  return sides.every(isProse) && !isTextTable(sides);
+  const [left = [], right = []] = sides.map(baselinesOf);
+  if (isUnaligned(left, right)) return sides.every(isText);
+  return sides.every(isProse) && !isTextTable(left, right, band[0]?.size ?? 0);
+}
+
+function baselinesOf(side: readonly Placed[]): readonly number[] {
+  return clusterRows(side).map((row) => row[0]?.y ?? 0);
+}
+
+/** Rows of tables and forms stand at one height on both sides, those of columns only by chance. */
+function isUnaligned(left: readonly number[], right: readonly number[]): boolean {
+  if (Math.min(left.length, right.length) < SURE_LINES) return false;
+  const pitch = Math.min(medianGap(left), medianGap(right));
+  const share = (one: readonly number[], other: readonly number[]): number => alignedOf(one, other, pitch) / one.length;
+  return Math.max(share(left, right), share(right, left)) < UNALIGNED_SHARE;
+}
+
+function alignedOf(one: readonly number[], other: readonly number[], pitch: number): number {
+  return one.filter((y) => other.some((otherY) => Math.abs(otherY - y) < 0.2 * pitch)).length;
+}
+
+/** Lines that are mostly in one piece, and not too short on the whole: no labels with values, no cells. */
+function isText(side: readonly Placed[]): boolean {
+  const rows = clusterRows(side);
+  const characters = side.reduce((sum, { text }) => sum + text.length, 0);
+  const whole = rows.filter((row) => piecesOf(row) <= 1).length;
+  return characters >= LEAST_CHARACTERS * rows.length && whole >= WHOLE_SHARE * rows.length;
+}
+
+/** How many pieces a row has, besides its bullet or number. */
+function piecesOf(row: readonly Placed[]): number {
+  return (row[0]?.text.length ?? 0) > LONGEST_MARKER ? row.length : row.length - 1;
 }
 
 function isProse(side: readonly Placed[]): boolean {
@@ -149,21 +186,18 @@ function isProse(side: readonly Placed[]): boolean {
   const prose = rows.filter((row) => {
     const filled = row.reduce((sum, { x0, x1 }) => sum + x1 - x0, 0) / width;
     const characters = row.reduce((sum, { text }) => sum + text.length, 0);
-    return characters >= LEAST_CHARACTERS && filled >= (row.length === 1 ? LEAST_FILL : JUSTIFIED_FILL);
+    return characters >= LEAST_CHARACTERS && filled >= (piecesOf(row) === 1 ? LEAST_FILL : JUSTIFIED_FILL);
   });
   return prose.length >= PROSE_SHARE * rows.length;
 }
 
 /** A table with two columns of long text: its rows leave white at the same heights on both sides, again and again. */
-function isTextTable(sides: readonly (readonly Placed[])[]): boolean {
-  const [left = [], right = []] = sides.map((side) => clusterRows(side).map((row) => row[0]?.y ?? 0));
+function isTextTable(left: readonly number[], right: readonly number[], size: number): boolean {
   const pitch = Math.min(medianGap(left), medianGap(right));
   const starts = (side: readonly number[]): readonly number[] =>
     side.filter((y, index) => index > 0 && y - (side[index - 1] ?? y) > 1.4 * pitch);
   const [one, other] = [starts(left), starts(right)];
-  const aligned = left.filter((y) => right.some((otherY) => Math.abs(otherY - y) < 0.2 * pitch)).length;
-  const size = sides[0]?.[0]?.size ?? 0;
-  if (pitch > WIDE_PITCH * size && aligned >= 0.9 * left.length) return true;
+  if (pitch > WIDE_PITCH * size && alignedOf(left, right, pitch) >= 0.9 * left.length) return true;
   const common = one.filter((y) => other.some((otherY) => Math.abs(otherY - y) < 0.2 * pitch)).length;
   return common >= 2 && common >= 0.6 * Math.max(one.length, other.length);
 }

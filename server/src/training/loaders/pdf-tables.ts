@@ -197,8 +197,13 @@ interface Wrapping {
   readonly last: readonly string[];
 }
 
-/** Whether a row is the second line of cells above it: closer than rows usually are, and only below filled cells. */
+/**
+ * Whether a row goes with the one above it: second lines of cells (closer than rows usually are, and only below filled
+ * cells), or cells that are set at half height between rows.
+ */
 function wraps(row: Row, previous: Row, { pitch, line, last }: Wrapping): boolean {
+  const isBeside = yOf(row) - yOf(previous) < 0.85 * Math.min(sizeOf(row), sizeOf(previous));
+  if (isBeside && line.every((text, at) => text === '' || last[at] === '')) return true;
   if (yOf(row) - yOf(previous) > 0.8 * pitch || line[0] !== '') return false;
   return row.length < previous.length && line.every((text, at) => text === '' || last[at] !== '');
 }
