@@ -10,6 +10,11 @@ export interface SearchRequest {
   /** Hits below this fused score (0..1) are left out. */
   readonly scoreThreshold?: number;
   readonly hybrid?: { readonly embeddingWeight: number; readonly textWeight: number };
+  /**
+   * Give the passages that are worth reading instead of whole chunks: at most so many characters in all, and no more
+   * passages than `maxNumResults`.
+   */
+  readonly passages?: { readonly maxCharacters: number };
   /** The turns before the query, oldest first: entities of theirs are carried into a follow-up question. */
   readonly messages?: readonly ChatMessage[];
 }

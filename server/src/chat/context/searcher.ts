@@ -5,6 +5,7 @@ import type { Searcher, SearchHit, SearchRequest, SearchResult } from '../ports.
 import { withCarriedWords } from './follow-up-query.ts';
 import { type FusionWeights, fuse } from './fusion.ts';
 import { type Candidates, findCandidates, type HybridSearchOptions } from './hybrid-candidates.ts';
+import { cutPassages } from './passages.ts';
 
 const DEFAULT_RESULTS = 10;
 const MAX_RESULTS = 50;
@@ -12,6 +13,8 @@ const MAX_RESULTS = 50;
 const MIN_CANDIDATES = 50;
 /** Candidates read beyond those wanted, so that ids which the store no longer has do not shorten the list. */
 const SPARE_CANDIDATES = 10;
+/** Chunks that passages are cut from; more did not measure better. */
+const CHUNKS_FOR_PASSAGES = 20;
 
 export interface SearcherOptions extends HybridSearchOptions {
   readonly store: {
@@ -52,7 +55,10 @@ export function createSearcher(options: SearcherOptions): Searcher {
     const threshold = request.scoreThreshold ?? bot.retrieval.scoreThreshold ?? 0;
     const ranked = rank(candidates, weightsOf(bot, request, candidates)).filter(({ score }) => score >= threshold);
     signal?.throwIfAborted();
-    const hits = await readHits({ bot, ranked, candidates, wanted });
+    const { passages } = request;
+    const chunksWanted = passages === undefined ? wanted : Math.max(wanted, CHUNKS_FOR_PASSAGES);
+    const found = await readHits({ bot, ranked, candidates, wanted: chunksWanted });
+    const hits = passages === undefined ? found : cutPassages(found, { query, maxPassages: wanted, ...passages });
     return { query, hits, lexicalOnly: candidates.lexicalOnly };
   }
 

@@ -64,6 +64,12 @@ export const searchBody = z.strictObject({
       hybrid: hybridWeights.optional(),
     })
     .optional(),
+  passages: z
+    .strictObject({ max_characters: z.number().int().min(200).max(200_000) })
+    .optional()
+    .describe(
+      'Instead of whole chunks, the passages that are worth reading: sentences, lines and tables round what matches, at most so many characters in all.',
+    ),
   rewrite_query: z
     .boolean()
     .optional()

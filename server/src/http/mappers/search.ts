@@ -11,6 +11,7 @@ export function searchRequestOf(body: SearchBody): SearchRequest {
     ...(body.filters === undefined ? {} : { filter: body.filters }),
     ...(ranking.score_threshold === undefined ? {} : { scoreThreshold: ranking.score_threshold }),
     ...(ranking.hybrid === undefined ? {} : { hybrid: toHybrid(ranking.hybrid) }),
+    ...(body.passages === undefined ? {} : { passages: { maxCharacters: body.passages.max_characters } }),
     ...(body.messages === undefined ? {} : { messages: chatMessagesOf(body.messages) }),
   };
 }
