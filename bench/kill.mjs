@@ -93,9 +93,17 @@ async function settled(client, bot) {
     const sources = [];
     for await (const source of client.list(`/v1/bots/${bot.id}/sources`)) sources.push(source);
     const open = sources.some((source) => ['queued', 'processing'].includes(source.status));
-    if (!open || Date.now() > deadline) return sources;
+    // A source is ready a moment before its job has ended, and vectors of a second model may follow.
+    if ((!open && !(await hasOpenJobs(client, bot))) || Date.now() > deadline) return sources;
     await sleep(200);
   }
+}
+
+async function hasOpenJobs(client, bot) {
+  for (const state of ['queued', 'running']) {
+    if ((await client.get(`/v1/jobs?state=${state}&bot=${bot.id}&limit=1`)).data.length > 0) return true;
+  }
+  return false;
 }
 
 /** The key is in one of its possible states, wholly and once. */
