@@ -4,6 +4,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { parseArgs } from 'node:util';
 import { createClient, mapBounded, percentile } from './lib/client.mjs';
+import { followed } from './lib/followed.mjs';
 import { BENCH_KEY, sleep, startServer } from './lib/server.mjs';
 
 const { values } = parseArgs({ options: { pages: { type: 'string' }, verbose: { type: 'boolean' } } });
@@ -20,11 +21,18 @@ try {
   await sleep(20_000);
   const idleRssMb = server.rssMb();
   const training = await train();
+  const trainedAt = performance.now();
+  const meanwhile = await timeSearches();
+  const askedMs = performance.now() - trainedAt;
+  const followedMs = await followed({ url: server.url, key: BENCH_KEY });
+  training.followed_ms = followedMs === null ? null : Math.round(training.ready_ms + askedMs + followedMs);
+  training.cpu_s = server.cpuSeconds();
+  training.peak_rss_mb = server.peakRssMb();
   const search = await timeSearches();
   const answers = await askQuestions();
   console.log(
     JSON.stringify(
-      { ready_ms: Math.round(server.readyMs), idle_rss_mb: idleRssMb, demo, training, search, answers },
+      { ready_ms: Math.round(server.readyMs), idle_rss_mb: idleRssMb, demo, training, meanwhile, search, answers },
       null,
       2,
     ),
@@ -53,6 +61,7 @@ async function train() {
   const bot = await client.post('/v1/bots', { name: 'Handbook', slug: 'handbook' });
   const health = watchHealth();
   const startedAt = performance.now();
+  const cpuBefore = server.cpuSeconds();
   const refused = {};
   await mapBounded(files, 8, async (path) => {
     const key = relative(values.pages, path);
@@ -87,6 +96,7 @@ async function train() {
         uploaded_ms: Math.round(uploadedMs),
         searchable_ms: Math.round(searchableMs),
         ready_ms: Math.round(performance.now() - startedAt),
+        ready_cpu_s: round(server.cpuSeconds() - cpuBefore),
         peak_rss_mb: server.peakRssMb(),
         health_ms: health.stop(),
       };

@@ -41,6 +41,7 @@ export async function startServer({ dataFolder, env = {} } = {}) {
     readyMs: performance.now() - startedAt,
     rssMb: () => statusMb(child.pid, 'VmRSS'),
     peakRssMb: () => statusMb(child.pid, 'VmHWM'),
+    cpuSeconds: () => cpuSeconds(child.pid),
     kill: async (signal) => {
       child.kill(signal);
       await exited;
@@ -78,6 +79,12 @@ function statusMb(pid, field) {
     .split('\n')
     .find((row) => row.startsWith(`${field}:`));
   return Math.round(Number(line?.replace(/\D/g, '')) / 1024);
+}
+
+/** Processor time of the process and its threads so far: unlike wall time, it does not grow when others work, too. */
+function cpuSeconds(pid) {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ');
+  return (Number(fields[11]) + Number(fields[12])) / 100;
 }
 
 export function sleep(milliseconds) {

@@ -1,10 +1,5 @@
-import { panelPosition, type RightMatrix } from './matrix-kernel.ts';
+import { panelPosition, type RightMatrix, ROW_LENGTH } from './matrix-kernel.ts';
 
-/**
- * Rows and columns are scaled to these lengths before they are rounded: by Cauchy and Schwarz no sum of their products,
- * nor a part of it, can then leave 32 bits, whatever the numbers.
- */
-const ROW_LENGTH = 32_000;
 const COLUMN_LENGTH = 65_000;
 const LARGEST_CODE = 32_767;
 

@@ -1,5 +1,11 @@
-import { createMatrixKernel, type LeftMatrix, type MatrixKernel, type RightMatrix } from './matrix-kernel.ts';
-import { quantiseMatrix, quantiseRow } from './quantise.ts';
+import {
+  createMatrixKernel,
+  type LeftMatrix,
+  type MatrixKernel,
+  type Norm,
+  type RightMatrix,
+} from './matrix-kernel.ts';
+import { quantiseMatrix } from './quantise.ts';
 import { createSelfAttention, type SelfAttention } from './self-attention.ts';
 import type { UseLiteFiles } from './use-lite-weights.ts';
 
@@ -15,7 +21,6 @@ const HEADS = 4;
 const MOST_ROWS = 512;
 /** Behind the last row, whole tiles are written. */
 const SPARE_ROWS = 8;
-const EPSILON = 1e-6;
 const MEMORY_BYTES = 32 * 1024 ** 2;
 
 /** The sentence encoder itself, on the calling thread: numbers of pieces to vectors. */
@@ -78,11 +83,6 @@ interface Dense {
   readonly columns: number;
 }
 
-interface Norm {
-  readonly scale: Float32Array;
-  readonly bias: Float32Array;
-}
-
 interface Layer {
   readonly width: number;
   readonly norm: Norm;
@@ -109,25 +109,28 @@ function layerOf(files: UseLiteFiles, kernel: MatrixKernel, number: 0 | 1): Laye
     denseOf(files, kernel, { name, ...shape });
   return {
     width,
-    norm: normOf(files, start),
+    norm: normOf(files, kernel, start),
     queriesKeysValues: dense(`${attention}/qkv_transform_single`, {
       kernel: 'kernel/part_0',
       depth: width,
       columns: 3 * width,
     }),
     output: dense(`${attention}/output_transform_single`, { kernel: 'kernel/part_0', depth: width, columns: WIDTH }),
-    innerNorm: normOf(files, `${start}/FFN`),
+    innerNorm: normOf(files, kernel, `${start}/FFN`),
     expand: dense(`${start}/FFN/conv1`, { kernel: 'Tensordot/Reshape_1', depth: WIDTH, columns: INNER_WIDTH }),
     contract: dense(`${start}/FFN/conv2`, { kernel: 'Tensordot/Reshape_1', depth: INNER_WIDTH, columns: WIDTH }),
   };
 }
 
-function normOf(files: UseLiteFiles, start: string): Norm {
+function normOf(files: UseLiteFiles, kernel: MatrixKernel, start: string): Norm {
   const name = `${start}/layer_prepostprocess/layer_norm/layer_norm`;
-  return {
-    scale: files.weight(`${name}_scale/ConcatPartitions/concat`),
-    bias: files.weight(`${name}_${BIAS}`),
+  const placed = (nameEnd: string): Float32Array => {
+    const weight = files.weight(`${name}_${nameEnd}`);
+    const place = kernel.floats(weight.length);
+    place.set(weight);
+    return place;
   };
+  return { scale: placed('scale/ConcatPartitions/concat'), bias: placed(BIAS) };
 }
 
 function denseOf(
@@ -244,49 +247,30 @@ function applyLayer(
     rows,
   }: { readonly source: Float32Array; readonly extents: readonly Extent[]; readonly rows: number },
 ): void {
-  const { attention, stream, added, inner } = network;
+  const { kernel, attention, stream, added, inner } = network;
   const { width } = layer;
-  normalised({ values: source, rows, width }, layer.norm, added);
+  kernel.normalise(source, layer.norm, { out: added, rows, width });
   multiply(network, { values: added, rows, dense: layer.queriesKeysValues }, inner);
   for (const extent of extents) attention.attend({ values: inner, ...extent, width, heads: HEADS }, added);
-  multiply(network, { values: added, rows, dense: layer.output }, inner);
-  addTo(stream, inner, rows * WIDTH);
-  normalised({ values: stream, rows, width: WIDTH }, layer.innerNorm, added);
+  multiply(network, { values: added, rows, dense: layer.output, adds: true }, stream);
+  kernel.normalise(stream, layer.innerNorm, { out: added, rows, width: WIDTH });
   multiply(network, { values: added, rows, dense: layer.expand }, inner);
-  for (let i = 0; i < rows * INNER_WIDTH; i += 1) if ((inner[i] as number) < 0) inner[i] = 0;
-  multiply(network, { values: inner, rows, dense: layer.contract }, added);
-  addTo(stream, added, rows * WIDTH);
+  multiply(network, { values: inner, rows, dense: layer.contract, adds: true, positive: true }, stream);
 }
 
-function multiply(
-  { kernel, left }: Network,
-  { values, rows, dense }: { readonly values: Float32Array; readonly rows: number; readonly dense: Dense },
-  out: Float32Array,
-): void {
+interface Multiplication {
+  readonly values: Float32Array;
+  readonly rows: number;
+  readonly dense: Dense;
+  readonly adds?: boolean;
+  readonly positive?: boolean;
+}
+
+function multiply({ kernel, left }: Network, multiplication: Multiplication, out: Float32Array): void {
+  const { values, rows, dense, adds = false, positive = false } = multiplication;
   const { depth, columns, right } = dense;
-  for (let row = 0; row < rows; row += 1) {
-    left.factors[row] = quantiseRow({ values, start: row * depth, length: depth }, left.codes, row * depth);
-  }
-  kernel.multiply({ left, right }, out, { rows, depth, columns, outStride: columns });
-}
-
-/** Layer normalisation (Ba et al. 2016) of each row. */
-function normalised(
-  { values, rows, width }: { readonly values: Float32Array; readonly rows: number; readonly width: number },
-  { scale, bias }: Norm,
-  out: Float32Array,
-): void {
-  for (let start = 0; start < rows * width; start += width) {
-    let sum = 0;
-    for (let i = start; i < start + width; i += 1) sum += values[i] as number;
-    const mean = sum / width;
-    let squares = 0;
-    for (let i = start; i < start + width; i += 1) squares += ((values[i] as number) - mean) ** 2;
-    const factor = 1 / Math.sqrt(squares / width + EPSILON);
-    for (let i = 0; i < width; i += 1) {
-      out[start + i] = ((values[start + i] as number) - mean) * factor * (scale[i] as number) + (bias[i] as number);
-    }
-  }
+  kernel.quantise(values, left, { rows, width: depth, positive });
+  kernel.multiply({ left, right }, out, { rows, depth, columns, outStride: columns, adds });
 }
 
 function addTo(sums: Float32Array, values: Float32Array, length: number): void {

@@ -2,6 +2,7 @@
 export type Code = readonly number[];
 
 const I32 = 0x7f;
+const F32 = 0x7d;
 const V128 = 0x7b;
 const EMPTY_BLOCK = 0x40;
 
@@ -12,6 +13,19 @@ export const I32X4_DOT_I16X8 = simd(186);
 export const F32X4_FROM_I32X4 = simd(250);
 export const F32X4_MULTIPLY = simd(230);
 export const F32X4_ADD = simd(228);
+export const F32X4_SUBTRACT = simd(229);
+export const F32X4_MAXIMUM = simd(233);
+export const F32X4_NEAREST = simd(106);
+export const F32X4_SPLAT = simd(19);
+/** Not a number gives 0. */
+export const I32X4_FROM_F32X4 = simd(248);
+/** Two vectors of four make one of eight. */
+export const I16X8_NARROW = simd(133);
+export const F32_FROM_I32: Code = [0xb2];
+export const F32_ADD: Code = [0x92];
+export const F32_MULTIPLY: Code = [0x94];
+export const F32_DIVIDE: Code = [0x95];
+export const F32_SQUARE_ROOT: Code = [0x91];
 export const V128_ZERO: Code = [...simd(12), ...new Array<number>(16).fill(0)];
 
 export function getLocal(index: number): Code {
@@ -40,6 +54,20 @@ export function storeVector(offset: number): Code {
   return [...simd(11), 2, ...unsigned(offset)];
 }
 
+/** A 32-bit float. */
+export function floatConstant(value: number): Code {
+  return [0x43, ...new Uint8Array(Float32Array.of(value).buffer)];
+}
+
+/** The 32-bit float on the stack, to the address below it. */
+export const STORE_FLOAT: Code = [0x38, 2, 0];
+
+/** Sum of the four lanes of a local. */
+export function sumOfLanes(local: number): Code {
+  const lane = (index: number): Code => [...getLocal(local), ...simd(31), index];
+  return [...lane(0), ...lane(1), ...F32_ADD, ...lane(2), ...F32_ADD, ...lane(3), ...F32_ADD];
+}
+
 /** Moves the pointer in a local on by a number of bytes. */
 export function advance(local: number, by: Code): Code {
   return [...getLocal(local), ...by, ...I32_ADD, ...setLocal(local)];
@@ -61,14 +89,20 @@ export function repeat(counter: number, body: Code): Code {
 
 /**
  * A module that imports its memory as `m.m` and exports one function `f`: its parameters are 32-bit numbers, its further
- * locals 32-bit numbers and then vectors; it returns nothing.
+ * locals 32-bit numbers, then floats, then vectors; it returns nothing.
  */
 export function moduleOf(
-  counts: { readonly parameters: number; readonly numbers: number; readonly vectors: number },
+  counts: {
+    readonly parameters: number;
+    readonly numbers: number;
+    readonly floats?: number;
+    readonly vectors: number;
+  },
   body: Code,
 ): Uint8Array {
   const locals = list([
     [...unsigned(counts.numbers), I32],
+    [...unsigned(counts.floats ?? 0), F32],
     [...unsigned(counts.vectors), V128],
   ]);
   const code = [...locals, ...body, 0x0b];
