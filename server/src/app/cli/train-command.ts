@@ -9,6 +9,7 @@ import { nextChange, type Snapshot, takeSnapshot } from './folder-watch.ts';
 import { createProgressBar } from './progress-bar.ts';
 import { paint, printable, printJson, printLine, say } from './terminal.ts';
 import type { Outcome } from './train-outcomes.ts';
+import { isWebAddress, refuseMixture, trainOnWeb, WEB_OPTIONS } from './train-web.ts';
 
 const COMMAND = { name: 'train' };
 
@@ -16,8 +17,9 @@ const COMMAND = { name: 'train' };
 export function createTrainCommand(clock: Clock): Command {
   return {
     ...COMMAND,
-    summary: 'train a bot on files and folders',
+    summary: 'train a bot on files, folders and pages of the web',
     help: `Usage: chatsphere train <path>... --bot BOT [--prune] [--watch] [--dry-run] [--no-wait] [--json]
+       chatsphere train <https://...>... --bot BOT [--crawl | --sitemap] [--no-wait] [--json]
 
 Trains the bot on every file below the paths whose kind is known, and waits until that is done.
 Each file is a source whose key is its path below the folder: run it again and only changed files do work.
@@ -31,10 +33,20 @@ Each file is a source whose key is its path below the folder: run it again and o
                "done" counts ready (unchanged files too), unchanged, failed, waiting (still training), deleted
                and skipped files
 
+A web address is a source whose key is the address: run it again and it is fetched again; only pages that changed do work.
+
+  --crawl          also the pages of the site that it links to, nearest first
+  --sitemap        the address is a sitemap: the pages that it lists
+  --include A,B    only addresses that match a pattern: "/docs" is that page and all below it, "*" any characters
+  --exclude A,B    no addresses that match one of these
+  --max-pages N    at most so many pages (100)
+  --every SECONDS  fetch again by itself after so long, 300 at least
+
 Exit codes: 0 all ready, 6 some failed, 1 all failed, 3 no such bot or path, 130 interrupted.
 
 Example:
-  chatsphere bots create handbook && chatsphere train ./docs --bot handbook`,
+  chatsphere bots create handbook && chatsphere train ./docs --bot handbook
+  chatsphere train https://docs.example.com --crawl --include /guide --bot handbook`,
     options: {
       bot: { type: 'string', short: 'b' },
       'no-wait': { type: 'boolean' },
@@ -42,9 +54,14 @@ Example:
       prefix: { type: 'string' },
       'dry-run': { type: 'boolean' },
       watch: { type: 'boolean' },
+      ...WEB_OPTIONS,
     },
     async run(context) {
       const bot = requiredOption(COMMAND, context, 'bot');
+      if (context.positionals.some(isWebAddress)) {
+        refuseMixture(context);
+        return trainOnWeb(context, bot, clock);
+      }
       await checkPaths(context);
       const before = await takeSnapshot(context.positionals);
       const walk = before?.walk ?? (await walkPaths(context.positionals));
@@ -78,13 +95,6 @@ Example:
 
 async function checkPaths({ positionals, values }: CommandContext): Promise<void> {
   if (positionals.length === 0) throw usageError(COMMAND, 'The path to train on is missing');
-  const web = positionals.find((path) => /^https?:\/\//i.test(path));
-  if (web !== undefined) {
-    throw new CliError(EXIT.usage, `Web addresses cannot be trained on by this command: ${web}`, {
-      code: 'source_type_unavailable',
-      hint: 'Save the page as a file and train on that.',
-    });
-  }
   if (values['prune'] !== true) return;
   for (const path of positionals) {
     if ((await stat(path).catch(() => null))?.isDirectory() !== false) continue;

@@ -9,6 +9,8 @@ export interface JobLimits {
   readonly maxAttempts: number;
 }
 
+const DEADLINE_A_PAGE_MS = 10_000;
+
 export const JOB_LIMITS: JobLimits = { jobDeadlineMs: 6 * 60 * 60 * 1_000, maxAttempts: 5 };
 
 export interface JobMakerOptions {
@@ -22,7 +24,9 @@ export function trainingJobFor(
   source: Pick<Source, 'id' | 'botId' | 'web'> & Partial<Pick<Source, 'type' | 'inputs'>>,
   { clock, createId, limits }: JobMakerOptions,
 ): Omit<Job, 'tenantId'> {
-  const { jobDeadlineMs: deadlineMs, maxAttempts } = { ...JOB_LIMITS, ...limits };
+  const { jobDeadlineMs, maxAttempts } = { ...JOB_LIMITS, ...limits };
+  // A site may want long pauses between its pages.
+  const deadlineMs = jobDeadlineMs + (source.web?.maxPages ?? 0) * DEADLINE_A_PAGE_MS;
   return newTrainingJob(source, 'train', { createId, now: clock.now(), deadlineMs, maxAttempts });
 }
 
