@@ -1,11 +1,14 @@
-import { childOf, childrenOf, type XmlElement, type XmlNode } from './xml-reader.ts';
+import { childOf, childrenOf, textOf, type XmlElement, type XmlNode } from './xml-reader.ts';
+
+/** The invisible sign between the name of a function and what it is of. */
+const FUNCTION_APPLICATION = '\u2061';
 
 /** The text of an Office equation (OMML) on one line: `x^2`, `(a+b)/c`, `√(x)`. */
 export function mathText(element: XmlElement): string {
   const part = (name: string): string => contentOf(childOf(element, name));
   switch (element.name) {
     case 't':
-      return element.children.filter((child): child is string => typeof child === 'string').join('');
+      return textOf(element).replaceAll(FUNCTION_APPLICATION, ' ');
     case 'f':
       return `${grouped(part('num'))}/${grouped(part('den'))}`;
     case 'sSup':
@@ -64,7 +67,8 @@ function limits(lower: string, upper: string): string {
   return (lower === '' ? '' : `_${grouped(lower)}`) + (upper === '' ? '' : `^${grouped(upper)}`);
 }
 
-function grouped(text: string): string {
+function grouped(group: string): string {
+  const text = group.trim();
   return /^[\p{L}\p{N}.]*$/u.test(text) ? text : bracketed(text);
 }
 
