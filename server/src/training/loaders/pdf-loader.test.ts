@@ -418,6 +418,16 @@ describe('what cannot be read', () => {
     }
   });
 
+  it('reads lines of any length in linear time', { timeout: 10_000 }, async () => {
+    const long = ['.', '-', 'a-', '. ', '_.'].map((piece, at) => ({
+      text: `${piece.repeat(100_000)}x`,
+      x: 10,
+      y: 100 + 20 * at,
+      size: 1,
+    }));
+    expect((await textOf([...lines(LOREM), ...long])).slice(0, 50)).toBe(LOREM[0]?.slice(0, 50));
+  });
+
   it('has limits on pages and characters', async () => {
     const bytes = writePdf(Array.from({ length: 6 }, () => ({ pieces: lines(LOREM) })));
     await expect(loadPdf(bytes, { name: 'x.pdf' }, { ...LIMITS, maxPages: 5 })).rejects.toMatchObject({

@@ -44,6 +44,8 @@ const NUMBER = /^(?:\d{1,3}[.)]|\(?(?:\d{1,2}|[a-z]|[ivx]{1,5})\)|\.\d{1,3})\s+(
 const RULE = /^[\s=_*.·–—~#+|-]{4,}$/;
 const LEADER = /\s*(?:[.·_…]\s?){4,}\s*/g;
 const CONTENTS_ENTRY = /(?:[.·_…]\s?){4,}\s*[\dA-Z]*-?(?:\d+|[ivxl]+)$/;
+/** Enough of a line to see its leader and page; a bound for the pattern above. */
+const LONGEST_ENTRY_END = 60;
 const SENTENCE_END = /[.!?:;。！？][)\]"'”’»]*$/;
 /** Korean is written with spaces, but lines may end within words. */
 const HANGUL = /[\uAC00-\uD7AF]/;
@@ -152,7 +154,7 @@ function lineOf(row: Row): Line {
     y: longest?.y ?? 0,
     size: longest?.size ?? 0,
     font: row.every((segment) => segment.font === font) ? font : null,
-    final: CONTENTS_ENTRY.test(written),
+    final: CONTENTS_ENTRY.test(written.slice(-LONGEST_ENTRY_END)),
     marker: (BULLET.exec(shown) ?? NUMBER.exec(shown))?.[0]?.trim() ?? null,
   };
 }

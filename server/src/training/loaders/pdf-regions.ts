@@ -18,6 +18,8 @@ const PROSE_SHARE = 0.5;
 /** Columns of short lines are known by their baselines, if there are so many. */
 const SURE_LINES = 8;
 const UNALIGNED_SHARE = 0.7;
+/** No page has more; each is compared with each. */
+const MOST_LINES = 2_000;
 const WHOLE_SHARE = 0.7;
 /** Bullets and numbers stand apart from the line that they begin. */
 const LONGEST_MARKER = 3;
@@ -156,7 +158,7 @@ function baselinesOf(side: readonly Placed[]): readonly number[] {
 
 /** Rows of tables and forms stand at one height on both sides, those of columns only by chance. */
 function isUnaligned(left: readonly number[], right: readonly number[]): boolean {
-  if (Math.min(left.length, right.length) < SURE_LINES) return false;
+  if (Math.min(left.length, right.length) < SURE_LINES || left.length + right.length > MOST_LINES) return false;
   const pitch = Math.min(medianGap(left), medianGap(right));
   const share = (one: readonly number[], other: readonly number[]): number => alignedOf(one, other, pitch) / one.length;
   return Math.max(share(left, right), share(right, left)) < UNALIGNED_SHARE;
