@@ -54,8 +54,8 @@ describeEmbedderContract(
 describe('static embedder', () => {
   it('names its space by the table', () => {
     const { profile } = makeEmbedder(silentTeacher);
-    expect(profile).toMatchObject({ id: 'local/static-en', dimensions: 256, window: { words: 80, step: 60 } });
-    expect(profile.version).toMatch(/^1-[0-9a-f]{8}$/);
+    expect(profile).toMatchObject({ id: 'local/static-en', dimensions: 256, window: { words: 40, step: 40 } });
+    expect(profile.version).toMatch(/^2-[0-9a-f]{8}$/);
   });
 
   it('refuses another width', async () => {
@@ -139,8 +139,8 @@ describe('static embedder', () => {
     const ask = () => embedder.doEmbed([words.join(' ')], { purpose: 'query' });
     await ask();
     await expect.poll(() => teacher.asked.length, { interval: 1 }).toBe(32);
+    await expect.poll(async () => (await ask()).provisional, { interval: 1, timeout: 10_000 }).toBeUndefined();
     const first = await ask();
-    expect(first.provisional).toBeUndefined();
     expect((await ask()).vectors).toEqual(first.vectors);
     expect(teacher.asked).toEqual(words.slice(0, 32));
     expect(cache.kept.size).toBe(0);

@@ -16,8 +16,8 @@ import { loadWordTable, type WordTable } from './word-table.ts';
 import { isTeachable, wordsOf } from './words-of.ts';
 
 const MANIFEST = new URL('./assets/static-en.json', import.meta.url);
-/** Goes up when the same table would give other vectors: other words of a text, other sums. */
-const METHOD_VERSION = 1;
+/** Goes up when the same table would give other vectors: other words of a text, other sums, other windows. */
+const METHOD_VERSION = 2;
 const PIECE_CHARACTERS = 4_096;
 /** A question has a name or two that the table lacks. The teacher, which documents need too, takes milliseconds a word. */
 const MOST_UNSEEN_WORDS_OF_A_QUERY = 32;
@@ -97,7 +97,8 @@ function readProfile(): EmbedderProfile {
     maxTextsPerCall: 256,
     maxConcurrentCalls: 4,
     fusionWeight: 0.4,
-    window: { words: 80, step: 60 },
+    // Measured: side by side, without overlap, found more than 80 words at a step of 60 (docs/retrieval.md).
+    window: { words: 40, step: 40 },
     local: true,
   };
 }
