@@ -11,7 +11,6 @@ export {
   type Imported,
 } from './bundle/bundle-import.ts';
 export { createUnfinishedImports, type UnfinishedImports } from './bundle/unfinished-imports.ts';
-export { chunkingSignature, DEFAULT_CHUNKING } from './chunking/strategies.ts';
 export { createFollower, type Follower, type FollowerOptions } from './following/follower.ts';
 export { createTrainingActivity, type TrainingActivity } from './following/training-activity.ts';
 export {

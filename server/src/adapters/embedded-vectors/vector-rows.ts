@@ -5,10 +5,12 @@ const CODE_LIMIT = 127;
 const QUERY_LIMIT = 2047;
 /** Bytes a row holds beside its vectors: scale and owner. */
 const ROW_OVERHEAD_BYTES = 8;
+/** Above this the float32 copy is given up, a fifth of the memory is left, and scores come from the codes: off by thousandths. */
+const MOST_EXACT_BYTES = 128 * 1024 ** 2;
 
 /**
  * Vectors of one length in dense arrays: int8 codes with a scale a row for scanning (symmetric scalar quantisation),
- * float32 for exact scores. Every row belongs to an owner (the number of a chunk). Rows that hold nothing usable (all
+ * float32 for exact scores as long as they are not too large for that. Every row belongs to an owner (the number of a chunk). Rows that hold nothing usable (all
  * zero, or a component that is not finite) keep their place and never match.
  */
 export interface VectorRows {
@@ -29,19 +31,24 @@ export interface VectorRows {
 }
 
 /** An empty set of rows for vectors of the given length. */
-export function createVectorRows(dimensions: number, kernel: Int8Kernel): VectorRows {
+export function createVectorRows(
+  dimensions: number,
+  kernel: Int8Kernel,
+  mostExactBytes = MOST_EXACT_BYTES,
+): VectorRows {
   const stride = Math.ceil(dimensions / kernel.lanes) * kernel.lanes;
   let capacity = 0;
   let count = 0;
   let codes = new Int8Array(0);
-  let vectors = new Float32Array(0);
+  let vectors: Float32Array | null = new Float32Array(0);
   let scales = new Float32Array(0);
   let owners = new Uint32Array(0);
 
   function resize(rows: number): void {
     capacity = rows;
     codes = moved(codes, new Int8Array(rows * stride), count * stride);
-    vectors = moved(vectors, new Float32Array(rows * dimensions), count * dimensions);
+    const isSmall = rows * dimensions * Float32Array.BYTES_PER_ELEMENT <= mostExactBytes;
+    vectors = vectors && isSmall ? moved(vectors, new Float32Array(rows * dimensions), count * dimensions) : null;
     scales = moved(scales, new Float32Array(rows), count);
     owners = moved(owners, new Uint32Array(rows), count);
   }
@@ -52,7 +59,7 @@ export function createVectorRows(dimensions: number, kernel: Int8Kernel): Vector
     scales[row] = usable ? peak / CODE_LIMIT : 0;
     for (let index = 0; index < dimensions; index += 1) {
       const component = usable ? (vector[index] ?? 0) : 0;
-      vectors[row * dimensions + index] = component;
+      if (vectors !== null) vectors[row * dimensions + index] = component;
       codes[row * stride + index] = usable ? Math.round((component / peak) * CODE_LIMIT) : 0;
     }
   }
@@ -63,7 +70,7 @@ export function createVectorRows(dimensions: number, kernel: Int8Kernel): Vector
       return count;
     },
     get bytes() {
-      return capacity * (stride + dimensions * Float32Array.BYTES_PER_ELEMENT + ROW_OVERHEAD_BYTES);
+      return capacity * (stride + ROW_OVERHEAD_BYTES) + (vectors?.byteLength ?? 0);
     },
     append(vector, owner) {
       if (count === capacity) resize(Math.max(SMALLEST_CAPACITY, Math.ceil(capacity * 1.5)));
@@ -81,7 +88,7 @@ export function createVectorRows(dimensions: number, kernel: Int8Kernel): Vector
       count -= 1;
       const movedOwner = row === count ? null : (owners[count] ?? 0);
       codes.copyWithin(row * stride, count * stride, (count + 1) * stride);
-      vectors.copyWithin(row * dimensions, count * dimensions, (count + 1) * dimensions);
+      vectors?.copyWithin(row * dimensions, count * dimensions, (count + 1) * dimensions);
       scales.copyWithin(row, count, count + 1);
       owners.copyWithin(row, count, count + 1);
       if (count < capacity / 4) resize(Math.ceil(capacity / 2));
@@ -107,10 +114,11 @@ export function createVectorRows(dimensions: number, kernel: Int8Kernel): Vector
     },
     exact(row, query) {
       if (scales[row] === 0) return null;
-      const start = row * dimensions;
+      const from = vectors ?? codes;
+      const start = row * (vectors === null ? stride : dimensions);
       let sum = 0;
-      for (let index = 0; index < dimensions; index += 1) sum += (vectors[start + index] ?? 0) * (query[index] ?? 0);
-      return Math.max(-1, Math.min(1, sum));
+      for (let index = 0; index < dimensions; index += 1) sum += (from[start + index] ?? 0) * (query[index] ?? 0);
+      return Math.max(-1, Math.min(1, vectors === null ? sum * (scales[row] ?? 0) : sum));
     },
   };
 }

@@ -70,6 +70,22 @@ describe('passages', () => {
     expect(first?.chunk.text).toContain(table);
   });
 
+  it('hold nothing twice when chunks overlap', () => {
+    const text = around('Adoptive parents have eighteen weeks of leave.');
+    const hits = [
+      hitOf(text.slice(0, 1_400), { score: 0.9 }),
+      hitOf(text.slice(700), { start: 700, score: 0.8 }),
+      hitOf(text.slice(300, 1_200), { start: 300, score: 0.7 }),
+    ];
+    const passages = cutPassages(hits, { query: 'leave of adoptive parents', maxCharacters: 10_000, maxPassages: 9 });
+    const ranges = passages.map(({ chunk }) => chunk).sort((one, other) => one.start - other.start);
+    for (const [place, { start }] of ranges.entries())
+      expect(start).toBeGreaterThanOrEqual((ranges[place - 1]?.end ?? 0) - 100);
+    expect(ranges.reduce((sum, chunk) => sum + chunk.text.length, 0)).toBeLessThanOrEqual(text.length + 200);
+    expect(ranges[0]?.start).toBe(0);
+    expect(ranges.at(-1)?.end).toBe(text.length);
+  });
+
   it('begin with what fits when nothing does', () => {
     const [only] = cutPassages([hitOf('word '.repeat(80).trim())], {
       query: 'word',

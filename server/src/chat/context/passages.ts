@@ -45,7 +45,7 @@ export function cutPassages(hits: readonly SearchHit[], request: PassageRequest)
 
 function rankedPieces(hits: readonly SearchHit[], query: string): readonly Piece[] {
   const terms = [...new Set(questionTerms(query))];
-  const chunks = hits.map((hit) => ({ hit, pieces: textPieces(hit.chunk.text) }));
+  const chunks = hits.map((hit, rank) => ({ hit, pieces: piecesOf(hit, hits.slice(0, rank)) }));
   const weights = weightsOf(
     terms,
     chunks.map(({ pieces }) => pieces),
@@ -62,6 +62,14 @@ function rankedPieces(hits: readonly SearchHit[], query: string): readonly Piece
   });
   for (const piece of all) piece.score = scoreOf(piece);
   return all.sort((one, other) => other.score - one.score);
+}
+
+/** Without those that a better chunk holds too, where chunks overlap. */
+function piecesOf({ chunk }: SearchHit, better: readonly SearchHit[]): readonly TextPiece[] {
+  const sharing = better.filter((hit) => hit.chunk.documentId === chunk.documentId);
+  const isHeld = ({ start, end }: TextPiece): boolean =>
+    sharing.some((hit) => chunk.start + start >= hit.chunk.start && chunk.start + end <= hit.chunk.end);
+  return textPieces(chunk.text).filter((piece) => !isHeld(piece));
 }
 
 /** A word counts the more, the fewer of the chunks hold it. */

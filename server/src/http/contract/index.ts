@@ -19,7 +19,7 @@ export {
   type WireUsage,
 } from './chat-completions.ts';
 export type { WireChatMessage } from './chat-messages.ts';
-export { chunkingStrategy, type WireChunkingStrategy } from './chunking.ts';
+export type { WireChunkingStrategy } from './chunking.ts';
 export {
   conversationQuery,
   type WireCitation,
