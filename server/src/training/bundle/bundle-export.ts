@@ -104,15 +104,30 @@ function toSourceRecord(source: Source): BundleRecord {
     last_error: source.lastError,
     external_key: source.externalKey,
     metadata: source.metadata as Extract<BundleRecord, { record: 'source' }>['metadata'],
-    inputs: source.inputs.map(({ name, mediaType, blobHash, bytes }) => ({
+    inputs: source.inputs.map(({ name, mediaType, blobHash, bytes, url, trainedAs }) => ({
       name,
       media_type: mediaType,
       hash: blobHash,
       bytes,
+      ...(url === undefined ? {} : { url }),
+      ...(trainedAs === undefined ? {} : { trained_as: trainedAs }),
     })),
+    web: webOf(source),
     content_hash: source.contentHash,
     chunking: (source.chunking ?? null) as Extract<BundleRecord, { record: 'source' }>['chunking'],
     created_at: source.createdAt,
+  };
+}
+
+function webOf({ web }: Source): Extract<BundleRecord, { record: 'source' }>['web'] {
+  if (web === undefined) return null;
+  const { include, exclude, maxPages, syncIntervalMs, lastSyncedAt } = web;
+  return {
+    include: [...include],
+    exclude: [...exclude],
+    max_pages: maxPages,
+    sync_interval_ms: syncIntervalMs,
+    last_synced_at: lastSyncedAt,
   };
 }
 
@@ -131,6 +146,7 @@ async function* documentsOf(source: Source, exporting: Exporting): AsyncGenerato
       title: document.title,
       url: document.url,
       input_name: document.inputName,
+      trained_as: document.trainedAs ?? null,
       state: head.state,
       last_error: document.lastError,
       text: document.text,

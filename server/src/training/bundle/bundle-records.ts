@@ -31,6 +31,18 @@ const chunking = z
   .nullable()
   .default(null);
 
+/** What is fetched, and how often. */
+const web = z
+  .object({
+    include: z.array(z.string().max(2_000)).max(1_000),
+    exclude: z.array(z.string().max(2_000)).max(1_000),
+    max_pages: z.number().int().min(1),
+    sync_interval_ms: z.number().int().min(1_000).nullable(),
+    last_synced_at: time.nullable(),
+  })
+  .nullable()
+  .default(null);
+
 const headRecord = z.object({
   record: z.literal('bundle'),
   format: z.literal(BUNDLE_FORMAT),
@@ -78,7 +90,17 @@ const sourceRecord = z.object({
   last_error: failure,
   external_key: z.string().max(1_000).nullable(),
   metadata,
-  inputs: z.array(z.object({ name: z.string().max(1_000), media_type: z.string().max(300), hash, bytes: count })),
+  inputs: z.array(
+    z.object({
+      name: z.string().max(10_000),
+      media_type: z.string().max(300),
+      hash,
+      bytes: count,
+      url: z.string().max(10_000).optional(),
+      trained_as: z.string().max(1_000).optional(),
+    }),
+  ),
+  web,
   content_hash: z.string().max(100),
   chunking,
   created_at: time,
@@ -89,7 +111,8 @@ const documentRecord = z.object({
   record: z.literal('document'),
   title: z.string().max(1_000),
   url: z.string().max(10_000).nullable(),
-  input_name: z.string().max(1_000),
+  input_name: z.string().max(10_000),
+  trained_as: z.string().max(1_000).nullable().default(null),
   state: z.enum(['searchable', 'refused']),
   last_error: failure,
   text,

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Clock, IdMaker } from '../../kernel/index.ts';
-import type { Bot, ChunkVectors, NewChunk, Source, Store } from '../../store/index.ts';
+import type { Bot, ChunkVectors, NewChunk, Source, SourceInput, Store } from '../../store/index.ts';
 import type { VectorStore } from '../../vector-store/index.ts';
 import { chunkHash } from '../chunking/chunk-making.ts';
 import type { VectorSpace } from './bundle-export.ts';
@@ -87,12 +87,8 @@ export function createContentImport(
       jobId: null,
       externalKey: record.external_key,
       metadata: record.metadata,
-      inputs: record.inputs.map(({ name, media_type: mediaType, hash: blobHash, bytes }) => ({
-        name,
-        mediaType,
-        blobHash,
-        bytes,
-      })),
+      inputs: record.inputs.map(toInput),
+      ...(record.web === null ? {} : { web: toWebSource(record.web, clock.now()) }),
       contentHash: record.content_hash,
       chunking: record.chunking,
       createdAt: record.created_at,
@@ -106,7 +102,7 @@ export function createContentImport(
     const { source: made, record, searchable, counts } = source;
     source = null;
     const waiting = (record.status === 'queued' || record.status === 'processing') && searchable.length === 0;
-    const trainable = waiting && made.inputs.every((input) => options.hasFile(input.blobHash));
+    const trainable = waiting && (record.web !== null || made.inputs.every((input) => options.hasFile(input.blobHash)));
     if (trainable) untrained.push(made);
     await tenant.transaction(async ({ documents, sources }) => {
       await documents.setState(searchable, 'searchable');
@@ -136,6 +132,7 @@ export function createContentImport(
         title: record.title,
         url: record.url,
         inputName: record.input_name,
+        trainedAs: record.trained_as,
         state: record.state === 'refused' ? 'refused' : 'building',
         lastError: record.last_error,
         contentHash,
@@ -205,6 +202,25 @@ export function createContentImport(
     counts: () => ({ ...seen }),
     untrained: () => untrained,
   };
+}
+
+function toInput(input: SourceRecord['inputs'][number]): SourceInput {
+  const { name, media_type: mediaType, hash: blobHash, bytes, url, trained_as: trainedAs } = input;
+  return {
+    name,
+    mediaType,
+    blobHash,
+    bytes,
+    ...(url === undefined ? {} : { url }),
+    ...(trainedAs === undefined ? {} : { trainedAs }),
+  };
+}
+
+/** The schedule goes on from now: what was due while the bundle lay about is not fetched all at once. */
+function toWebSource(web: NonNullable<SourceRecord['web']>, now: number): NonNullable<Source['web']> {
+  const { include, exclude, max_pages: maxPages, sync_interval_ms: syncIntervalMs } = web;
+  const nextSyncAt = syncIntervalMs === null ? null : now + syncIntervalMs;
+  return { include, exclude, maxPages, syncIntervalMs, lastSyncedAt: web.last_synced_at, nextSyncAt };
 }
 
 const NOT_TRAINED = {
