@@ -16,6 +16,7 @@ import {
   createBundleExporter,
   createBundleImporter,
   createDocumentParser,
+  createDuplicateFinder,
   createRemovedSources,
   createSyncRuns,
   createTrainer,
@@ -163,11 +164,13 @@ export function composeApplication(options: CompositionOptions): Composition {
     random: randomBytes,
     logger,
   });
+  const duplicates = createDuplicateFinder({ store });
   const http = createHttpApp({
     store,
     trainer,
     bundles,
     syncRuns: createSyncRuns({ store, trainer, clock, createId }),
+    duplicates,
     searcher,
     answerer,
     embeddings,
@@ -203,6 +206,7 @@ export function composeApplication(options: CompositionOptions): Composition {
         start: () => removeUnfinishedImports({ store, trainer, unfinished: unfinishedImports, logger }),
         stop: async () => {},
       },
+      duplicates,
       housekeeping,
       web.lifecycle,
       runner,

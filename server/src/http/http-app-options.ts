@@ -4,7 +4,7 @@ import type { JobEvents } from '../jobs/index.ts';
 import type { Clock, IdMaker, Logger, Meter } from '../kernel/index.ts';
 import type { ApiKeys, RateLimiter } from '../security/index.ts';
 import type { Store } from '../store/index.ts';
-import type { BundleExporter, BundleImporter, SyncRuns, Trainer } from '../training/index.ts';
+import type { BundleExporter, BundleImporter, DuplicateFinder, SyncRuns, Trainer } from '../training/index.ts';
 
 /** What the process is ready for. While it starts or drains, `/v1` answers 503. */
 export type ServingState = 'starting' | 'ready' | 'draining';
@@ -28,6 +28,7 @@ export interface HttpParts {
   readonly trainer: Trainer;
   readonly bundles: { readonly exporter: BundleExporter; readonly importer: BundleImporter };
   readonly syncRuns: SyncRuns;
+  readonly duplicates: Pick<DuplicateFinder, 'find'>;
   readonly searcher: Searcher;
   readonly answerer: Answerer;
   readonly embeddings: EmbeddingGenerator;

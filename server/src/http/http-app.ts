@@ -19,6 +19,7 @@ import { addBundleRoutes } from './routes/bundle-routes.ts';
 import { addChatRoutes } from './routes/chat-routes.ts';
 import { addConversationRoutes } from './routes/conversation-routes.ts';
 import { addDocumentRoutes } from './routes/document-routes.ts';
+import { addDuplicateRoutes } from './routes/duplicate-routes.ts';
 import { addEmbeddingRoutes } from './routes/embedding-routes.ts';
 import { addJobRoutes } from './routes/job-routes.ts';
 import { addModelRoutes } from './routes/model-routes.ts';
@@ -97,6 +98,7 @@ async function addRoutes(app: ZodApp, parts: HttpParts): Promise<void> {
     addSyncRoutes(forms, parts);
   });
   addDocumentRoutes(app, parts);
+  addDuplicateRoutes(app, parts);
   addJobRoutes(app, parts);
   addSearchRoutes(app, parts);
   addChatRoutes(app, parts);

@@ -52,6 +52,7 @@ export const ROUTE_ACCESS: Readonly<Record<string, RouteAccess>> = {
   'DELETE /v1/bots/:bot/sources/:id': scope('sources:write'),
   'POST /v1/bots/:bot/sources/:id/sync': scope('sources:write'),
   'GET /v1/bots/:bot/sources/:id/documents': scope('sources:read'),
+  'GET /v1/bots/:bot/duplicates': scope('sources:read'),
   'POST /v1/bots/:bot/sync_runs': scope('sources:write'),
   'GET /v1/bots/:bot/sync_runs': scope('sources:read'),
   'GET /v1/bots/:bot/sync_runs/:id': scope('sources:read'),

@@ -63,6 +63,35 @@ describe('sync runs over HTTP', () => {
     expect((await post(`${url}/syn_none/commit`)).body.error.code).toBe('sync_run_not_found');
   });
 
+  it('stand beside a list of duplicates', async () => {
+    const { documents, sources } = server.store.forTenant('tnt_default');
+    const { body: bot } = await post('/v1/bots', { name: 'Twice', slug: 'twice' });
+    for (const key of ['one', 'two', 'three']) {
+      const { body } = await post('/v1/bots/twice/sources', {
+        type: 'text',
+        title: key,
+        content: key,
+        external_key: key,
+      });
+      const about = { url: null, inputName: key, state: 'searchable' as const, lastError: null, tokens: 1 };
+      const text = key === 'three' ? 'other' : 'same';
+      await documents.add(bot.id, body.id, {
+        document: { id: `doc_${key}`, title: key, text, contentHash: text, ...about },
+        chunks: [],
+      });
+    }
+    const answer = await server.call({ method: 'GET', url: '/v1/bots/twice/duplicates' });
+    expect(answer.body).toMatchObject({
+      object: 'list',
+      has_more: false,
+      data: [{ id: 'doc_one', object: 'duplicate_group', count: 2, similarity: 1 }],
+    });
+    const keys = answer.body.data[0].documents.map((document: Record<string, unknown>) => document['external_key']);
+    expect(keys).toEqual(['one', 'two']);
+    await sources.delete(bot.id, answer.body.data[0].documents[0].source_id);
+    expect((await server.call({ method: 'GET', url: '/v1/bots/twice/duplicates' })).body.data).toEqual([]);
+  });
+
   it.each([
     ['a key twice', { manifest: [entry('a'), entry('b'), entry('a')] }, 'manifest[2].external_key'],
     [

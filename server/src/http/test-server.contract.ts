@@ -10,6 +10,7 @@ import type { ApiKeyScope, Bot, Citation, Source, Store } from '../store/index.t
 import {
   createBundleExporter,
   createBundleImporter,
+  createDuplicateFinder,
   createSyncRuns,
   createUnfinishedImports,
   type SourceContent,
@@ -123,6 +124,7 @@ export async function startTestServer(
     store,
     trainer,
     syncRuns: createSyncRuns({ store, trainer, clock, createId }),
+    duplicates: createDuplicateFinder({ store }),
     bundles: {
       exporter: createBundleExporter({ store, blobs: NO_FILES, spaceOf: async () => SPACE, clock }),
       importer: createBundleImporter({

@@ -1,11 +1,12 @@
 import { type Selectable, sql, type Updateable } from 'kysely';
 import { AppError } from '../kernel/index.ts';
-import type { Bot, BotSettings, ChunkingStrategy, RemovalReceipt } from './entities.ts';
+import type { Bot, BotSettings, ChunkingStrategy } from './entities.ts';
 import { changedColumns, ifGiven, readJson, writeJson, writeJsonOrNull } from './json-columns.ts';
 import { fetchTenantPage } from './paging.ts';
 import type { BotRepository } from './ports.ts';
 import type { BotsTable } from './schema.ts';
 import type { SqlDialect } from './sql-dialect.ts';
+import type { RemovalReceipt } from './sync-entities.ts';
 import type { TenantScope } from './tenant-scope.ts';
 
 export function createBotRepository(scope: TenantScope): BotRepository {

@@ -30,7 +30,7 @@ const COLUMNS_WITHOUT_TEXT = [
 export function createDocumentRepository(scope: TenantScope, now: () => number): DocumentRepository {
   const documents = () => scope.select('documents').selectAll('documents');
   return {
-    add: (botId, sourceId, { document, chunks }) =>
+    add: (botId, sourceId, { document, chunks, signature }) =>
       scope.atomically(async (transaction) => {
         if (await exists(transaction, document.id)) return;
         const documentRow = toRow({ ...document, botId, sourceId, createdAt: now() });
@@ -41,6 +41,11 @@ export function createDocumentRepository(scope: TenantScope, now: () => number):
             transaction.insert('documents', [documentRow]).execute(),
             ...inBatches(chunkRows).map((rows) => transaction.insert('chunks', rows).execute()),
             chunks.length === 0 ? null : transaction.lexical.index(botId, [document.id]),
+            signature === undefined
+              ? null
+              : transaction
+                  .insert('document_signatures', [{ bot_id: botId, document_id: document.id, signature }])
+                  .execute(),
           ]);
         } catch (error) {
           if (!scope.dialect.isMissingParent(error)) throw error;
@@ -79,6 +84,36 @@ export function createDocumentRepository(scope: TenantScope, now: () => number):
         .set({ state })
         .where((where) => scope.dialect.isOneOf(where.ref('documents.id'), ids))
         .execute();
+    },
+    async fingerprints(botId, { after, limit }) {
+      const rows = await scope
+        .select('documents')
+        .innerJoin('sources', (join) =>
+          join.onRef('sources.tenant_id', '=', 'documents.tenant_id').onRef('sources.id', '=', 'documents.source_id'),
+        )
+        .leftJoin('document_signatures', (join) =>
+          join
+            .onRef('document_signatures.tenant_id', '=', 'documents.tenant_id')
+            .onRef('document_signatures.document_id', '=', 'documents.id'),
+        )
+        .select(['documents.number', 'documents.id', 'documents.source_id', 'documents.title', 'documents.url'])
+        .select(['documents.content_hash', 'sources.external_key', 'document_signatures.signature'])
+        .where('sources.bot_id', '=', botId)
+        .where('documents.state', '=', 'searchable')
+        .where('documents.number', '>', after)
+        .orderBy('documents.number')
+        .limit(limit)
+        .execute();
+      return rows.map((row) => ({
+        position: row.number,
+        id: row.id,
+        sourceId: row.source_id,
+        externalKey: row.external_key,
+        title: row.title,
+        url: row.url,
+        contentHash: row.content_hash,
+        signature: row.signature,
+      }));
     },
     async delete(ids) {
       if (ids.length === 0) return;

@@ -20,17 +20,12 @@ export {
   type NewChunk,
   type NewDocument,
   type QueuedJobs,
-  type RemovalReceipt,
-  type RemovedContent,
   type RetrievalSettings,
   type Source,
   type SourceCounts,
   type SourceInput,
   type SourceStatus,
   type SourceType,
-  type SyncItem,
-  type SyncItemState,
-  type SyncRun,
   type Tenant,
   type TrainingStage,
   type UsageRow,
@@ -69,5 +64,6 @@ export type {
 export type { Schema } from './schema.ts';
 export type { PageCopy, SourcePage, SourcePageRepository } from './source-page-ports.ts';
 export type { BotKey, MetadataComparison, SqlDialect } from './sql-dialect.ts';
+export type { Fingerprint, RemovalReceipt, RemovedContent, SyncItem, SyncItemState, SyncRun } from './sync-entities.ts';
 export type { SyncRunRepository } from './sync-ports.ts';
 export type { WebSource } from './web-source.ts';

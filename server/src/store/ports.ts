@@ -16,8 +16,6 @@ import type {
   Message,
   NewDocument,
   QueuedJobs,
-  RemovalReceipt,
-  RemovedContent,
   Source,
   SourceCounts,
   SourceStatus,
@@ -28,6 +26,7 @@ import type {
 } from './entities.ts';
 import type { Page, PageRequest } from './page.ts';
 import type { SourcePageRepository } from './source-page-ports.ts';
+import type { Fingerprint, RemovalReceipt, RemovedContent } from './sync-entities.ts';
 import type { SyncRunRepository } from './sync-ports.ts';
 import type { WebSource } from './web-source.ts';
 
@@ -175,6 +174,11 @@ export interface DocumentRepository {
   /** Every document id of the source in the given states. */
   idsOf(sourceId: string, states: readonly DocumentState[]): Promise<readonly string[]>;
   setState(ids: readonly string[], state: DocumentState): Promise<void>;
+  /** Of the bot's searchable documents behind `after`, in the order of `position`. */
+  fingerprints(
+    botId: string,
+    page: { readonly after: number; readonly limit: number },
+  ): Promise<readonly Fingerprint[]>;
   /** Removes documents with their chunks, index entries and vectors. */
   delete(ids: readonly string[]): Promise<void>;
 }

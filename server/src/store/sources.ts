@@ -1,6 +1,6 @@
 import { type Selectable, sql, type Updateable } from 'kysely';
 import { AppError } from '../kernel/index.ts';
-import type { ChunkingStrategy, Failure, RemovedContent, Source, SourceInput } from './entities.ts';
+import type { ChunkingStrategy, Failure, Source, SourceInput } from './entities.ts';
 import { UNFINISHED } from './job-rows.ts';
 import { changedColumns, ifGiven, readJson, readJsonOrNull, writeJson, writeJsonOrNull } from './json-columns.ts';
 import { metadataCondition } from './metadata-filter.ts';
@@ -8,6 +8,7 @@ import { fetchTenantPage } from './paging.ts';
 import type { SourceRepository } from './ports.ts';
 import type { SourcesTable } from './schema.ts';
 import { toChangedWebColumns, toWebColumns, toWebSource } from './source-web-columns.ts';
+import type { RemovedContent } from './sync-entities.ts';
 import type { TenantScope } from './tenant-scope.ts';
 
 export function createSourceRepository(scope: TenantScope, now: () => number): SourceRepository {

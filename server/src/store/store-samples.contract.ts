@@ -7,11 +7,11 @@ import type {
   NewChunk,
   NewDocument,
   Source,
-  SyncRun,
   Tenant,
   UsageRow,
 } from './entities.ts';
 import type { Store, TenantStore } from './ports.ts';
+import type { SyncRun } from './sync-entities.ts';
 
 /** Entities for tests, complete and plain; each call makes new ids. */
 export function createSamples(seed: string) {

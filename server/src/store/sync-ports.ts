@@ -1,5 +1,5 @@
-import type { SyncItem, SyncItemState, SyncRun } from './entities.ts';
 import type { Page, PageRequest } from './page.ts';
+import type { SyncItem, SyncItemState, SyncRun } from './sync-entities.ts';
 
 export interface SyncRunRepository {
   /** With all that it asks for. */

@@ -1,9 +1,9 @@
 import { type Selectable, sql } from 'kysely';
 import { AppError } from '../kernel/index.ts';
-import type { SyncItem, SyncRun } from './entities.ts';
 import { changedColumns, ifGiven, readJson, readJsonOrNull, writeJson, writeJsonOrNull } from './json-columns.ts';
 import { fetchTenantPage } from './paging.ts';
 import type { SyncItemsTable, SyncRunsTable } from './schema.ts';
+import type { SyncItem, SyncRun } from './sync-entities.ts';
 import type { SyncRunRepository } from './sync-ports.ts';
 import type { TenantScope } from './tenant-scope.ts';
 

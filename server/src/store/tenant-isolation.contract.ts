@@ -68,6 +68,7 @@ const ATTEMPTS: Attempts = {
     getMany: (stranger, owner) => stranger.getMany([owner.document.document.id]),
     list: (stranger, owner) => stranger.list(owner.source.id, PAGE),
     idsOf: (stranger, owner) => stranger.idsOf(owner.source.id, ['building', 'searchable', 'refused']),
+    fingerprints: (stranger, owner) => stranger.fingerprints(owner.bot.id, { after: 0, limit: 100 }),
     setState: (stranger, owner) => stranger.setState([owner.document.document.id], 'refused'),
     delete: (stranger, owner) => stranger.delete([owner.document.document.id]),
   },

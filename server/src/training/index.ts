@@ -11,6 +11,11 @@ export {
   type Imported,
 } from './bundle/bundle-import.ts';
 export { createUnfinishedImports, type UnfinishedImports } from './bundle/unfinished-imports.ts';
+export {
+  createDuplicateFinder,
+  type DuplicateDocuments,
+  type DuplicateFinder,
+} from './duplicates/duplicate-finder.ts';
 export { createFollower, type Follower, type FollowerOptions } from './following/follower.ts';
 export { createTrainingActivity, type TrainingActivity } from './following/training-activity.ts';
 export {

@@ -128,6 +128,8 @@ export interface ParsedDocument {
   readonly text: string;
   readonly tokens: number;
   readonly contentHash: string;
+  /** See `signatureOf`; absent: near-duplicates of it are not found. */
+  readonly signature?: Uint8Array;
   readonly chunks: readonly ParsedChunk[];
 }
 

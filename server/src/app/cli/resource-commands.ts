@@ -57,7 +57,8 @@ export const sourcesCommand: Command = {
   summary: 'list, show or delete what a bot was trained on',
   help: `Usage: chatsphere sources [list] --bot BOT
        chatsphere sources show SOURCE --bot BOT
-       chatsphere sources delete SOURCE --bot BOT [--yes]`,
+       chatsphere sources delete SOURCE --bot BOT [--yes]
+       chatsphere sources duplicates --bot BOT      (documents that say the same)`,
   options: BOT_OPTION,
   async run(context) {
     const bot = requiredOption(sourcesCommand, context, 'bot');
@@ -77,6 +78,25 @@ export const sourcesCommand: Command = {
         ],
         empty: `No sources yet. Add some: chatsphere train FOLDER --bot ${bot}`,
       });
+    }
+    if (action === 'duplicates') {
+      const groups = await listAll(client, `/v1/bots/${encodeURIComponent(bot)}/duplicates`, context.signal);
+      const first = (group: Wire): Wire => asList(group['documents'])[0] ?? {};
+      return printList(context, context.json ? groups : groups.flatMap(rowsOfGroup), {
+        head: ['LIKE', 'SIMILARITY', 'SOURCE', 'KEY', 'TITLE'],
+        row: (document) => [
+          asText(document['group']),
+          asNumber(document['similarity']).toFixed(2),
+          asText(document['source_id']),
+          asText(document['external_key']),
+          asText(document['title']).slice(0, 60),
+        ],
+        empty: 'No two documents say the same.',
+      });
+      function rowsOfGroup(group: Wire): Wire[] {
+        const name = asText(first(group)['external_key']) || asText(first(group)['title']);
+        return asList(group['documents']).map((document) => ({ ...document, group: name.slice(0, 40) }));
+      }
     }
     if (id === undefined) throw usageError(sourcesCommand, `sources ${action} needs a source id`);
     const path = `${base}/${encodeURIComponent(id)}`;

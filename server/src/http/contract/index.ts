@@ -36,6 +36,7 @@ export {
   wireDocument,
   wireDocumentWithText,
 } from './documents.ts';
+export { type WireDuplicateGroup, wireDuplicateGroup } from './duplicates.ts';
 export { embeddingsBody, wireEmbeddings } from './embeddings.ts';
 export { type ERROR_TYPES, type WireError, wireError } from './errors.ts';
 export { wireHealth, wireReady } from './health.ts';

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { AppError } from '../../kernel/index.ts';
 import type { ChunkingStrategy } from '../../store/index.ts';
 import { type AnyChunker, DEFAULT_CHUNKING, type TableGrouping } from '../chunking/strategies.ts';
+import { signatureOf } from '../duplicates/text-signature.ts';
 import type { ParsedDocument, ParsedPart, ParserInput } from '../ports.ts';
 import { loadFile } from './file-loader.ts';
 import { isMultiple, type LoadedContent, type LoadedText, type NamedText } from './loaded-text.ts';
@@ -131,5 +132,14 @@ async function toDocument(given: NamedText, fallbackTitle: string, make: Making)
   const chunks = await make.cut({ ...loaded, title });
   const tokens = chunks.reduce((sum, { tokens: own }) => sum + own, 0);
   const contentHash = createHash('sha256').update(loaded.text).digest('hex');
-  return { name, title, url: null, text: loaded.text, tokens, contentHash, chunks };
+  return {
+    name,
+    title,
+    url: null,
+    text: loaded.text,
+    tokens,
+    contentHash,
+    signature: signatureOf(loaded.text),
+    chunks,
+  };
 }

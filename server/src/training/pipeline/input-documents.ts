@@ -108,11 +108,12 @@ function documentOf(
   { ids }: TrainingWork,
   { id, made, input }: { readonly id: string; readonly made: ParsedDocument; readonly input: SourceInput },
 ): NewDocument {
-  const { name, chunks, ...document } = made;
+  const { name, chunks, signature, ...document } = made;
   const origin = { url: input.url ?? document.url, inputName: input.url ?? name, trainedAs: input.trainedAs ?? null };
   return {
     document: { ...document, ...origin, id, state: 'building', lastError: null },
     chunks: chunks.map((chunk) => ({ ...chunk, id: ids.chunk(id, chunk.position) })),
+    ...(signature === undefined ? {} : { signature }),
   };
 }
 

@@ -1,0 +1,4 @@
+import { serveWorkerCalls } from '../../resilience/index.ts';
+import { findDuplicateGroups } from './duplicate-groups.ts';
+
+serveWorkerCalls(findDuplicateGroups);
