@@ -108,7 +108,7 @@ export function createContentImport(
       await documents.setState(searchable, 'searchable');
       await sources.update(made.id, {
         status: trainable ? 'queued' : statusOf(record, searchable.length),
-        stage: trainable ? 'loading' : null,
+        stage: trainable ? (record.web === null ? 'loading' : 'fetching') : null,
         progress: trainable ? made.progress : { done: counts.chunks, total: counts.chunks },
         ...(waiting && !trainable ? { lastError: NOT_TRAINED } : {}),
         counts,

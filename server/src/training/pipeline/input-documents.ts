@@ -109,7 +109,11 @@ function documentOf(
   { id, made, input }: { readonly id: string; readonly made: ParsedDocument; readonly input: SourceInput },
 ): NewDocument {
   const { name, chunks, signature, ...document } = made;
-  const origin = { url: input.url ?? document.url, inputName: input.url ?? name, trainedAs: input.trainedAs ?? null };
+  const origin = {
+    url: input.url ?? document.url,
+    inputName: input.url === undefined ? name : input.name,
+    trainedAs: input.trainedAs ?? null,
+  };
   return {
     document: { ...document, ...origin, id, state: 'building', lastError: null },
     chunks: chunks.map((chunk) => ({ ...chunk, id: ids.chunk(id, chunk.position) })),
@@ -119,6 +123,13 @@ function documentOf(
 
 function refusedDocument(id: string, { name, code, message }: RefusedPart, input: SourceInput): NewDocument {
   const { url = null } = input;
-  const nothing = { title: name, url, inputName: url ?? name, contentHash: input.blobHash, text: '', tokens: 0 };
+  const nothing = {
+    title: name,
+    url,
+    inputName: url === null ? name : input.name,
+    contentHash: input.blobHash,
+    text: '',
+    tokens: 0,
+  };
   return { document: { ...nothing, id, state: 'refused', lastError: { code, message } }, chunks: [] };
 }

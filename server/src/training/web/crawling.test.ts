@@ -559,6 +559,19 @@ describe('training on the web', () => {
       expect(await again(source)).toMatchObject({ status: 'ready', lastError: null, counts: { documents: 4 } });
     });
 
+    it('keeps what is behind pages that were not even asked for, because the site had gone down', async () => {
+      const names = Array.from({ length: 20 }, (_, n) => `/p${n}`);
+      site.pages.set('/', { body: html('home', names) });
+      for (const name of names) site.pages.set(name, { body: html(name, [`${name}/behind`]) });
+      for (const name of names) site.pages.set(`${name}/behind`, { body: html(`behind ${name}`) });
+      const source = await train({ type: 'crawl' });
+      expect(source.counts.documents).toBe(41);
+      for (const path of site.pages.keys()) if (path !== '/') site.pages.set(path, { status: 500 });
+      const partial = await again(source);
+      expect(site.asked().length).toBeLessThan(30);
+      expect(partial).toMatchObject({ status: 'partial', counts: { documents: 41, reused: source.counts.chunks } });
+    });
+
     it('keeps everything when the whole site is down', async () => {
       makeSite();
       const source = await train({ type: 'crawl' });

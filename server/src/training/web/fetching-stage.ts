@@ -6,7 +6,7 @@ import { stagePriority } from '../pipeline/training-job.ts';
 import { changeSource, ownSource, type TrainingWork, workOf } from '../pipeline/training-work.ts';
 import { addressKey, cleanAddress, mayBePage, parseAddress, siteOf } from './page-address.ts';
 import { inputsOfPages } from './page-inputs.ts';
-import { type FetchingParts, type FoundAddress, type Visit, visitPage } from './page-visit.ts';
+import { type FetchingParts, type FoundAddress, skipPage, type Visit, visitPage } from './page-visit.ts';
 import { createUrlFilter, type UrlFilter } from './url-patterns.ts';
 
 export interface FetchingOptions {
@@ -64,7 +64,7 @@ async function prepare(
 ): Promise<Crawl | 'fetched'> {
   return work.tenant.fencedTransaction(lease, async (repositories) => {
     const source = await ownSource(work, repositories);
-    if (source.stage === 'loading' || source.stage === 'embedding') return 'fetched';
+    if (source.status === 'processing' && source.stage !== 'fetching') return 'fetched';
     if (source.web === undefined || source.url === null) {
       throw new AppError('internal_error', 'A source that is not of the web is to be fetched.');
     }
@@ -116,7 +116,7 @@ async function fetchPages(
     if (visited > 0 && context.sliceOver()) return 'unfinished';
     const isDown = failures >= MOST_FAILURES;
     const visits = await Promise.all(
-      pages.map((page) => (isDown ? skip(page) : visitPage(page, visitOptions(crawl, context, options)))),
+      pages.map((page) => (isDown ? skipPage : visitPage)(page, visitOptions(crawl, context, options))),
     );
     for (const { retryable } of visits) failures = retryable ? failures + 1 : 0;
     await settle(crawl, context, { visits, counts, clock: options.clock });
@@ -125,14 +125,6 @@ async function fetchPages(
 
 function visitOptions({ type }: Crawl, { signal }: StageContext, options: FetchingOptions) {
   return { ...options.web, blobs: options.blobs, clock: options.clock, signal, followsLinks: type === 'crawl' };
-}
-
-function skip(page: SourcePage): Visit {
-  const lastError = {
-    code: 'fetch_failed',
-    message: 'The site failed too often in a row, so this page was not asked for.',
-  };
-  return { page, state: 'failed', lastError, retryable: true, copy: page.copy, found: [] };
 }
 
 async function settle(

@@ -1,6 +1,8 @@
 import type { SourceInput, SourcePage } from '../../store/index.ts';
 import { addressKey } from './page-address.ts';
 
+const LONGEST_NAME = 1_000;
+
 /**
  * What a source is trained on: each page once. Of pages with the same canonical address the one that lives there stands
  * for all, else the first; of pages with the same bytes the first. `cut` tells how texts are cut into chunks.
@@ -18,7 +20,14 @@ export function inputsOfPages(pages: readonly SourcePage[], cut: string): readon
     if (key !== canonicalKey && canonical.has(canonicalKey)) continue;
     if (seen.has(canonicalKey) || seen.has(blobHash)) continue;
     seen.add(canonicalKey).add(blobHash);
-    inputs.push({ name: canonicalUrl, mediaType, blobHash, bytes, url: canonicalUrl, trainedAs: `${blobHash} ${cut}` });
+    inputs.push({
+      name: canonicalUrl.slice(0, LONGEST_NAME),
+      mediaType,
+      blobHash,
+      bytes,
+      url: canonicalUrl,
+      trainedAs: `${blobHash} ${cut}`,
+    });
   }
   return inputs;
 }

@@ -75,6 +75,12 @@ export async function visitPage(page: SourcePage, options: VisitOptions): Promis
   }
 }
 
+/** Leaves a page of a site alone that is down; its last good copy counts, also for where it leads. */
+export function skipPage(page: SourcePage, options: VisitOptions): Promise<Visit> {
+  const why = 'The site failed too often in a row, so this page was not asked for.';
+  return failed(page, new AppError('fetch_failed', why, { retryable: true }), options);
+}
+
 function isFresh({ kind, lastmod, copy }: SourcePage, now: number): boolean {
   return kind === 'page' && lastmod !== null && copy?.lastmod === lastmod && now - copy.fetchedAt < LASTMOD_TRUSTED_MS;
 }
