@@ -41,7 +41,7 @@ for (const name of ['adocs', 'xquad']) {
 const documents = await bench('./documents.mjs', ['--data', join(values.data, 'documents'), '--json']);
 const kills = await bench('./kill.mjs', ['--kills', '30']);
 
-const { training, search, answers } = handbook;
+const { training, meanwhile, search, answers } = handbook;
 const row = (what, bar, measured) => `| ${what} | ${bar} | ${measured} |`;
 const page = `# Benchmarks
 
@@ -59,8 +59,13 @@ ${[
     '238 / 8',
     `${training.ready} / ${training.refused.empty_content ?? 0}`,
   ),
-  row('searchable by words', '<= 5 s', `${(training.searchable_ms / 1000).toFixed(2)} s`),
-  row('all ready', '<= 30 s', `${(training.ready_ms / 1000).toFixed(2)} s`),
+  row('searchable by words', '<= 3 s', `${(training.searchable_ms / 1000).toFixed(2)} s`),
+  row(
+    'all ready (processor time)',
+    '<= 15 s',
+    `${(training.ready_ms / 1000).toFixed(2)} s (${training.ready_cpu_s} s)`,
+  ),
+  row('vectors of the sentence encoder behind it', '<= 150 s', `${(training.followed_ms / 1000).toFixed(0)} s`),
   row('peak memory (RSS)', '<= 500 MB', `${training.peak_rss_mb} MB`),
   row(
     '`GET /health` meanwhile, slowest (median)',
@@ -77,6 +82,7 @@ ${[
     '<= 2 %',
     `${(sync.one_percent.share_of_chunks * 100).toFixed(1)} %`,
   ),
+  row('search while they are made, median (p95)', '', `${meanwhile.p50_ms} ms (${meanwhile.p95_ms} ms)`),
   row('search, median (p95)', '<= 15 ms', `${search.p50_ms} ms (${search.p95_ms} ms)`),
   row('extractive answer, median (p95)', '<= 150 ms', `${answers.p50_ms} ms (${answers.p95_ms} ms)`),
   row(`${answers.asked} questions: cite the right page`, '>= 17', `${answers.cite_the_page}`),
@@ -85,8 +91,8 @@ ${[
   ...collections.map(({ name, ...result }) =>
     row(
       `nDCG@10 ${name} over the search route`,
-      name === 'adocs' ? '>= 0.76' : '>= 0.965',
-      result.ndcg_at_10.toFixed(4),
+      name === 'adocs' ? '>= 0.775' : '>= 0.972',
+      `${result.ndcg_at_10.toFixed(4)} (${result.before.ndcg_at_10.toFixed(4)} before the encoder's vectors)`,
     ),
   ),
   row(

@@ -16,8 +16,8 @@ export interface DenseScores {
 /**
  * Joins the two sides of a search into one score from 0 to 1 a chunk, best first, ties by chunk id: the convex sum of
  * min-max scaled scores over the union of both (Bruch, Gai and Ingber 2023, "An Analysis of Fusion Functions for Hybrid
- * Retrieval"). The dense side is the weighted mean of its spaces; a chunk that one of them does not have (yet) is judged
- * by the others. A chunk without a score on one side counts as that side's lowest, so callers complete the scores first.
+ * Retrieval"). The dense side is the weighted mean of its spaces, the first of which has every chunk: one that another
+ * space does not have (yet) is judged by the others. A chunk without a score on one side counts as that side's lowest, so callers complete the scores first.
  * When one side is empty, the other is used alone. Reciprocal rank fusion was measured and is not used: with a weak
  * embedder it falls below words alone.
  */
@@ -47,9 +47,11 @@ function shareOfDense(dense: Scores, words: Scores, { embeddingWeight, textWeigh
 }
 
 function blended(spaces: readonly DenseScores[]): Scores {
-  const means = new Map<string, { readonly mean: number; readonly weight: number }>();
-  for (const { scores, weight } of spaces) {
-    for (const [chunkId, score] of scaled(scores)) {
+  const [first = new Map<string, number>(), ...others] = spaces.map(({ scores }) => scaled(scores));
+  const means = new Map([...first].map(([chunkId, mean]) => [chunkId, { mean, weight: spaces[0]?.weight ?? 0 }]));
+  for (const [position, scores] of others.entries()) {
+    const weight = spaces[position + 1]?.weight ?? 0;
+    for (const [chunkId, score] of asOf(first, scores)) {
       const before = means.get(chunkId) ?? { mean: score, weight: 0 };
       const total = before.weight + weight;
       const part = total > 0 ? weight / total : 0;
@@ -57,6 +59,15 @@ function blended(spaces: readonly DenseScores[]): Scores {
     }
   }
   return new Map([...means].map(([chunkId, { mean }]) => [chunkId, mean]));
+}
+
+/** Few chunks may have scores, and the best of few is not the best of all: they keep the range that the first space gives them. */
+function asOf(first: Scores, scores: Scores): Scores {
+  const range = [...scores.keys()].flatMap((chunkId) => first.get(chunkId) ?? []);
+  if (range.length === 0) return scores;
+  const lowest = range.reduce((one, other) => Math.min(one, other));
+  const highest = range.reduce((one, other) => Math.max(one, other));
+  return new Map([...scores].map(([chunkId, score]) => [chunkId, lowest + score * (highest - lowest)]));
 }
 
 /** Lowest to 0, highest to 1; all 1 when they are equal. */

@@ -77,11 +77,22 @@ export async function findCandidates(options: HybridSearchOptions, request: Cand
     dense: byId(scores[first] ?? []),
     lexical: byId([...foundByWords, ...moreByWords]),
     lexicalOnly: sides.length === 0,
-    embeddingWeight: Math.max(
-      weights.reduce((sum, weight) => sum + weight, 0),
-      sides[first]?.space.embeddings.profile.fusionWeight ?? 0,
-    ),
+    embeddingWeight: shareOfDense(sides, scores),
   };
+}
+
+/**
+ * The share that the first space has alone grows to the sum of all shares with the part of its candidates that the other
+ * spaces know: while they know few, little changes.
+ */
+function shareOfDense(sides: readonly DenseSide[], scores: readonly (readonly ScoredChunk[])[]): number {
+  const first = sides.findIndex(({ isFirst }) => isFirst);
+  const total = sides.reduce((sum, { space }) => sum + space.weight, 0);
+  const known = scores[first]?.length ?? 0;
+  if (known === 0 || sides.length < 2) return Math.max(total, sides[first]?.space.embeddings.profile.fusionWeight ?? 0);
+  const alone = sides[first]?.space.embeddings.profile.fusionWeight ?? total;
+  const fewest = Math.min(...scores.map(({ length }) => length));
+  return alone + (total - alone) * Math.min(1, fewest / known);
 }
 
 async function searchWords(
