@@ -81,12 +81,14 @@ async function train() {
 /** Texts (windows of chunks) that the embedder has been given since the server started. */
 async function embeddedTexts() {
   const response = await fetch(`${server.url}/metrics`, { headers: { authorization: `Bearer ${BENCH_KEY}` } });
-  return (await response.text())
-    .split('\n')
-    .filter((line) => line.startsWith('chatsphere_embedding_texts_total{') && !line.includes('outcome="cached"'))
-    // The second embedder follows the first training in the background, at its own time.
-    .filter((line) => !line.includes('model="local/use-lite"'))
-    .reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0);
+  return (
+    (await response.text())
+      .split('\n')
+      .filter((line) => line.startsWith('chatsphere_embedding_texts_total{') && !line.includes('outcome="cached"'))
+      // The second embedder follows the first training in the background, at its own time.
+      .filter((line) => !line.includes('model="local/use-lite"'))
+      .reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0)
+  );
 }
 
 async function demoTrained() {
