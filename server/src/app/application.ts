@@ -11,9 +11,9 @@ import { type Composition, composeApplication } from './compose.ts';
 import type { Config } from './config.ts';
 import { ensureDataFolder, loadSecret } from './data-folder.ts';
 import { DEMO_SLUG } from './demo-slug.ts';
+import { createEmbedders } from './embedders.ts';
 import { ensureDefaultTenant, ensureDemoBot, ensureDemoKey, resolveAdminKey, trainDemoBot } from './first-start.ts';
 import { createLifecycle } from './lifecycle.ts';
-import { createEmbedders } from './models.ts';
 
 const DRAIN_MS = 10_000;
 
@@ -64,10 +64,9 @@ async function startLocked(config: Config, options: StartOptions, lock: DataFold
   const createId = createIdMaker(clock.now);
   const sqlite = openSqlite({ file: join(config.dataFolder, 'chatsphere.db'), clock, logger });
   const { store } = sqlite;
-  const embedders = createEmbedders({ config, clock, logger, meter }, sqlite.wordVectorCache);
-  const { embedder } = embedders;
+  const embedders = createEmbedders({ config, clock, logger, meter, wordVectors: sqlite.wordVectorCache });
   const foundation = createLifecycle(
-    [{ name: 'store', start: () => store.start(), stop: () => store.stop() }, ...embedders.parts],
+    [{ name: 'store', start: () => store.start(), stop: () => store.stop() }, embedders],
     logger,
   );
   await foundation.start();
@@ -85,7 +84,7 @@ async function startLocked(config: Config, options: StartOptions, lock: DataFold
       clock,
       createId,
       sqlite,
-      embedder,
+      embedders,
       follower: embedders.follower,
       blobFolder: join(config.dataFolder, 'blobs'),
       pepper,
@@ -111,7 +110,7 @@ async function startLocked(config: Config, options: StartOptions, lock: DataFold
       url: addressOf(composition, config),
       dataFolder: config.dataFolder,
       chatModel: composition.chatModel,
-      embedder: embedder.profile.id,
+      embedder: embedders.own.profile.id,
       createdAdminKey: adminKey?.created ?? null,
       localKey,
       demoQueued,

@@ -5,24 +5,28 @@ import { createFileBlobStore } from '../adapters/file-system/index.ts';
 import { TEXT_SPLITTER_MODULE } from '../adapters/langchain/index.ts';
 import type { Sqlite } from '../adapters/sqlite/index.ts';
 import { createAnswerer, createSearcher } from '../chat/index.ts';
-import { createEmbeddingGenerator, type Embedder } from '../embeddings/index.ts';
+import type { Embedder, EmbeddingSpaces } from '../embeddings/index.ts';
 import { createHttpApp, type DemoBot, type ServingState, type ZodApp } from '../http/index.ts';
 import { createJobEvents, createJobRunner, createJobWatch, createMemoryTransport } from '../jobs/index.ts';
 import type { Clock, IdMaker, Lifecycle, Logger } from '../kernel/index.ts';
 import { createTokenCounter } from '../llm/index.ts';
 import type { PrometheusMeter } from '../monitoring/index.ts';
 import { createApiKeys, createRateLimiter } from '../security/index.ts';
+import type { Bot } from '../store/index.ts';
 import {
+  createBotIndexes,
   createBundleExporter,
   createBundleImporter,
   createDocumentParser,
   createDuplicateFinder,
+  createGenerationHandler,
+  createGenerationKeeper,
+  createGenerations,
   createRemovedSources,
   createSyncRuns,
   createTrainer,
   createTrainingHandler,
   createUnfinishedImports,
-  embedMissingVectors,
   type Trainer,
   withoutRemovedSources,
 } from '../training/index.ts';
@@ -32,6 +36,7 @@ import { DEFAULT_TENANT_ID } from './first-start.ts';
 import { composeFollowing } from './following.ts';
 import { createHousekeeping, removeUnfinishedImports } from './housekeeping.ts';
 import { createModelChooser } from './models.ts';
+import { createIndexSearch } from './search-spaces.ts';
 
 const VECTOR_MEMORY_BYTES = 256 * 1024 ** 2;
 const JSON_BODY_BYTES = 10 * 1024 ** 2;
@@ -51,7 +56,7 @@ export interface CompositionOptions {
   readonly pepper: string;
   readonly adminKeyHashes: readonly string[];
   /** Already started: some embedders learn their width from their provider. */
-  readonly embedder: Embedder;
+  readonly embedders: EmbeddingSpaces;
   /** Makes further vectors of what is trained, in the background; null: none. */
   readonly follower: Embedder | null;
   readonly demo: DemoBot | null;
@@ -68,11 +73,11 @@ export interface Composition {
 
 /** The whole house in one place: what is made of what. Nothing runs yet. */
 export function composeApplication(options: CompositionOptions): Composition {
-  const { config, embedder, logger, meter, clock, createId } = options;
+  const { config, embedders, logger, meter, clock, createId } = options;
   const { store, lexicalIndex } = options.sqlite;
   const counter = createTokenCounter();
   const blobs = createFileBlobStore({ folder: options.blobFolder });
-  const embeddings = createEmbeddingGenerator({ embedder, clock, logger, meter, random: Math.random });
+  const embeddings = embedders.own;
   const embeddedVectors = createEmbeddedVectorStore({
     loadNamespace: ({ botId, generation }, signal) => store.system.loadVectors(botId, generation, signal),
     memoryCapBytes: VECTOR_MEMORY_BYTES,
@@ -84,11 +89,13 @@ export function composeApplication(options: CompositionOptions): Composition {
   const transport = createMemoryTransport();
   const jobEvents = createJobEvents({ store, clock });
   const announce = (jobId: string): Promise<void> => transport.announce(jobId);
+  const indexes = createBotIndexes({ store, embedders, clock, createId });
   const worker = { owner: `${hostname()}:${process.pid}:${randomUUID()}`, host: hostname(), pid: process.pid };
   const removedSources = createRemovedSources();
   const following = composeFollowing({
     ...{ store, transport, events: jobEvents, clock, createId, logger, meter, worker },
     embeddings,
+    indexes,
     embedder: options.follower,
     vectors: withoutRemovedSources(embeddedVectors, removedSources),
   });
@@ -96,8 +103,11 @@ export function composeApplication(options: CompositionOptions): Composition {
   const web = composeWeb({ config, version: options.version, store, announce, clock, createId, logger });
   const housekeeping = createHousekeeping({
     ...{ store, blobs, vectors, clock, logger },
-    generation: embeddings.generation,
+    indexes,
   });
+  const search = { store, vectors, lexical: lexicalIndex, clock, logger, meter };
+  const generationParts = { store, indexes, embedders, vectors, announce, clock, createId, logger, meter };
+  const generations = createGenerations(generationParts);
   const trainer = createTrainer({
     store,
     blobs,
@@ -106,7 +116,7 @@ export function composeApplication(options: CompositionOptions): Composition {
     vectors,
     removedSources,
     onRemoved: () => housekeeping.clearSoon(),
-    generation: embeddings.generation,
+    indexes,
     clock,
     createId,
     limits: { maxInputBytes: config.maxUploadBytes },
@@ -116,15 +126,22 @@ export function composeApplication(options: CompositionOptions): Composition {
     blobs,
     web: web.parts,
     parser,
-    embeddings,
+    indexes,
+    rechunk: parser.cut,
     vectors,
     clock,
     logger,
+    onTrained: (bot) => void generations.catchUp(bot),
+  });
+  const generationHandler = createGenerationHandler({
+    ...generationParts,
+    rechunk: parser.cut,
+    search: createIndexSearch(search),
   });
   const runner = createJobRunner({
     store,
     transport,
-    handlers: [following.watched(trainingHandler)],
+    handlers: [following.watched(trainingHandler), generationHandler],
     events: jobEvents,
     clock,
     logger,
@@ -135,23 +152,27 @@ export function composeApplication(options: CompositionOptions): Composition {
     reclaimOwners: 'all',
   });
   const unfinishedImports = createUnfinishedImports(store.system);
-  const space = { generation: embeddings.generation, dimensions: embedder.profile.dimensions };
+  const spaceOf = async ({ tenantId, id: botId }: Bot) => {
+    const { key, generation } = await indexes.training({ tenantId, botId });
+    return { generation: key, dimensions: generation.dimensions };
+  };
   const bundles = {
-    exporter: createBundleExporter({ store, blobs, spaceOf: async () => space, clock }),
+    exporter: createBundleExporter({ store, blobs, spaceOf, clock }),
     importer: createBundleImporter({
       store,
       blobs,
       vectors,
-      space,
+      spaceOf,
       unfinished: unfinishedImports,
       announce,
+      completeIndex: ({ tenantId, id: botId }) => generations.completeAll({ tenantId, botId }),
       removeBot: (bot) => trainer.removeBot(bot),
       clock,
       createId,
       maxFileBytes: config.maxUploadBytes,
     }),
   };
-  const searcher = createSearcher({ store, vectors, lexical: lexicalIndex, spaces, clock, logger, meter });
+  const searcher = createSearcher({ ...search, spaces });
   const chooseModel = createModelChooser({ config, clock, logger, meter, embeddings, counter });
   const answerer = createAnswerer({ store, searcher, chooseModel, counter, clock, createId, logger, meter });
   const apiKeys = createApiKeys({
@@ -174,6 +195,7 @@ export function composeApplication(options: CompositionOptions): Composition {
     searcher,
     answerer,
     embeddings,
+    generations,
     requireModel: (id) => {
       chooseModel(id);
     },
@@ -213,13 +235,7 @@ export function composeApplication(options: CompositionOptions): Composition {
       ...following.parts,
       web.schedule,
       createJobWatch({ claims: store.system.jobs, workers: store.system.workers, clock, logger, meter }),
-      {
-        name: 'missing vectors',
-        start: async () => {
-          await embedMissingVectors({ store, announce, generation: embeddings.generation, clock, createId });
-        },
-        stop: async () => {},
-      },
+      createGenerationKeeper({ ...generationParts, generations }),
     ],
   };
 }

@@ -15,6 +15,8 @@ export interface Config {
   readonly embeddingModel: ModelName;
   /** Makes further vectors behind the embedding model, in the background; null: none does. */
   readonly embeddingFollower: ModelName | null;
+  /** Null: as wide as the embedder is by itself. */
+  readonly embeddingDimensions: number | null;
   readonly openAi: { readonly apiKey: string | null; readonly baseUrl: string };
   readonly deadlines: {
     readonly connectMs: number;
@@ -56,6 +58,7 @@ const environmentSchema = z.object({
   CHAT_MODEL: z.string().optional(),
   EMBEDDING_MODEL: z.string().optional(),
   EMBEDDING_FOLLOWER: z.enum(['off', 'local/use-lite'], { error: 'must be off or local/use-lite' }).optional(),
+  EMBEDDING_DIMENSIONS: z.coerce.number().int().min(1).max(4096).optional(),
   LLM_CONNECT_TIMEOUT_MS: milliseconds(5000),
   LLM_FIRST_TOKEN_TIMEOUT_MS: milliseconds(20_000),
   LLM_IDLE_TOKEN_TIMEOUT_MS: milliseconds(15_000),
@@ -118,6 +121,7 @@ function toConfig(environment: Environment, withoutEffect: readonly string[]): C
     chatModel: chatModelOf(environment),
     embeddingModel: embeddingModelOf(environment),
     embeddingFollower: followerOf(environment),
+    embeddingDimensions: environment.EMBEDDING_DIMENSIONS ?? null,
     openAi: {
       apiKey: environment.OPENAI_API_KEY?.split(',')[0]?.trim() ?? null,
       baseUrl: (environment.OPENAI_BASE_URL ?? DEFAULT_BASE_URL).replace(/\/+$/, ''),

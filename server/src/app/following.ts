@@ -2,9 +2,10 @@ import type { SearchSpaces } from '../chat/index.ts';
 import { createEmbeddingGenerator, type Embedder, type EmbeddingGenerator } from '../embeddings/index.ts';
 import { createJobRunner, type JobEvents, type JobHandler, type JobTransport } from '../jobs/index.ts';
 import type { Clock, IdMaker, Lifecycle, Logger, Meter } from '../kernel/index.ts';
-import type { Store } from '../store/index.ts';
-import { createFollower, createTrainingActivity } from '../training/index.ts';
+import { type BotKey, indexKey, indexParts, type Store } from '../store/index.ts';
+import { type BotIndexes, createFollower, createTrainingActivity } from '../training/index.ts';
 import { type VectorStore, withLinkedGenerations } from '../vector-store/index.ts';
+import { spaceOf } from './search-spaces.ts';
 
 /** Measured (research: BM25 .5, both spaces .25 each; the optimum is flat). */
 const WEIGHT_OF_EACH = 0.25;
@@ -15,6 +16,7 @@ export interface FollowingOptions {
   readonly store: Store;
   /** The embedder that training waits for. */
   readonly embeddings: EmbeddingGenerator;
+  readonly indexes: Pick<BotIndexes, 'answering'>;
   /** The one that follows it; null: none does. */
   readonly embedder: Embedder | null;
   readonly vectors: VectorStore;
@@ -41,25 +43,32 @@ export interface Following {
 
 /** A second, slower embedder behind the one that training waits for, or nothing in its place. */
 export function composeFollowing(options: FollowingOptions): Following {
-  const { embeddings, embedder, transport, clock, logger, meter } = options;
-  const alone = [{ embeddings, weight: embeddings.profile.fusionWeight }];
+  const { embeddings, embedder, transport, clock, logger, meter, indexes } = options;
   if (embedder === null) {
-    return { vectors: options.vectors, spaces: { of: async () => alone }, watched: (handler) => handler, parts: [] };
+    const alone: SearchSpaces = {
+      of: async ({ tenantId, id }) => [spaceOf(await indexes.answering({ tenantId, botId: id }))],
+    };
+    return { vectors: options.vectors, spaces: alone, watched: (handler) => handler, parts: [] };
   }
   const following = createEmbeddingGenerator({ embedder, clock, logger, meter, random: Math.random });
-  const vectors = withLinkedGenerations(options.vectors, [following.generation]);
+  const keyBehind = (key: string): string => indexKey({ ...indexParts(key), space: following.generation });
+  const vectors = withLinkedGenerations(options.vectors, (key) => [keyBehind(key)]);
+
+  /** The index of the bot's following vectors: of the chunks that answer. Null behind an embedder that it does not follow. */
+  async function generationOf(bot: BotKey): Promise<string | null> {
+    const { key } = await indexes.answering(bot);
+    return indexParts(key).space === embeddings.generation ? keyBehind(key) : null;
+  }
+
   const activity = createTrainingActivity(clock);
   const follower = createFollower({
     ...options,
     embeddings: following,
+    generationOf,
     vectors,
     activity,
     announce: (jobId) => transport.announce(jobId),
   });
-  const both = [
-    { embeddings, weight: WEIGHT_OF_EACH },
-    { embeddings: following, weight: WEIGHT_OF_EACH, patienceMs: PATIENCE_MS },
-  ];
   const runner = createJobRunner({
     ...options,
     ...options.worker,
@@ -70,7 +79,18 @@ export function composeFollowing(options: FollowingOptions): Following {
   return {
     vectors,
     spaces: {
-      of: async ({ tenantId, id }) => ((await follower.hasVectors({ tenantId, botId: id })) ? both : alone),
+      async of({ tenantId, id }) {
+        const bot = { tenantId, botId: id };
+        const index = await indexes.answering(bot);
+        const isFollowed = indexParts(index.key).space === embeddings.generation && (await follower.hasVectors(bot));
+        if (!isFollowed) return [spaceOf(index)];
+        const { profile } = following;
+        const second = { profile, generation: keyBehind(index.key), embed: following.embed };
+        return [
+          { embeddings: index.embeddings, weight: WEIGHT_OF_EACH },
+          { embeddings: second, weight: WEIGHT_OF_EACH, patienceMs: PATIENCE_MS },
+        ];
+      },
     },
     watched: (handler) => activity.watched(handler, follower),
     parts: [{ ...runner, name: 'follow job runner' }, follower],

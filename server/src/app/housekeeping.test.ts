@@ -36,7 +36,14 @@ describe('housekeeping', () => {
         return 0;
       },
     };
-    const housekeeping = createHousekeeping({ store, blobs, vectors, generation: 'g', clock, logger: silentLogger });
+    const housekeeping = createHousekeeping({
+      store,
+      blobs,
+      vectors,
+      indexes: { keys: async () => ['g'] },
+      clock,
+      logger: silentLogger,
+    });
     await housekeeping.start();
     await clock.advance(0);
     expect(done).toEqual(['purge 86400000']);

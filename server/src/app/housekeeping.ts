@@ -1,6 +1,6 @@
 import type { Clock, Lifecycle, Logger } from '../kernel/index.ts';
 import type { BlobStore, Store } from '../store/index.ts';
-import type { Trainer, UnfinishedImports } from '../training/index.ts';
+import type { BotIndexes, Trainer, UnfinishedImports } from '../training/index.ts';
 import type { VectorStore } from '../vector-store/index.ts';
 
 const HOUR_MS = 3_600_000;
@@ -33,7 +33,7 @@ export function createHousekeeping(parts: {
   readonly store: Pick<Store, 'system' | 'forTenant'>;
   readonly blobs: Pick<BlobStore, 'sweep'>;
   readonly vectors: Pick<VectorStore, 'deleteDocuments'>;
-  readonly generation: string;
+  readonly indexes: Pick<BotIndexes, 'keys'>;
   readonly clock: Clock;
   readonly logger: Logger;
 }): Housekeeping {
@@ -73,7 +73,9 @@ export function createHousekeeping(parts: {
     let removed = 0;
     for (const { tenantId, botId, documentIds } of await store.system.findUnfinished(now - UNFINISHED_KEPT_MS)) {
       await store.forTenant(tenantId).documents.delete(documentIds);
-      await parts.vectors.deleteDocuments({ tenantId, botId, generation: parts.generation }, documentIds);
+      for (const generation of await parts.indexes.keys({ tenantId, botId })) {
+        await parts.vectors.deleteDocuments({ tenantId, botId, generation }, documentIds);
+      }
       removed += documentIds.length;
     }
     return removed;

@@ -1,9 +1,8 @@
 import { createExtractiveChatModel, EXTRACTIVE_MODEL_ID } from '../adapters/extractive/index.ts';
-import { createStaticEmbedder, createUseLiteEmbedder, createUseLiteModel } from '../adapters/local-embedder/index.ts';
-import { createOpenAiChatModel, createOpenAiEmbedder } from '../adapters/openai/index.ts';
+import { createOpenAiChatModel } from '../adapters/openai/index.ts';
 import type { AnsweringModel } from '../chat/index.ts';
-import type { Embedder, EmbeddingGenerator, WordVectorCache } from '../embeddings/index.ts';
-import { AppError, type Clock, type Lifecycle, type Logger, type Meter } from '../kernel/index.ts';
+import type { EmbeddingGenerator } from '../embeddings/index.ts';
+import { AppError, type Clock, type Logger, type Meter } from '../kernel/index.ts';
 import { type ChatModel, createModelCaller, parseModelId, type TokenCounter } from '../llm/index.ts';
 import type { Config } from './config.ts';
 
@@ -12,36 +11,6 @@ interface ModelParts {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly meter: Meter;
-}
-
-export interface Embedders {
-  readonly embedder: Embedder;
-  /** Makes further vectors in the background; null: none does. */
-  readonly follower: Embedder | null;
-  /** What must be stopped after them. */
-  readonly parts: readonly Lifecycle[];
-}
-
-/** The embedders that the configuration names. */
-export function createEmbedders({ config, clock, logger }: ModelParts, wordVectors: WordVectorCache): Embedders {
-  const { provider, model } = config.embeddingModel;
-  if (provider === 'openai') {
-    const embedder = createOpenAiEmbedder({ ...config.openAi, connectTimeoutMs: config.deadlines.connectMs, model });
-    return { embedder, follower: null, parts: [lifecycleOf(embedder)] };
-  }
-  const teacher = createUseLiteModel();
-  const stopTeacher = { name: 'embedding model', start: async () => {}, stop: () => teacher.stop() };
-  const embedder =
-    model === 'use-lite'
-      ? createUseLiteEmbedder({ model: teacher })
-      : createStaticEmbedder({ wordVectors, teacher, clock, logger });
-  const follower =
-    config.embeddingFollower === null ? null : createUseLiteEmbedder({ model: teacher, documents: 'background' });
-  return { embedder, follower, parts: [stopTeacher, lifecycleOf(embedder)] };
-}
-
-function lifecycleOf(embedder: Embedder): Lifecycle {
-  return { name: 'embedder', start: () => embedder.start(), stop: () => embedder.stop() };
 }
 
 /** Chooses the model for a bot: its own, else the server's. Each is made once. */

@@ -38,6 +38,7 @@ export interface SearchResult {
 
 /** One space of vectors that a bot's content is searched in. */
 export interface SearchSpace {
+  /** `generation` is an index key of the store: it names the chunks that the vectors are of, too. */
   readonly embeddings: Pick<EmbeddingGenerator, 'profile' | 'generation' | 'embed'>;
   /** Its share of the fused score while it answers; the words have what all spaces leave. */
   readonly weight: number;
@@ -47,7 +48,8 @@ export interface SearchSpace {
 
 /**
  * The spaces of a bot, the one that covers its content first. Others may hold vectors of some chunks only, and may be
- * late: the first one stands in for them.
+ * late: the first one stands in for them. The first one's chunk set is the one that words are searched in; it is there
+ * even when its embedder cannot be had, and then rejects.
  */
 export interface SearchSpaces {
   of(bot: Bot): Promise<readonly SearchSpace[]>;

@@ -2,6 +2,7 @@ import { AppError, type Clock, type Logger, type Meter } from '../kernel/index.t
 import { type Batcher, createBatcher, createSingleFlight } from '../resilience/index.ts';
 import { createCallLanes } from './call-lanes.ts';
 import { callAll, callOnce, type Embedded, type EmbeddingCaller, type EmbedOptions } from './embedding-calls.ts';
+import { spaceName } from './fixed-width.ts';
 import type { Embedder, EmbeddingGenerator, EmbeddingPurpose, EmbeddingResult } from './ports.ts';
 import { createQueryCache } from './query-cache.ts';
 
@@ -41,10 +42,7 @@ export function createEmbeddingGenerator(options: EmbeddingGeneratorOptions): Em
     return joiner;
   }
 
-  const generation = (): string => {
-    const { id, version, dimensions } = embedder.profile;
-    return `${id}@${version}:${dimensions}`;
-  };
+  const generation = (): string => spaceName(embedder.profile);
 
   async function embedFresh(texts: readonly string[], request: EmbedOptions): Promise<readonly Embedded[]> {
     const [only] = texts;

@@ -1,3 +1,4 @@
+export { spaceName, withDimensions } from './fixed-width.ts';
 export { createEmbeddingGenerator, type EmbeddingGeneratorOptions } from './generator.ts';
 export type {
   Embedder,
@@ -5,6 +6,8 @@ export type {
   EmbeddingGenerator,
   EmbeddingPurpose,
   EmbeddingResult,
+  EmbeddingSpace,
+  EmbeddingSpaces,
   WordVectorCache,
 } from './ports.ts';
 export { dot, normalise } from './unit-vectors.ts';

@@ -50,6 +50,28 @@ export interface EmbeddingGenerator {
   ): Promise<EmbeddingResult>;
 }
 
+/** An embedder in one version and width. */
+export type EmbeddingSpace = Pick<EmbedderProfile, 'id' | 'version' | 'dimensions'>;
+
+/** The embedders of this server, made when they are first asked for. */
+export interface EmbeddingSpaces {
+  /** The one that the server is set to. */
+  readonly own: EmbeddingGenerator;
+  /**
+   * Who makes vectors of the space; null when nobody does here (now): the embedder is of another version, or its provider
+   * cannot be reached or has no key. Never rejects.
+   */
+  find(space: EmbeddingSpace): Promise<EmbeddingGenerator | null>;
+  /**
+   * The embedder of this name, proven by one call. Without dimensions: as wide as it is by itself. Rejects with
+   * `model_not_found`, `embedding_dimension_mismatch`, or why the call failed.
+   */
+  open(
+    model: string,
+    options: { readonly dimensions: number | null; readonly signal?: AbortSignal },
+  ): Promise<EmbeddingGenerator>;
+}
+
 /** Vectors of single words that a model had to be asked for; kept for good. */
 export interface WordVectorCache {
   getMany(model: string, words: readonly string[]): Promise<ReadonlyMap<string, Float32Array>>;

@@ -18,6 +18,7 @@ const BODIES: Readonly<Record<string, unknown>> = {
   'POST /v1/bots/:bot/sources': { type: 'text', title: 'T', content: 'x' },
   'PUT /v1/bots/:bot/sources/by-key/:external_key': { type: 'text', title: 'T', content: 'x' },
   'POST /v1/bots/:bot/sync_runs': { manifest: [] },
+  'POST /v1/bots/:bot/golden_questions': { question: 'x', expected_text: 'x' },
   'POST /v1/bots/:bot/search': { query: 'x' },
   'POST /v1/chat/completions': { model: 'BOT', messages: [{ role: 'user', content: 'x' }] },
   'POST /v1/embeddings': { model: 'local/static-en', input: 'x' },

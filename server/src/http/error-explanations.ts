@@ -1,4 +1,5 @@
 import type { ErrorCode } from '../kernel/index.ts';
+import { GENERATION_ERRORS } from './generation-errors.ts';
 import { WEB_ERROR_EXPLANATIONS } from './web-error-explanations.ts';
 
 export interface ErrorExplanation {
@@ -8,6 +9,7 @@ export interface ErrorExplanation {
 
 /** What each error code means and what to do about it: the text of `/docs/errors` and of docs/errors.md. */
 export const ERROR_EXPLANATIONS: Readonly<Record<ErrorCode, ErrorExplanation>> = {
+  ...GENERATION_ERRORS,
   invalid_request: {
     meaning: 'A field is missing, unknown, of the wrong type or out of range. `param` names it.',
     remedy: 'Correct the field that `param` names; the message says what is expected there.',

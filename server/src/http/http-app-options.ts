@@ -4,7 +4,14 @@ import type { JobEvents } from '../jobs/index.ts';
 import type { Clock, IdMaker, Logger, Meter } from '../kernel/index.ts';
 import type { ApiKeys, RateLimiter } from '../security/index.ts';
 import type { Store } from '../store/index.ts';
-import type { BundleExporter, BundleImporter, DuplicateFinder, SyncRuns, Trainer } from '../training/index.ts';
+import type {
+  BundleExporter,
+  BundleImporter,
+  DuplicateFinder,
+  Generations,
+  SyncRuns,
+  Trainer,
+} from '../training/index.ts';
 
 /** What the process is ready for. While it starts or drains, `/v1` answers 503. */
 export type ServingState = 'starting' | 'ready' | 'draining';
@@ -32,6 +39,8 @@ export interface HttpParts {
   readonly searcher: Searcher;
   readonly answerer: Answerer;
   readonly embeddings: EmbeddingGenerator;
+  /** Without it a bot keeps the index that it has. */
+  readonly generations?: Generations;
   /** Throws `model_not_found` for a chat model that this server cannot call. */
   readonly requireModel?: (id: string) => void;
   /** Packages whose text splitters a chunking strategy may name; absent: none. */

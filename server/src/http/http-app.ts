@@ -21,6 +21,7 @@ import { addConversationRoutes } from './routes/conversation-routes.ts';
 import { addDocumentRoutes } from './routes/document-routes.ts';
 import { addDuplicateRoutes } from './routes/duplicate-routes.ts';
 import { addEmbeddingRoutes } from './routes/embedding-routes.ts';
+import { addGenerationRoutes, addGoldenQuestionRoutes } from './routes/generation-routes.ts';
 import { addJobRoutes } from './routes/job-routes.ts';
 import { addModelRoutes } from './routes/model-routes.ts';
 import { addPageRoutes } from './routes/page-routes.ts';
@@ -91,6 +92,8 @@ async function addRoutes(app: ZodApp, parts: HttpParts): Promise<void> {
   addPageRoutes(app, parts);
   addTenantRoutes(app, parts);
   addBotRoutes(app, parts);
+  addGenerationRoutes(app, parts);
+  addGoldenQuestionRoutes(app, parts);
   await app.register(async (forms) => {
     await forms.register(multipart);
     addSourceRoutes(forms, parts);

@@ -44,6 +44,15 @@ export const ROUTE_ACCESS: Readonly<Record<string, RouteAccess>> = {
 
   'GET /v1/bots/:bot/export': scope('bots:read'),
   'POST /v1/bots/import': scope('bots:write'),
+  'GET /v1/bots/:bot/generations': scope('bots:read'),
+  'POST /v1/bots/:bot/generations': scope('bots:write'),
+  'GET /v1/bots/:bot/generations/:id': scope('bots:read'),
+  'POST /v1/bots/:bot/generations/:id/activate': scope('bots:write'),
+  'POST /v1/bots/:bot/generations/rollback': scope('bots:write'),
+  'DELETE /v1/bots/:bot/generations/:id': scope('bots:write'),
+  'POST /v1/bots/:bot/golden_questions': scope('bots:write'),
+  'GET /v1/bots/:bot/golden_questions': scope('bots:read'),
+  'DELETE /v1/bots/:bot/golden_questions/:id': scope('bots:write'),
 
   'POST /v1/bots/:bot/sources': scope('sources:write'),
   'PUT /v1/bots/:bot/sources/by-key/:external_key': scope('sources:write'),

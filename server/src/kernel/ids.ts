@@ -12,6 +12,7 @@ export type IdPrefix =
   | 'msg'
   | 'key'
   | 'gen'
+  | 'gold'
   | 'usr'
   | 'req'
   | 'syn';

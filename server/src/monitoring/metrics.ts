@@ -84,6 +84,22 @@ export const METRICS: Readonly<Record<string, MetricDeclaration>> = {
     labels: [],
   },
   chatsphere_workers_alive: { type: 'gauge', help: 'Processes that run jobs and were heard of lately.', labels: [] },
+  chatsphere_generation_builds_total: {
+    type: 'counter',
+    help: 'Builds of index generations that ended, by outcome (swapped, waiting, failed, cancelled).',
+    labels: ['outcome'],
+  },
+  chatsphere_generation_swaps_total: {
+    type: 'counter',
+    help: 'Times that another index generation of a bot took over, by kind (automatic, manual, rollback).',
+    labels: ['kind'],
+  },
+  chatsphere_generation_swap_duration_seconds: {
+    type: 'histogram',
+    help: 'Time of the transaction that lets another index generation answer.',
+    labels: [],
+    buckets: SEARCH_SECONDS,
+  },
   chatsphere_answers_total: {
     type: 'counter',
     help: 'Questions answered, by outcome.',

@@ -1,6 +1,9 @@
 import { type Selectable, sql } from 'kysely';
 import { AppError } from '../kernel/index.ts';
+import { chunkSetOr } from './answering-set.ts';
+import type { EmbeddableChunk } from './embeddable-chunk.ts';
 import type { Chunk, ChunkVectors } from './entities.ts';
+import { indexParts } from './index-key.ts';
 import { readJson } from './json-columns.ts';
 import { fetchTenantPage } from './paging.ts';
 import type { ChunkRepository } from './ports.ts';
@@ -29,12 +32,16 @@ export function createChunkRepository(scope: TenantScope): ChunkRepository {
   }
 
   return {
-    list: (documentId, page) =>
-      fetchTenantPage(scope, scope.select('chunks').selectAll('chunks').where('document_id', '=', documentId), {
-        table: 'chunks',
-        page,
-        toItem: toChunk,
-      }),
+    list: (documentId, { chunkSet, ...page }) =>
+      fetchTenantPage(
+        scope,
+        scope
+          .select('chunks')
+          .selectAll('chunks')
+          .where('document_id', '=', documentId)
+          .where('chunk_set', '=', chunkSetOr(chunkSet)),
+        { table: 'chunks', page, toItem: toChunk },
+      ),
     async holdQuotes(botId, quotes) {
       const ids = quotes.map(({ chunkId }) => chunkId);
       const rows = await withDocuments(scope)
@@ -66,56 +73,53 @@ export function createChunkRepository(scope: TenantScope): ChunkRepository {
       });
     },
     async withoutVectors(sourceId, generation, limit) {
-      const rows = await withDocuments(scope)
-        .select(['chunks.id', 'chunks.document_id', 'chunks.source_id', 'chunks.heading_path_json', 'chunks.text'])
-        .select(['chunks.hash', 'documents.title as document_title'])
+      const rows = await unembedded(scope, generation)
         .where('chunks.source_id', '=', sourceId)
-        .where('documents.state', '!=', 'refused')
-        .where((where) =>
-          where.not(
-            where.exists(
-              where
-                .selectFrom('chunk_vectors')
-                .select(sql.lit(1).as('one'))
-                .whereRef('chunk_vectors.chunk_number', '=', 'chunks.number')
-                .where('chunk_vectors.generation', '=', generation),
-            ),
-          ),
-        )
         .orderBy('chunks.number')
         .limit(limit)
         .execute();
-      return rows.map((row) => ({
-        id: row.id,
-        documentId: row.document_id,
-        sourceId: row.source_id,
-        documentTitle: row.document_title,
-        headingPath: readJson<string[]>(row.heading_path_json),
-        text: row.text,
-        hash: row.hash,
-      }));
+      return rows.map(toEmbeddable);
+    },
+    async withoutVectorsOfBot(botId, generation, limit) {
+      const rows = await unembedded(scope, generation)
+        .where('chunks.bot_id', '=', botId)
+        .where('documents.state', '=', 'searchable')
+        .orderBy('chunks.number')
+        .limit(limit)
+        .execute();
+      return rows.map(toEmbeddable);
+    },
+    async sample(botId, chunkSet, limit) {
+      const rows = await embeddable(scope)
+        .where('chunks.bot_id', '=', botId)
+        .where('chunks.chunk_set', '=', chunkSet)
+        .where('documents.state', '=', 'searchable')
+        // Multiplied by a prime, row numbers come in an order that is spread out and always the same.
+        .orderBy(sql`(chunks.number * 7919) % 10007`)
+        .limit(limit)
+        .execute();
+      return rows.map(toEmbeddable);
     },
     async countOf(sourceId, generation) {
-      const counted = await scope
-        .select('chunks')
-        .leftJoin('chunk_vectors', (join) =>
-          join
-            .onRef('chunk_vectors.chunk_number', '=', 'chunks.number')
-            .on('chunk_vectors.generation', '=', generation),
+      const row = await counted(scope, generation).where('chunks.source_id', '=', sourceId).executeTakeFirstOrThrow();
+      return { chunks: Number(row.chunks), embedded: Number(row.embedded) };
+    },
+    async countOfBot(botId, generation) {
+      const row = await counted(scope, generation)
+        .innerJoin('documents', (join) =>
+          join.onRef('documents.tenant_id', '=', 'chunks.tenant_id').onRef('documents.id', '=', 'chunks.document_id'),
         )
-        .select((select) => [
-          select.fn.count<number>('chunks.number').as('chunks'),
-          select.fn.count<number>('chunk_vectors.chunk_number').as('embedded'),
-        ])
-        .where('chunks.source_id', '=', sourceId)
+        .where('chunks.bot_id', '=', botId)
+        .where('documents.state', '=', 'searchable')
         .executeTakeFirstOrThrow();
-      return { chunks: Number(counted.chunks), embedded: Number(counted.embedded) };
+      return { chunks: Number(row.chunks), embedded: Number(row.embedded) };
     },
     async countOfDocuments(documentIds) {
       const { chunks } = await scope
         .select('chunks')
         .select((select) => select.fn.countAll<number>().as('chunks'))
         .where((where) => scope.dialect.isOneOf(where.ref('chunks.document_id'), documentIds))
+        .where('chunks.chunk_set', '=', chunkSetOr(null))
         .executeTakeFirstOrThrow();
       return Number(chunks);
     },
@@ -135,7 +139,7 @@ export function createChunkRepository(scope: TenantScope): ChunkRepository {
         .select('chunk_vectors')
         .select('chunk_vectors.chunk_number')
         .where('chunk_vectors.bot_id', '=', botId)
-        .where('chunk_vectors.generation', '=', generation)
+        .where('chunk_vectors.generation', '=', indexParts(generation).space)
         .limit(1)
         .executeTakeFirst();
       return row !== undefined;
@@ -144,10 +148,11 @@ export function createChunkRepository(scope: TenantScope): ChunkRepository {
       scope.atomically(async (transaction) => {
         refuseUnevenWindows(vectors);
         const owners = await ownersOf(transaction, vectors);
+        const { space } = indexParts(generation);
         const rows = vectors.flatMap(({ chunkId, windows }) => {
           const owner = owners.get(chunkId);
           if (owner === undefined) return [];
-          return [{ ...owner, generation, windows: windows.length, vectors: packWindows(windows) }];
+          return [{ ...owner, generation: space, windows: windows.length, vectors: packWindows(windows) }];
         });
         for (let first = 0; first < rows.length; first += VECTORS_PER_INSERT) {
           await transaction
@@ -163,6 +168,62 @@ export function createChunkRepository(scope: TenantScope): ChunkRepository {
   };
 }
 
+function embeddable(scope: TenantScope) {
+  return withDocuments(scope)
+    .select(['chunks.id', 'chunks.document_id', 'chunks.source_id', 'chunks.heading_path_json', 'chunks.text'])
+    .select(['chunks.hash', 'documents.title as document_title']);
+}
+
+/** Chunks of the index's set, in any document but refused ones, without vectors in its space. */
+function unembedded(scope: TenantScope, generation: string) {
+  const { space, chunkSet } = indexParts(generation);
+  return embeddable(scope)
+    .where('chunks.chunk_set', '=', chunkSetOr(chunkSet))
+    .where('documents.state', '!=', 'refused')
+    .where((where) =>
+      where.not(
+        where.exists(
+          where
+            .selectFrom('chunk_vectors')
+            .select(sql.lit(1).as('one'))
+            .whereRef('chunk_vectors.chunk_number', '=', 'chunks.number')
+            .where('chunk_vectors.generation', '=', space),
+        ),
+      ),
+    );
+}
+
+function counted(scope: TenantScope, generation: string) {
+  const { space, chunkSet } = indexParts(generation);
+  return scope
+    .select('chunks')
+    .leftJoin('chunk_vectors', (join) =>
+      join.onRef('chunk_vectors.chunk_number', '=', 'chunks.number').on('chunk_vectors.generation', '=', space),
+    )
+    .select((select) => [
+      select.fn.count<number>('chunks.number').as('chunks'),
+      select.fn.count<number>('chunk_vectors.chunk_number').as('embedded'),
+    ])
+    .where('chunks.chunk_set', '=', chunkSetOr(chunkSet));
+}
+
+type EmbeddableRow = Pick<
+  Selectable<ChunksTable>,
+  'id' | 'document_id' | 'source_id' | 'heading_path_json' | 'text' | 'hash'
+> & { readonly document_title: string };
+
+function toEmbeddable(row: EmbeddableRow): EmbeddableChunk {
+  return {
+    id: row.id,
+    documentId: row.document_id,
+    sourceId: row.source_id,
+    documentTitle: row.document_title,
+    headingPath: readJson<string[]>(row.heading_path_json),
+    text: row.text,
+    hash: row.hash,
+  };
+}
+
 function withDocuments(scope: TenantScope) {
   return scope
     .select('chunks')
@@ -172,10 +233,11 @@ function withDocuments(scope: TenantScope) {
 }
 
 function withVectors(scope: TenantScope, generation: string) {
+  const { space } = indexParts(generation);
   return scope
     .select('chunks')
     .innerJoin('chunk_vectors', (join) =>
-      join.onRef('chunk_vectors.chunk_number', '=', 'chunks.number').on('chunk_vectors.generation', '=', generation),
+      join.onRef('chunk_vectors.chunk_number', '=', 'chunks.number').on('chunk_vectors.generation', '=', space),
     );
 }
 

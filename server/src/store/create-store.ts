@@ -5,6 +5,8 @@ import { createBotRepository } from './bots.ts';
 import { createChunkRepository } from './chunks.ts';
 import { createConversationRepository } from './conversations.ts';
 import { createDocumentRepository } from './documents.ts';
+import { createGenerationRepository } from './generations.ts';
+import { createGoldenQuestionRepository } from './golden-questions.ts';
 import { createIdempotencyRepository } from './idempotency.ts';
 import { createJobRepository, requireLease } from './jobs.ts';
 import { createMessageRepository } from './messages.ts';
@@ -46,6 +48,8 @@ export function createStore({ database, background, dialect, clock }: StoreOptio
       documents: createDocumentRepository(scope, clock.now),
       syncRuns: createSyncRunRepository(scope),
       chunks: createChunkRepository(scope),
+      generations: createGenerationRepository(scope),
+      goldenQuestions: createGoldenQuestionRepository(scope),
       jobs: createJobRepository(scope),
       conversations: createConversationRepository(scope),
       messages: createMessageRepository(scope),

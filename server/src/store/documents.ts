@@ -1,13 +1,15 @@
-import type { Selectable } from 'kysely';
+import { type Selectable, sql } from 'kysely';
 import { AppError } from '../kernel/index.ts';
+import type { DocumentStructure } from './document-structure.ts';
 import type { Document, Failure, NewChunk } from './entities.ts';
+import { FIRST_CHUNK_SET } from './index-key.ts';
 import { readJsonOrNull, writeJson, writeJsonOrNull } from './json-columns.ts';
 import { fetchTenantPage } from './paging.ts';
 import type { DocumentRepository } from './ports.ts';
 import type { DocumentsTable } from './schema.ts';
 import type { NewRow, TenantScope } from './tenant-scope.ts';
 
-/** Keeps a statement's parameters (13 a chunk) below every engine's limit. */
+/** Keeps a statement's parameters (14 a chunk) below every engine's limit. */
 const CHUNKS_PER_INSERT = 100;
 
 const COLUMNS_WITHOUT_TEXT = [
@@ -30,17 +32,19 @@ const COLUMNS_WITHOUT_TEXT = [
 export function createDocumentRepository(scope: TenantScope, now: () => number): DocumentRepository {
   const documents = () => scope.select('documents').selectAll('documents');
   return {
-    add: (botId, sourceId, { document, chunks, signature }) =>
+    add: (botId, sourceId, { document, chunks, signature, chunkSet = FIRST_CHUNK_SET }) =>
       scope.atomically(async (transaction) => {
         if (await exists(transaction, document.id)) return;
         const documentRow = toRow({ ...document, botId, sourceId, createdAt: now() });
-        const chunkRows = chunks.map((chunk) => toChunkRow(chunk, { botId, sourceId, documentId: document.id }));
+        const chunkRows = chunks.map((chunk) =>
+          toChunkRow(chunk, { botId, sourceId, documentId: document.id, chunkSet }),
+        );
         try {
           // Asked for at once and run in this order.
           await Promise.all([
             transaction.insert('documents', [documentRow]).execute(),
             ...inBatches(chunkRows).map((rows) => transaction.insert('chunks', rows).execute()),
-            chunks.length === 0 ? null : transaction.lexical.index(botId, [document.id]),
+            chunks.length === 0 ? null : transaction.lexical.index({ botId, chunkSet }, [document.id]),
             signature === undefined
               ? null
               : transaction
@@ -52,6 +56,48 @@ export function createDocumentRepository(scope: TenantScope, now: () => number):
           throw new AppError('source_not_found', 'There is no such source.', { cause: error });
         }
       }),
+    addChunkSet: (documentId, chunkSet, chunks) =>
+      scope.atomically(async (transaction) => {
+        const owner = await transaction
+          .select('documents')
+          .select(['documents.bot_id', 'documents.source_id'])
+          .where('id', '=', documentId)
+          .where('state', '!=', 'refused')
+          .executeTakeFirst();
+        if (owner === undefined || (await isCut(transaction, documentId, chunkSet))) return;
+        const of = { botId: owner.bot_id, sourceId: owner.source_id, documentId, chunkSet };
+        for (const rows of inBatches(chunks.map((chunk) => toChunkRow(chunk, of)))) {
+          await transaction.insert('chunks', rows).execute();
+        }
+        await transaction.lexical.index(of, [documentId]);
+      }),
+    async withoutChunkSet({ botId, sourceId, chunkSet }, limit) {
+      const rows = await scope
+        .select('documents')
+        .innerJoin('sources', (join) =>
+          join.onRef('sources.tenant_id', '=', 'documents.tenant_id').onRef('sources.id', '=', 'documents.source_id'),
+        )
+        .select('documents.id')
+        .where('sources.bot_id', '=', botId)
+        .where('documents.state', 'in', sourceId === undefined ? ['searchable'] : ['searchable', 'building'])
+        .$if(sourceId !== undefined, (query) => query.where('documents.source_id', '=', sourceId ?? ''))
+        .where((where) =>
+          where.not(
+            where.exists(
+              where
+                .selectFrom('chunks')
+                .select(sql.lit(1).as('one'))
+                .whereRef('chunks.tenant_id', '=', 'documents.tenant_id')
+                .whereRef('chunks.document_id', '=', 'documents.id')
+                .where('chunks.chunk_set', '=', chunkSet),
+            ),
+          ),
+        )
+        .orderBy('documents.number')
+        .limit(limit)
+        .execute();
+      return rows.map(({ id }) => id);
+    },
     async get(id) {
       const row = await documents().where('id', '=', id).executeTakeFirst();
       return row === undefined ? null : toDocument(row);
@@ -140,6 +186,17 @@ async function exists(scope: TenantScope, id: string): Promise<boolean> {
   return row !== undefined;
 }
 
+async function isCut(scope: TenantScope, documentId: string, chunkSet: string): Promise<boolean> {
+  const row = await scope
+    .select('chunks')
+    .select('chunks.id')
+    .where('document_id', '=', documentId)
+    .where('chunk_set', '=', chunkSet)
+    .limit(1)
+    .executeTakeFirst();
+  return row !== undefined;
+}
+
 function toRow(document: Omit<Document, 'tenantId'>): NewRow<'documents'> {
   return {
     id: document.id,
@@ -155,12 +212,18 @@ function toRow(document: Omit<Document, 'tenantId'>): NewRow<'documents'> {
     created_at: document.createdAt,
     text: document.text,
     trained_as: document.trainedAs ?? null,
+    structure_json: writeJsonOrNull(document.structure ?? null),
   };
 }
 
 function toChunkRow(
   chunk: NewChunk,
-  owner: { readonly botId: string; readonly sourceId: string; readonly documentId: string },
+  owner: {
+    readonly botId: string;
+    readonly sourceId: string;
+    readonly documentId: string;
+    readonly chunkSet: string;
+  },
 ): NewRow<'chunks'> {
   return {
     id: chunk.id,
@@ -175,14 +238,18 @@ function toChunkRow(
     tokens: chunk.tokens,
     hash: chunk.hash,
     text: chunk.text,
+    chunk_set: owner.chunkSet,
   };
 }
 
 function toDocument(row: Selectable<DocumentsTable>): Document {
-  return { ...toDocumentWithoutText(row), text: row.text };
+  const structure = readJsonOrNull<DocumentStructure>(row.structure_json);
+  return { ...toDocumentWithoutText(row), text: row.text, ...(structure === null ? {} : { structure }) };
 }
 
-function toDocumentWithoutText(row: Omit<Selectable<DocumentsTable>, 'text'>): Omit<Document, 'text'> {
+function toDocumentWithoutText(
+  row: Omit<Selectable<DocumentsTable>, 'text' | 'structure_json'>,
+): Omit<Document, 'text'> {
   return {
     id: row.id,
     tenantId: row.tenant_id,

@@ -1,4 +1,5 @@
 import type { JsonObject } from '../kernel/index.ts';
+import type { DocumentStructure } from './document-structure.ts';
 import type { WebSource } from './web-source.ts';
 
 /** All times in the store are milliseconds since 1970; the wire turns them into unix seconds. */
@@ -135,6 +136,8 @@ export interface Document {
   readonly contentHash: string;
   /** The cleaned text that all offsets point into (UTF-16 code units, end exclusive). Empty when refused. */
   readonly text: string;
+  /** What the loader knew of the text's structure, to cut it again by; absent: only what the text shows. */
+  readonly structure?: DocumentStructure | null;
   readonly tokens: number;
   readonly createdAt: number;
 }
@@ -164,6 +167,8 @@ export interface NewDocument {
   readonly chunks: readonly NewChunk[];
   /** MinHash of the text, by which near-duplicates are found; absent: only equal texts are. */
   readonly signature?: Uint8Array;
+  /** How the chunks were cut; absent: the first set. */
+  readonly chunkSet?: string;
 }
 
 export type NewChunk = Omit<Chunk, 'tenantId' | 'botId' | 'sourceId' | 'documentId'>;

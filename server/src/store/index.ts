@@ -1,4 +1,6 @@
 export { createStore, type StoreOptions } from './create-store.ts';
+export type { DocumentStructure } from './document-structure.ts';
+export type { EmbeddableChunk } from './embeddable-chunk.ts';
 export {
   API_KEY_SCOPES,
   type ApiKey,
@@ -32,6 +34,16 @@ export {
   type Worker,
 } from './entities.ts';
 export type {
+  ActivationPolicy,
+  Generation,
+  GenerationComparison,
+  GenerationState,
+  GoldenExpectation,
+  GoldenQuestion,
+} from './generation-entities.ts';
+export type { GenerationRepository, GoldenQuestionRepository } from './generation-ports.ts';
+export { FIRST_CHUNK_SET, type IndexParts, indexKey, indexParts } from './index-key.ts';
+export type {
   ApiKeyRepository,
   BlobReference,
   BlobStore,
@@ -39,7 +51,6 @@ export type {
   ChunkRepository,
   ConversationRepository,
   DocumentRepository,
-  EmbeddableChunk,
   FoundChunk,
   IdempotencyRepository,
   JobClaims,

@@ -2,6 +2,7 @@ import { type Kysely, sql } from 'kysely';
 import { AppError } from '../kernel/index.ts';
 import { createFirstSchema } from './migration-001-first-schema.ts';
 import { addFairJobs } from './migration-002-fair-jobs.ts';
+import { createGenerations } from './migration-003-generations.ts';
 import { addWebSources } from './migration-004-web-sources.ts';
 import { addSync } from './migration-005-sync.ts';
 import { addChunking } from './migration-007-chunking.ts';
@@ -18,6 +19,7 @@ interface Migration {
 const MIGRATIONS: readonly Migration[] = [
   { number: 1, name: 'first-schema', up: createFirstSchema },
   { number: 2, name: 'fair-jobs', up: addFairJobs },
+  { number: 3, name: 'generations', up: createGenerations },
   { number: 4, name: 'web-sources', up: addWebSources },
   { number: 5, name: 'sync', up: addSync },
   { number: 7, name: 'chunking', up: addChunking },

@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { JsonObject } from '../kernel/index.ts';
+import type { EmbeddableChunk } from './embeddable-chunk.ts';
 import type {
   ApiKey,
   Bot,
@@ -14,6 +15,7 @@ import type {
   Job,
   JobState,
   Message,
+  NewChunk,
   NewDocument,
   QueuedJobs,
   Source,
@@ -24,6 +26,7 @@ import type {
   UsageRow,
   Worker,
 } from './entities.ts';
+import type { GenerationRepository, GoldenQuestionRepository } from './generation-ports.ts';
 import type { Page, PageRequest } from './page.ts';
 import type { SourcePageRepository } from './source-page-ports.ts';
 import type { Fingerprint, RemovalReceipt, RemovedContent } from './sync-entities.ts';
@@ -74,6 +77,8 @@ export interface TenantRepositories {
   readonly documents: DocumentRepository;
   readonly syncRuns: SyncRunRepository;
   readonly chunks: ChunkRepository;
+  readonly generations: GenerationRepository;
+  readonly goldenQuestions: GoldenQuestionRepository;
   readonly jobs: JobRepository;
   readonly conversations: ConversationRepository;
   readonly messages: MessageRepository;
@@ -167,6 +172,13 @@ export type MetadataFilter =
 export interface DocumentRepository {
   /** Adds a document and its chunks, and puts the chunks into the lexical index. Idempotent by document id. */
   add(botId: string, sourceId: string, document: NewDocument): Promise<void>;
+  /** Cuts a stored document in one more way. Idempotent by document and chunk set; does nothing when it is gone. */
+  addChunkSet(documentId: string, chunkSet: string, chunks: readonly NewChunk[]): Promise<void>;
+  /** Ids of documents that are not cut in this way yet, in order: searchable ones of the bot, or all usable ones of a source. */
+  withoutChunkSet(
+    where: { readonly botId: string; readonly sourceId?: string; readonly chunkSet: string },
+    limit: number,
+  ): Promise<readonly string[]>;
   get(id: string): Promise<Document | null>;
   getMany(ids: readonly string[]): Promise<readonly Document[]>;
   /** Without their text. */
@@ -190,15 +202,25 @@ export interface FoundChunk extends Chunk {
   readonly externalKey: string | null;
 }
 
+/**
+ * `generation` is an index key (`indexKey`): vectors of its space, on chunks of its chunk set alone.
+ */
 export interface ChunkRepository {
-  list(documentId: string, page: PageRequest): Promise<Page<Chunk>>;
+  /** Of the chunk set, else of the one that answers. */
+  list(documentId: string, page: PageRequest & { readonly chunkSet?: string }): Promise<Page<Chunk>>;
   /** Only chunks of this bot whose document is searchable: what was deleted is not returned, whatever an index says. */
   getSearchable(botId: string, ids: readonly string[]): Promise<readonly FoundChunk[]>;
   /** Chunks of a source (in any state but refused) that have no vectors of the generation, in order. */
   withoutVectors(sourceId: string, generation: string, limit: number): Promise<readonly EmbeddableChunk[]>;
   countOf(sourceId: string, generation: string): Promise<{ readonly chunks: number; readonly embedded: number }>;
   countOfDocuments(documentIds: readonly string[]): Promise<number>;
-  /** Vectors of the tenant's earlier chunks with these hashes, by hash. */
+  /** As `countOf`, over the bot's searchable documents. */
+  countOfBot(botId: string, generation: string): Promise<{ readonly chunks: number; readonly embedded: number }>;
+  /** As `withoutVectors`, over the bot's searchable documents. */
+  withoutVectorsOfBot(botId: string, generation: string, limit: number): Promise<readonly EmbeddableChunk[]>;
+  /** Some chunks of the set, spread over the bot's searchable content. */
+  sample(botId: string, chunkSet: string, limit: number): Promise<readonly EmbeddableChunk[]>;
+  /** Vectors of the tenant's earlier chunks with these hashes in the space, by hash, whatever set they are in. */
   findVectors(generation: string, hashes: readonly string[]): Promise<ReadonlyMap<string, readonly Float32Array[]>>;
   /** Whether any chunk of the bot has vectors of the generation. */
   hasVectors(botId: string, generation: string): Promise<boolean>;
@@ -208,17 +230,6 @@ export interface ChunkRepository {
     botId: string,
     quotes: readonly { readonly chunkId: string; readonly sourceId: string; readonly quote: string }[],
   ): Promise<readonly boolean[]>;
-}
-
-/** What is embedded of a chunk. */
-export interface EmbeddableChunk {
-  readonly id: string;
-  readonly documentId: string;
-  readonly sourceId: string;
-  readonly documentTitle: string;
-  readonly headingPath: readonly string[];
-  readonly text: string;
-  readonly hash: string;
 }
 
 export interface JobRepository {
@@ -305,7 +316,7 @@ export interface SystemStore {
   ): Promise<readonly { readonly tenantId: string; readonly botId: string; readonly sourceId: string }[]>;
   /** Every blob hash that some source still needs. */
   blobHashesInUse(): Promise<ReadonlySet<string>>;
-  /** Vectors of one bot and generation, in batches of rows with searchable or building documents. */
+  /** Vectors of one bot and index (`indexKey`), in batches of rows with searchable or building documents. */
   loadVectors(
     botId: string,
     generation: string,

@@ -1,4 +1,5 @@
 import type { Generated } from 'kysely';
+import type { GoldenQuestionsTable, IndexGenerationsTable } from './schema-generations.ts';
 
 /**
  * The tables as Kysely sees them. Every listable table has `number`, which grows with each insert and gives lists their
@@ -13,6 +14,8 @@ export interface Schema {
   document_signatures: DocumentSignaturesTable;
   chunks: ChunksTable;
   chunk_vectors: ChunkVectorsTable;
+  index_generations: IndexGenerationsTable;
+  golden_questions: GoldenQuestionsTable;
   jobs: JobsTable;
   job_queues: JobQueuesTable;
   conversations: ConversationsTable;
@@ -123,6 +126,7 @@ export interface DocumentsTable {
   created_at: number;
   text: string;
   trained_as: string | null;
+  structure_json: Generated<string | null>;
 }
 
 export interface ChunksTable {
@@ -140,6 +144,8 @@ export interface ChunksTable {
   tokens: number;
   hash: string;
   text: string;
+  /** How the document was cut; a document may be cut in several ways at once. */
+  chunk_set: Generated<string>;
 }
 
 interface DocumentSignaturesTable {
@@ -177,7 +183,10 @@ export interface SyncItemsTable {
   metadata_json: string | null;
 }
 
-/** One row for the vectors of a chunk in one generation: its windows one after the other, as 32-bit floats. */
+/**
+ * One row for the vectors of a chunk in one vector space (`generation` holds its name): its windows one after the other,
+ * as 32-bit floats.
+ */
 interface ChunkVectorsTable {
   chunk_number: number;
   generation: string;

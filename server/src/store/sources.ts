@@ -1,6 +1,8 @@
 import { type Selectable, sql, type Updateable } from 'kysely';
 import { AppError } from '../kernel/index.ts';
+import { chunkSetOr } from './answering-set.ts';
 import type { ChunkingStrategy, Failure, Source, SourceInput } from './entities.ts';
+import { indexParts } from './index-key.ts';
 import { UNFINISHED } from './job-rows.ts';
 import { changedColumns, ifGiven, readJson, readJsonOrNull, writeJson, writeJsonOrNull } from './json-columns.ts';
 import { metadataCondition } from './metadata-filter.ts';
@@ -73,6 +75,7 @@ export function createSourceRepository(scope: TenantScope, now: () => number): S
       return rows.map(({ id }) => id);
     },
     async findWithoutVectors(generation, limit) {
+      const { space, chunkSet } = indexParts(generation);
       const rows = await sources()
         .where((where) =>
           where.exists(
@@ -86,11 +89,12 @@ export function createSourceRepository(scope: TenantScope, now: () => number): S
               .leftJoin('chunk_vectors', (join) =>
                 join
                   .onRef('chunk_vectors.chunk_number', '=', 'chunks.number')
-                  .on('chunk_vectors.generation', '=', generation),
+                  .on('chunk_vectors.generation', '=', space),
               )
               .select(sql.lit(1).as('one'))
               .whereRef('chunks.tenant_id', '=', 'sources.tenant_id')
               .whereRef('chunks.source_id', '=', 'sources.id')
+              .where('chunks.chunk_set', '=', chunkSetOr(chunkSet))
               .where('documents.state', '=', 'searchable')
               .where('chunk_vectors.chunk_number', 'is', null),
           ),

@@ -29,16 +29,22 @@ export interface SqlDialect {
   metadataMatches(json: Expression<unknown>, comparison: MetadataComparison): Expression<SqlBool>;
   /** Creates what the lexical index keeps beside the tables. Runs in the first migration. */
   createLexicalTables(database: Kysely<Schema>): Promise<void>;
-  /** Puts every chunk of the bot's documents into the bot's lexical index. Each document is indexed once in its life. */
-  indexDocuments(database: Kysely<Schema>, bot: BotKey, documentIds: readonly string[]): Promise<void>;
+  /** Gives each chunk set of a bot a lexical index of its own; what is there belongs to the given set. */
+  divideLexicalTables(database: Kysely<Schema>, firstSet: string): Promise<void>;
+  /** Puts the documents' chunks of one set into the lexical index of that set. Each is indexed once in its life. */
+  indexDocuments(
+    database: Kysely<Schema>,
+    index: BotKey & { readonly chunkSet: string },
+    documentIds: readonly string[],
+  ): Promise<void>;
   /** Takes the chunks of documents out of the lexical index; runs before the rows go. */
   unindexDocuments(database: Kysely<Schema>, tenantId: string, documentIds: readonly string[]): Promise<void>;
   /** Takes words of what was unindexed out of what the bot's lexical index keeps on disk, in small steps. */
   purgeLexicalIndex(database: Kysely<Schema>, bot: BotKey): Promise<void>;
-  /** Drops the lexical index of a bot, or of every bot of the tenant. */
+  /** Drops the lexical indexes of a chunk set, of a bot, or of every bot of the tenant. */
   dropLexicalIndexes(
     database: Kysely<Schema>,
-    owner: { readonly tenantId: string; readonly botId?: string },
+    owner: { readonly tenantId: string; readonly botId?: string; readonly chunkSet?: string },
   ): Promise<void>;
   /** The columns (`table.column`) of the unique constraint that an error is about; null for other errors. */
   violatedUniqueColumns(error: unknown): readonly string[] | null;

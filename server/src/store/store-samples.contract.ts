@@ -10,6 +10,8 @@ import type {
   Tenant,
   UsageRow,
 } from './entities.ts';
+import type { Generation, GoldenQuestion } from './generation-entities.ts';
+import { FIRST_CHUNK_SET } from './index-key.ts';
 import type { Store, TenantStore } from './ports.ts';
 import type { SyncRun } from './sync-entities.ts';
 
@@ -114,6 +116,33 @@ export function createSamples(seed: string) {
     };
   };
 
+  const generation = (botId: string, changes: Partial<Generation> = {}): Omit<Generation, 'tenantId'> => ({
+    id: next('gen'),
+    botId,
+    state: { type: 'building', at: now },
+    embeddingModel: 'fake/model',
+    embedderVersion: '1',
+    dimensions: 2,
+    chunkSet: FIRST_CHUNK_SET,
+    chunking: { type: 'auto' },
+    origin: 'server',
+    policy: 'if_not_worse',
+    progress: { done: 0, total: 0 },
+    comparison: null,
+    jobId: null,
+    createdAt: now,
+    updatedAt: now,
+    ...changes,
+  });
+
+  const goldenQuestion = (botId: string): Omit<GoldenQuestion, 'tenantId'> => ({
+    id: next('gold'),
+    botId,
+    question: 'How?',
+    expected: { externalKeys: ['a'] },
+    createdAt: now,
+  });
+
   const job = (changes: Partial<Job> = {}): Omit<Job, 'tenantId'> => ({
     id: next('job'),
     botId: null,
@@ -205,7 +234,22 @@ export function createSamples(seed: string) {
     ...changes,
   });
 
-  return { now, next, tenant, bot, source, syncRun, document, job, conversation, message, apiKey, usage };
+  return {
+    now,
+    next,
+    tenant,
+    bot,
+    source,
+    syncRun,
+    document,
+    generation,
+    goldenQuestion,
+    job,
+    conversation,
+    message,
+    apiKey,
+    usage,
+  };
 }
 
 export type Samples = ReturnType<typeof createSamples>;

@@ -1,6 +1,8 @@
 import type { Kysely } from 'kysely';
+import { chunkSetOr } from './answering-set.ts';
 import { toApiKey } from './api-keys.ts';
 import type { ChunkVectors, SourceInput } from './entities.ts';
+import { indexParts } from './index-key.ts';
 import { createJobClaims } from './job-claims.ts';
 import { readJson } from './json-columns.ts';
 import type { SystemStore } from './ports.ts';
@@ -165,6 +167,7 @@ async function* loadVectors(
   database: Kysely<Schema>,
   { botId, generation, signal }: { botId: string; generation: string; signal: AbortSignal | undefined },
 ): AsyncGenerator<readonly (ChunkVectors & { readonly documentId: string; readonly sourceId: string })[]> {
+  const { space, chunkSet } = indexParts(generation);
   let last = 0;
   for (;;) {
     signal?.throwIfAborted();
@@ -177,7 +180,8 @@ async function* loadVectors(
       .select(['chunks.id', 'chunks.document_id', 'chunks.source_id', 'chunk_vectors.chunk_number'])
       .select(['chunk_vectors.windows', 'chunk_vectors.vectors'])
       .where('chunk_vectors.bot_id', '=', botId)
-      .where('chunk_vectors.generation', '=', generation)
+      .where('chunk_vectors.generation', '=', space)
+      .where('chunks.chunk_set', '=', chunkSetOr(chunkSet))
       .where('chunk_vectors.chunk_number', '>', last)
       .where('documents.state', 'in', ['searchable', 'building'])
       .orderBy('chunk_vectors.chunk_number')

@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest';
+import { FIRST_CHUNK_SET } from './index-key.ts';
 import type { Store, TenantRepositories, TenantStore } from './ports.ts';
 import { createSamples, createTenantWithBot } from './store-samples.contract.ts';
 
@@ -64,6 +65,9 @@ const ATTEMPTS: Attempts = {
   },
   documents: {
     add: (stranger, owner) => stranger.add(owner.bot.id, owner.source.id, samples.document(['planted'])),
+    addChunkSet: (stranger, owner) =>
+      stranger.addChunkSet(owner.document.document.id, 'other@1', samples.document(['planted']).chunks),
+    withoutChunkSet: (stranger, owner) => stranger.withoutChunkSet({ botId: owner.bot.id, chunkSet: 'other@1' }, 100),
     get: (stranger, owner) => stranger.get(owner.document.document.id),
     getMany: (stranger, owner) => stranger.getMany([owner.document.document.id]),
     list: (stranger, owner) => stranger.list(owner.source.id, PAGE),
@@ -82,6 +86,12 @@ const ATTEMPTS: Attempts = {
     },
     countOfDocuments: async (stranger, owner) =>
       (await stranger.countOfDocuments([owner.document.document.id])) === 0 ? null : 'counted',
+    countOfBot: async (stranger, owner) => {
+      const { chunks, embedded } = await stranger.countOfBot(owner.bot.id, GENERATION);
+      return chunks + embedded === 0 ? null : { chunks, embedded };
+    },
+    withoutVectorsOfBot: (stranger, owner) => stranger.withoutVectorsOfBot(owner.bot.id, 'other/model@1:2', 100),
+    sample: (stranger, owner) => stranger.sample(owner.bot.id, FIRST_CHUNK_SET, 100),
     findVectors: async (stranger, owner) => [
       ...(await stranger.findVectors(
         GENERATION,
@@ -114,6 +124,23 @@ const ATTEMPTS: Attempts = {
     setState: (stranger, owner) =>
       stranger.setState(owner.syncRun.id, { externalKeys: ['key-1'], action: 'delete', state: 'done' }),
     noteUpload: (stranger, owner) => stranger.noteUpload(owner.bot.id, 'key-1'),
+  },
+  generations: {
+    create: (stranger, owner) => stranger.create(samples.generation(owner.bot.id)),
+    get: (stranger, owner) => stranger.get(owner.bot.id, owner.generation.id),
+    active: (stranger, owner) => stranger.active(owner.bot.id),
+    list: (stranger, owner) => stranger.list(owner.bot.id, PAGE),
+    inStates: (stranger, owner) => stranger.inStates(owner.bot.id, ['active', 'building']),
+    ofTenant: (stranger) => stranger.ofTenant(['active', 'building']),
+    update: (stranger, owner) => stranger.update(owner.generation.id, { policy: 'manual', updatedAt: LATER }),
+    delete: (stranger, owner) => stranger.delete(owner.generation.id),
+    removeVectors: async (stranger, owner) => (await stranger.removeVectors(owner.bot.id, GENERATION, 100)) > 0,
+    removeChunks: async (stranger, owner) => (await stranger.removeChunks(owner.bot.id, FIRST_CHUNK_SET, 100)) > 0,
+  },
+  goldenQuestions: {
+    create: (stranger, owner) => stranger.create(samples.goldenQuestion(owner.bot.id)),
+    list: (stranger, owner) => stranger.list(owner.bot.id, PAGE),
+    delete: (stranger, owner) => stranger.delete(owner.bot.id, owner.goldenQuestion.id),
   },
   jobs: {
     create: (stranger, owner) => stranger.create({ ...owner.job, kind: 'stolen' }),
@@ -224,6 +251,8 @@ async function fillTenant(store: Store) {
   const source = samples.source(bot.id, { externalKey: 'key-1', metadata: { team: 'a' } });
   const document = samples.document(['first secret', 'second secret']);
   const chunkIds = document.chunks.map(({ id }) => id);
+  const generation = samples.generation(bot.id, { state: { type: 'active', at: samples.now } });
+  const goldenQuestion = samples.goldenQuestion(bot.id);
   const job = samples.job({ botId: bot.id, sourceId: source.id, kind: 'isolated' });
   const failedJob = samples.job({ state: 'failed', finishedAt: samples.now });
   const conversation = samples.conversation(bot.id);
@@ -242,6 +271,8 @@ async function fillTenant(store: Store) {
   await tenant.syncRuns.create(syncRun, [
     { action: 'delete', externalKey: 'key-1', sourceId: source.id, metadata: null },
   ]);
+  await tenant.generations.create(generation);
+  await tenant.goldenQuestions.create(goldenQuestion);
   await tenant.jobs.create(job);
   await tenant.jobs.create(failedJob);
   await tenant.conversations.create(conversation);
@@ -256,6 +287,8 @@ async function fillTenant(store: Store) {
     document,
     chunkIds,
     syncRun,
+    generation,
+    goldenQuestion,
     job,
     failedJob,
     conversation,
@@ -280,6 +313,8 @@ async function everythingOf(store: Store, owner: Owner): Promise<unknown> {
     vectors: [...(await tenant.chunks.findVectors(GENERATION, hashes))],
     syncRuns: await tenant.syncRuns.list(owner.bot.id, PAGE),
     syncItems: await tenant.syncRuns.findItem(owner.syncRun.id, 'key-1'),
+    generations: await tenant.generations.list(owner.bot.id, PAGE),
+    goldenQuestions: await tenant.goldenQuestions.list(owner.bot.id, PAGE),
     jobs: (await tenant.jobs.list(PAGE)).items,
     conversations: await tenant.conversations.list(PAGE),
     messages: await tenant.messages.list(owner.conversation.id, PAGE),

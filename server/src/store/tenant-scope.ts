@@ -35,9 +35,9 @@ export interface TenantScope {
   /** Runs the work in the transaction that is open, else in one of its own. */
   atomically<Result>(work: (scope: TenantScope) => Promise<Result>): Promise<Result>;
   readonly lexical: {
-    index(botId: string, documentIds: readonly string[]): Promise<void>;
+    index(of: { readonly botId: string; readonly chunkSet: string }, documentIds: readonly string[]): Promise<void>;
     unindex(documentIds: readonly string[]): Promise<void>;
-    drop(botId: string): Promise<void>;
+    drop(botId: string, chunkSet?: string): Promise<void>;
   };
 }
 
@@ -57,9 +57,10 @@ export function createTenantScope(database: Kysely<Schema>, dialect: SqlDialect,
       return database.transaction().execute((transaction) => work(createTenantScope(transaction, dialect, tenantId)));
     },
     lexical: {
-      index: (botId, documentIds) => dialect.indexDocuments(database, { tenantId, botId }, documentIds),
+      index: (of, documentIds) => dialect.indexDocuments(database, { tenantId, ...of }, documentIds),
       unindex: (documentIds) => dialect.unindexDocuments(database, tenantId, documentIds),
-      drop: (botId) => dialect.dropLexicalIndexes(database, { tenantId, botId }),
+      drop: (botId, chunkSet) =>
+        dialect.dropLexicalIndexes(database, { tenantId, botId, ...(chunkSet === undefined ? {} : { chunkSet }) }),
     },
   };
 }

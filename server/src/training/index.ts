@@ -18,6 +18,18 @@ export {
 } from './duplicates/duplicate-finder.ts';
 export { createFollower, type Follower, type FollowerOptions } from './following/follower.ts';
 export { createTrainingActivity, type TrainingActivity } from './following/training-activity.ts';
+export { type BotIndexesOptions, createBotIndexes } from './generations/bot-indexes.ts';
+export { createGenerationHandler, type GenerationHandlerOptions } from './generations/generation-handler.ts';
+export { createGenerationKeeper, type GenerationKeeperOptions } from './generations/generation-keeper.ts';
+export { createGenerations, type GenerationsOptions } from './generations/generations.ts';
+export type {
+  BotIndex,
+  BotIndexes,
+  ComparedPassage,
+  GenerationRequest,
+  Generations,
+  SearchIndex,
+} from './generations/ports.ts';
 export {
   createDocumentParser,
   type DocumentParserOptions,
@@ -25,7 +37,7 @@ export {
   type SplitterExports,
 } from './loaders/document-parser.ts';
 export { TRAINABLE_EXTENSIONS } from './loaders/file-type.ts';
-export { embedMissingVectors, type MissingVectorsOptions } from './pipeline/missing-vectors.ts';
+export type { Rechunk } from './pipeline/chunk-sets.ts';
 export { createTrainAgain } from './pipeline/train-again.ts';
 export { createTrainer, type TrainerLimits, type TrainerOptions } from './pipeline/trainer.ts';
 export { createTrainingHandler, type TrainingHandlerOptions } from './pipeline/training-handler.ts';

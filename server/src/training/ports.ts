@@ -1,6 +1,14 @@
 import type { Readable } from 'node:stream';
 import type { JsonObject } from '../kernel/index.ts';
-import type { Bot, ChunkingStrategy, NewDocument, RemovalReceipt, Source } from '../store/index.ts';
+import type {
+  Bot,
+  ChunkingStrategy,
+  Document,
+  DocumentStructure,
+  NewDocument,
+  RemovalReceipt,
+  Source,
+} from '../store/index.ts';
 import type { RefusedPart } from './loaders/loaded-text.ts';
 
 /** What a client hands in to be trained on. */
@@ -78,8 +86,14 @@ export interface DocumentParser {
    * an AppError when the input cannot be read (further).
    */
   parse(input: ParserInput & { readonly from: string | null }, signal?: AbortSignal): Promise<ParsedPart>;
+  /** Cuts the text of a stored document. The same text and strategy give the same chunks. */
+  cut(text: TextToCut, signal?: AbortSignal): Promise<readonly ParsedChunk[]>;
   start(): Promise<void>;
   stop(): Promise<void>;
+}
+
+export interface TextToCut extends Pick<Document, 'title' | 'text' | 'structure'> {
+  readonly chunking: ChunkingStrategy;
 }
 
 export interface ParserInput {
@@ -126,6 +140,8 @@ export interface ParsedDocument {
   readonly url: string | null;
   /** All offsets point into this. */
   readonly text: string;
+  /** What the loader knew of it, to cut it again by. */
+  readonly structure?: DocumentStructure;
   readonly tokens: number;
   readonly contentHash: string;
   /** See `signatureOf`; absent: near-duplicates of it are not found. */

@@ -1,3 +1,11 @@
 export { withLinkedGenerations } from './linked-generations.ts';
-export type { LexicalIndex, Namespace, ScoredChunk, SearchFilter, VectorRecord, VectorStore } from './ports.ts';
+export type {
+  LexicalIndex,
+  LexicalNamespace,
+  Namespace,
+  ScoredChunk,
+  SearchFilter,
+  VectorRecord,
+  VectorStore,
+} from './ports.ts';
 export { indexableText, queryTerms } from './query-terms.ts';

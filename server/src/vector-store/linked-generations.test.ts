@@ -4,7 +4,7 @@ import { withLinkedGenerations } from './linked-generations.ts';
 
 describe('linked generations', () => {
   it('deletes from every generation of the bot, and writes to one', async () => {
-    const store = withLinkedGenerations(createExactVectorStore(), ['second']);
+    const store = withLinkedGenerations(createExactVectorStore(), () => ['second']);
     const vector = Float32Array.of(1, 0);
     const namespaceOf = (generation: string, botId = 'bot') => ({ tenantId: 'tnt', botId, generation });
     const put = (generation: string, documentId: string, botId?: string) =>

@@ -1,15 +1,18 @@
 import type { Namespace, VectorStore } from './ports.ts';
 
 /** The same store, where what is deleted from a bot's content goes from further generations of the bot at once. */
-export function withLinkedGenerations(store: VectorStore, generations: readonly string[]): VectorStore {
-  const each = async (namespace: Namespace, change: (namespace: Namespace) => Promise<void>): Promise<void> => {
-    const all = new Set([namespace.generation, ...generations]);
+export function withLinkedGenerations(
+  store: VectorStore,
+  linked: (generation: string) => readonly string[],
+): VectorStore {
+  const inEach = async (namespace: Namespace, change: (namespace: Namespace) => Promise<void>): Promise<void> => {
+    const all = new Set([namespace.generation, ...linked(namespace.generation)]);
     await Promise.all([...all].map((generation) => change({ ...namespace, generation })));
   };
   return {
     ...store,
     deleteDocuments: (namespace, documentIds, signal) =>
-      each(namespace, (linked) => store.deleteDocuments(linked, documentIds, signal)),
-    deleteNamespace: (namespace, signal) => each(namespace, (linked) => store.deleteNamespace(linked, signal)),
+      inEach(namespace, (each) => store.deleteDocuments(each, documentIds, signal)),
+    deleteNamespace: (namespace, signal) => inEach(namespace, (each) => store.deleteNamespace(each, signal)),
   };
 }

@@ -5,7 +5,13 @@
 export interface Namespace {
   readonly tenantId: string;
   readonly botId: string;
+  /** An index key of the store: a vector space and a chunk set. */
   readonly generation: string;
+}
+
+/** One bot's content, cut in one way; without a chunk set, in the one that answers. */
+export interface LexicalNamespace extends Pick<Namespace, 'tenantId' | 'botId'> {
+  readonly chunkSet?: string;
 }
 
 /** One vector: a window of a chunk. */
@@ -56,19 +62,19 @@ export interface VectorStore {
 }
 
 /**
- * Search by words over the searchable chunks of a bot. It is fed by the store in the transactions that write the
+ * Search by words over the searchable chunks of a bot in one chunk set. It is fed by the store in the transactions that write the
  * chunks, so this port only reads.
  */
 export interface LexicalIndex {
   /** The `limit` best chunks that hold at least one of the terms, best first. */
   search(
-    bot: Pick<Namespace, 'tenantId' | 'botId'>,
+    bot: LexicalNamespace,
     query: { readonly terms: readonly string[]; readonly limit: number; readonly filter?: SearchFilter },
     signal?: AbortSignal,
   ): Promise<readonly ScoredChunk[]>;
   /** Scores of given chunks; chunks that hold none of the terms are left out. */
   score(
-    bot: Pick<Namespace, 'tenantId' | 'botId'>,
+    bot: LexicalNamespace,
     query: { readonly terms: readonly string[]; readonly chunkIds: readonly string[] },
     signal?: AbortSignal,
   ): Promise<readonly ScoredChunk[]>;

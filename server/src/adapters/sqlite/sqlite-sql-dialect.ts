@@ -2,9 +2,10 @@ import { type Expression, type RawBuilder, type SqlBool, sql } from 'kysely';
 import type { MetadataComparison, SqlDialect } from '../../store/index.ts';
 import { indexableText } from '../../vector-store/index.ts';
 import {
+  addChunkSets,
   createLexicalIndexesTable,
   dropLexicalTables,
-  findLexicalTable,
+  findLexicalTables,
   findOrCreateLexicalTable,
   purgeLexicalTable,
 } from './lexical-tables.ts';
@@ -27,8 +28,9 @@ export const sqliteSqlDialect: SqlDialect = {
   containsText: (column, text) => sql<SqlBool>`instr(${column}, ${text}) > 0`,
   metadataMatches,
   createLexicalTables: createLexicalIndexesTable,
-  async indexDocuments(database, bot, documentIds) {
-    const table = await findOrCreateLexicalTable(database, bot);
+  divideLexicalTables: addChunkSets,
+  async indexDocuments(database, index, documentIds) {
+    const table = await findOrCreateLexicalTable(database, index);
     const entries = sql`(
       select
         chunks.number as number,
@@ -38,8 +40,8 @@ export const sqliteSqlDialect: SqlDialect = {
         chunks.text as body
       from documents
       join chunks on chunks.tenant_id = documents.tenant_id and chunks.document_id = documents.id
-      where documents.tenant_id = ${bot.tenantId} and documents.bot_id = ${bot.botId}
-        and ${isOneOf(sql.ref('documents.id'), documentIds)}
+      where documents.tenant_id = ${index.tenantId} and documents.bot_id = ${index.botId}
+        and chunks.chunk_set = ${index.chunkSet} and ${isOneOf(sql.ref('documents.id'), documentIds)}
     )`;
     const unspaced = sql<SqlBool>`(title || body) glob ${UNSPACED_SCRIPTS}`;
     const [{ rows }] = await Promise.all([
@@ -61,13 +63,14 @@ export const sqliteSqlDialect: SqlDialect = {
       .where((where) => isOneOf(where.ref('documents.id'), documentIds))
       .execute();
     for (const { bot_id: botId } of bots) {
-      const table = await findLexicalTable(database, { tenantId, botId });
-      if (table === null) continue;
-      await sql`delete from ${table} where rowid in (
-        select chunks.number from chunks
-        where chunks.tenant_id = ${tenantId} and chunks.bot_id = ${botId}
-          and ${isOneOf(sql.ref('chunks.document_id'), documentIds)}
-      )`.execute(database);
+      // Row numbers are never used twice, so that taking one out of each table is safe.
+      for (const table of await findLexicalTables(database, { tenantId, botId })) {
+        await sql`delete from ${table} where rowid in (
+          select chunks.number from chunks
+          where chunks.tenant_id = ${tenantId} and chunks.bot_id = ${botId}
+            and ${isOneOf(sql.ref('chunks.document_id'), documentIds)}
+        )`.execute(database);
+      }
     }
   },
   purgeLexicalIndex: purgeLexicalTable,

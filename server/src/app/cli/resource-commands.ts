@@ -222,7 +222,7 @@ export function printObject(context: CommandContext, object: Wire): ExitCode {
   return EXIT.ok;
 }
 
-function printDeleted(context: CommandContext, answer: Wire): ExitCode {
+export function printDeleted(context: CommandContext, answer: Wire): ExitCode {
   if (context.json) printJson(context.terminal, answer);
   else say(context.terminal, `Deleted ${asText(answer['id'])}.`);
   return EXIT.ok;
@@ -249,7 +249,7 @@ function splitList(value: string | boolean | undefined): string[] {
     : [];
 }
 
-function given(context: CommandContext, names: readonly string[]): Wire {
+export function given(context: CommandContext, names: readonly string[]): Wire {
   return Object.fromEntries(
     names.flatMap((name) => (typeof context.values[name] === 'string' ? [[name, context.values[name]]] : [])),
   );

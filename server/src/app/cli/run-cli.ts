@@ -4,6 +4,7 @@ import { exportCommand, importCommand } from './bundle-commands.ts';
 import { CliError, EXIT, type ExitCode } from './cli-error.ts';
 import { type Command, type CommandContext, parseArguments } from './command.ts';
 import type { Connection } from './connection.ts';
+import { generationsCommand } from './generations-command.ts';
 import { jobsCommand } from './jobs-command.ts';
 import { botsCommand, keysCommand, searchCommand, sourcesCommand } from './resource-commands.ts';
 import { paint, printable, say, type Terminal } from './terminal.ts';
@@ -37,6 +38,7 @@ export async function runCli(args: readonly string[], options: CliOptions): Prom
     keysCommand,
     exportCommand,
     importCommand,
+    generationsCommand,
   ];
   const [name, ...rest] = args;
   if (name === '--version' || name === '-v') {

@@ -1,7 +1,8 @@
 import { type Clock, type Logger, toAppError } from '../../kernel/index.ts';
-import type { Bot } from '../../store/index.ts';
+import { type Bot, indexParts } from '../../store/index.ts';
 import {
   type LexicalIndex,
+  type LexicalNamespace,
   type Namespace,
   queryTerms,
   type ScoredChunk,
@@ -61,13 +62,16 @@ interface DenseSide {
  */
 export async function findCandidates(options: HybridSearchOptions, request: CandidateRequest): Promise<Candidates> {
   const terms = queryTerms(request.query);
+  // Asked once, so that words and vectors are those of one generation even when another takes over meanwhile.
+  const spaces = await options.spaces.of(request.bot);
+  const words = { lexical: options.lexical, index: lexicalNamespaceOf(request.bot, spaces), terms };
   const [foundByWords, sides] = await Promise.all([
-    searchWords(options.lexical, terms, request),
-    searchSpaces(options, request),
+    searchWords(words, request),
+    searchSpaces(options, spaces, request),
   ]);
   const ids = new Set([foundByWords, ...sides.map(({ found }) => found)].flat().map(({ chunkId }) => chunkId));
   const [moreByWords, ...scores] = await Promise.all([
-    scoreWords(options.lexical, { terms, ids: missing(ids, foundByWords) }, request),
+    scoreWords(words, missing(ids, foundByWords), request),
     ...sides.map((side) => completed(options, side, { ids, request })),
   ]);
   const weights = sides.map(({ space }) => space.weight);
@@ -95,24 +99,32 @@ function shareOfDense(sides: readonly DenseSide[], scores: readonly (readonly Sc
   return alone + (total - alone) * Math.min(1, fewest / known);
 }
 
+interface Words {
+  readonly lexical: LexicalIndex;
+  readonly index: LexicalNamespace;
+  readonly terms: readonly string[];
+}
+
 async function searchWords(
-  lexical: LexicalIndex,
-  terms: readonly string[],
-  { bot, limit, filter, signal }: CandidateRequest,
+  { lexical, index, terms }: Words,
+  { limit, filter, signal }: CandidateRequest,
 ): Promise<readonly ScoredChunk[]> {
-  return terms.length === 0 ? [] : lexical.search(idsOf(bot), { terms, limit, filter }, signal);
+  return terms.length === 0 ? [] : lexical.search(index, { terms, limit, filter }, signal);
 }
 
 async function scoreWords(
-  lexical: LexicalIndex,
-  { terms, ids }: { readonly terms: readonly string[]; readonly ids: readonly string[] },
-  { bot, signal }: CandidateRequest,
+  { lexical, index, terms }: Words,
+  ids: readonly string[],
+  { signal }: CandidateRequest,
 ): Promise<readonly ScoredChunk[]> {
-  return terms.length === 0 || ids.length === 0 ? [] : lexical.score(idsOf(bot), { terms, chunkIds: ids }, signal);
+  return terms.length === 0 || ids.length === 0 ? [] : lexical.score(index, { terms, chunkIds: ids }, signal);
 }
 
-async function searchSpaces(options: HybridSearchOptions, request: CandidateRequest): Promise<readonly DenseSide[]> {
-  const spaces = await options.spaces.of(request.bot);
+async function searchSpaces(
+  options: HybridSearchOptions,
+  spaces: readonly SearchSpace[],
+  request: CandidateRequest,
+): Promise<readonly DenseSide[]> {
   const sides = await Promise.all(
     spaces.map((space, position) => searchSpace(options, { space, isFirst: position === 0 }, request)),
   );
@@ -171,6 +183,12 @@ async function completed(
 
 function idsOf(bot: Bot): Pick<Namespace, 'tenantId' | 'botId'> {
   return { tenantId: bot.tenantId, botId: bot.id };
+}
+
+/** The chunk set is that of the first space, which covers the bot. */
+function lexicalNamespaceOf(bot: Bot, [first]: readonly SearchSpace[]): LexicalNamespace {
+  const chunkSet = first === undefined ? null : indexParts(first.embeddings.generation).chunkSet;
+  return { ...idsOf(bot), ...(chunkSet === null ? {} : { chunkSet }) };
 }
 
 function namespaceOf(bot: Bot, { embeddings }: SearchSpace): Namespace {

@@ -59,6 +59,8 @@ export const wireBot = z
     privacy: z.strictObject({ pii: z.enum(['off', 'mask', 'vault']) }),
     metadata: storedMetadata,
     chunking_strategy: chunkingStrategy,
+    embedding_model: z.string().describe('Of the index generation that answers.'),
+    generation: z.string().nullable().describe('The index generation that answers; null before the first training.'),
     created_at: unixSeconds,
     updated_at: unixSeconds,
   })

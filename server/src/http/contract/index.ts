@@ -39,6 +39,16 @@ export {
 export { type WireDuplicateGroup, wireDuplicateGroup } from './duplicates.ts';
 export { embeddingsBody, wireEmbeddings } from './embeddings.ts';
 export { type ERROR_TYPES, type WireError, wireError } from './errors.ts';
+export {
+  type NewGenerationBody,
+  type NewGoldenQuestionBody,
+  newGeneration,
+  newGoldenQuestion,
+  type WireGeneration,
+  type WireGoldenQuestion,
+  wireGeneration,
+  wireGoldenQuestion,
+} from './generations.ts';
 export { wireHealth, wireReady } from './health.ts';
 export {
   jobQuery,

@@ -1,9 +1,13 @@
-import type { Bot, BotSettings, RetrievalSettings } from '../../store/index.ts';
+import type { Bot, BotSettings, Generation, RetrievalSettings } from '../../store/index.ts';
 import type { BotChangesBody, WireBot } from '../contract/index.ts';
 import { chunkingOf, toWireChunking } from './chunking.ts';
 import { toSeconds } from './time.ts';
 
-export function toWireBot(bot: Bot): WireBot {
+/** `generation`: the one that answers, null before the first training; then the bot will have what the server is set to. */
+export function toWireBot(
+  bot: Bot,
+  { generation, embeddingModel }: { readonly generation: Generation | null; readonly embeddingModel: string },
+): WireBot {
   return {
     id: bot.id,
     object: 'bot',
@@ -17,7 +21,9 @@ export function toWireBot(bot: Bot): WireBot {
     retrieval: toWireRetrieval(bot.retrieval),
     privacy: { pii: bot.privacy.pii },
     metadata: { ...bot.metadata },
-    chunking_strategy: toWireChunking(bot.chunking ?? { type: 'auto' }),
+    embedding_model: generation?.embeddingModel ?? embeddingModel,
+    chunking_strategy: toWireChunking(generation?.chunking ?? bot.chunking ?? { type: 'auto' }),
+    generation: generation?.id ?? null,
     created_at: toSeconds(bot.createdAt),
     updated_at: toSeconds(bot.updatedAt),
   };

@@ -14,9 +14,10 @@ import {
   wireBot,
 } from '../contract/index.ts';
 import type { HttpParts } from '../http-app-options.ts';
-import { botSettingsOf, toWireBot } from '../mappers/bot.ts';
+import { botSettingsOf } from '../mappers/bot.ts';
 import { findBot } from '../owned.ts';
 import { pageOfAll, pageRequestOf, toWirePage } from '../pages.ts';
+import { presentBot, presentBots } from '../present-bot.ts';
 import { principalOf } from '../request-context.ts';
 import type { ZodApp } from '../zod-app.ts';
 
@@ -35,20 +36,24 @@ export function addBotRoutes(app: ZodApp, parts: HttpParts): void {
       if (principal.bots !== null) {
         throw new AppError('insufficient_scope', 'This API key is bound to certain bots and cannot make others.');
       }
-      return reply.code(201).send(toWireBot(await createBot(parts, principal.tenantId, request.body)));
+      return reply.code(201).send(await presentBot(parts, await createBot(parts, principal.tenantId, request.body)));
     },
   );
 
   app.get(
     '/v1/bots',
     { schema: { summary: 'List bots', tags, querystring: listQuery('bot'), response: { 200: listOf(wireBot) } } },
-    async (request) => toWirePage(await listBots(parts, principalOf(request), pageRequestOf(request.query)), toWireBot),
+    async (request) => {
+      const principal = principalOf(request);
+      const page = await listBots(parts, principal, pageRequestOf(request.query));
+      return toWirePage(await presentBots(parts, principal.tenantId, page), (bot) => bot);
+    },
   );
 
   app.get(
     '/v1/bots/:bot',
     { schema: { summary: 'Get a bot', tags, params: botParams, response: { 200: wireBot } } },
-    async (request) => toWireBot(await findBot(store, request, request.params.bot)),
+    async (request) => presentBot(parts, await findBot(store, request, request.params.bot)),
   );
 
   app.patch(
@@ -65,7 +70,7 @@ export function addBotRoutes(app: ZodApp, parts: HttpParts): void {
         updatedAt: clock.now(),
       };
       const changed = await store.forTenant(bot.tenantId).bots.update(bot.id, changes);
-      return toWireBot(changed ?? (await findBot(store, request, bot.id)));
+      return presentBot(parts, changed ?? (await findBot(store, request, bot.id)));
     },
   );
 

@@ -5,8 +5,8 @@ import { AppError } from '../../kernel/index.ts';
 import type { Imported } from '../../training/index.ts';
 import { botParams, exportQuery, importQuery, uploadFields, wireImportedBot } from '../contract/index.ts';
 import type { HttpParts } from '../http-app-options.ts';
-import { toWireBot } from '../mappers/bot.ts';
 import { findBot } from '../owned.ts';
+import { presentBot } from '../present-bot.ts';
 import { principalOf } from '../request-context.ts';
 import { drainUpload, readUpload } from '../upload.ts';
 import type { ZodApp } from '../zod-app.ts';
@@ -79,7 +79,7 @@ export function addBundleRoutes(app: ZodApp, parts: HttpParts): void {
       const importFrom = (content: Readable): Promise<Imported> =>
         bundles.importer.import(principal.tenantId, content, wishes);
       const imported = await drainUpload(request, withContent(request, importFrom));
-      return reply.code(201).send({ ...toWireBot(imported.bot), imported: imported.counts });
+      return reply.code(201).send({ ...(await presentBot(parts, imported.bot)), imported: imported.counts });
     },
   );
 

@@ -1,6 +1,16 @@
 import { createReadStream } from 'node:fs';
 import type { Clock } from '../../kernel/index.ts';
-import type { BlobStore, Bot, Chunk, Page, PageRequest, Source, Store, TenantStore } from '../../store/index.ts';
+import {
+  type BlobStore,
+  type Bot,
+  type Chunk,
+  indexParts,
+  type Page,
+  type PageRequest,
+  type Source,
+  type Store,
+  type TenantStore,
+} from '../../store/index.ts';
 import { BUNDLE_FORMAT, BUNDLE_VERSION, type BundleRecord, type ChunkItem } from './bundle-records.ts';
 import { packVectors } from './bundle-vectors.ts';
 
@@ -20,7 +30,7 @@ export interface BundleExporterOptions {
   readonly clock: Clock;
 }
 
-/** A vector space, as `EmbeddingGenerator` names it. */
+/** The index of a bot: `generation` is its key. */
 export interface VectorSpace {
   readonly generation: string;
   readonly dimensions: number;
@@ -74,7 +84,7 @@ async function* recordsOf(exporting: Exporting, files: boolean): AsyncGenerator<
     metadata: bot.metadata as Extract<BundleRecord, { record: 'bot' }>['metadata'],
     chunking: (bot.chunking ?? null) as Extract<BundleRecord, { record: 'bot' }>['chunking'],
   };
-  yield { record: 'embeddings', generation: space.generation, dimensions: space.dimensions };
+  yield { record: 'embeddings', generation: indexParts(space.generation).space, dimensions: space.dimensions };
   if (files) for await (const source of sourcesOf(exporting)) yield* filesOf(source, exporting);
   for await (const source of sourcesOf(exporting)) {
     written.sources += 1;

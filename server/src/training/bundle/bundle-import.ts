@@ -3,7 +3,6 @@ import type { Clock, IdMaker } from '../../kernel/index.ts';
 import { AppError } from '../../kernel/index.ts';
 import type { BlobStore, Bot, Source, Store } from '../../store/index.ts';
 import type { VectorStore } from '../../vector-store/index.ts';
-import { embedMissingVectors } from '../pipeline/missing-vectors.ts';
 import { newTrainingJob } from '../pipeline/training-job.ts';
 import type { VectorSpace } from './bundle-export.ts';
 import {
@@ -41,8 +40,10 @@ export interface BundleImporterOptions {
   readonly store: Pick<Store, 'forTenant' | 'tenants'>;
   readonly blobs: Pick<BlobStore, 'put'>;
   readonly vectors: Pick<VectorStore, 'upsert' | 'deleteNamespace'>;
-  /** The vector space of new bots. */
-  readonly space: VectorSpace;
+  /** The index of a new bot. */
+  readonly spaceOf: (bot: Bot) => Promise<VectorSpace>;
+  /** Has the vectors made that the bundle did not bring. */
+  readonly completeIndex: (bot: Bot) => Promise<void>;
   readonly unfinished: UnfinishedImports;
   readonly announce: (jobId: string) => Promise<void>;
   /** Removes a bot with all of its content. */
@@ -66,8 +67,7 @@ export function createBundleImporter(options: BundleImporterOptions): BundleImpo
         const { counts, untrained } = await fillBot(bot, records, options);
         await queueTraining(bot, untrained, options);
         await options.unfinished.end(bot);
-        const { space, store, announce, clock, createId } = options;
-        await embedMissingVectors({ store, generation: space.generation, announce, clock, createId });
+        await options.completeIndex(bot);
         return { bot, counts };
       } catch (error) {
         await options.removeBot(bot);
@@ -166,7 +166,8 @@ async function fillBot(
   options: BundleImporterOptions,
 ): Promise<{ readonly counts: ImportCounts; readonly untrained: readonly Source[] }> {
   const files = createFileImport({ blobs: options.blobs, maxBytes: options.maxFileBytes });
-  const content = createContentImport(bot, { ...options, hasFile: files.has });
+  const space = await options.spaceOf(bot);
+  const content = createContentImport(bot, { ...options, space, hasFile: files.has });
   let ended = false;
   try {
     for await (const record of records) {

@@ -1,6 +1,14 @@
 import { createHash } from 'node:crypto';
 import type { Clock, IdMaker } from '../../kernel/index.ts';
-import type { Bot, ChunkVectors, NewChunk, Source, SourceInput, Store } from '../../store/index.ts';
+import {
+  type Bot,
+  type ChunkVectors,
+  indexParts,
+  type NewChunk,
+  type Source,
+  type SourceInput,
+  type Store,
+} from '../../store/index.ts';
 import type { VectorStore } from '../../vector-store/index.ts';
 import { chunkHash } from '../chunking/chunk-making.ts';
 import type { VectorSpace } from './bundle-export.ts';
@@ -58,6 +66,7 @@ export function createContentImport(
   const { space, clock, createId, vectors } = options;
   const tenant = options.store.forTenant(bot.tenantId);
   const namespace = { tenantId: bot.tenantId, botId: bot.id, generation: space.generation };
+  const { chunkSet } = indexParts(space.generation);
   const seen = { sources: 0, documents: 0, chunks: 0, reused: 0 };
   const untrained: Source[] = [];
   let sameSpace = false;
@@ -140,6 +149,7 @@ export function createContentImport(
         tokens: record.tokens,
       },
       chunks,
+      ...(chunkSet === null ? {} : { chunkSet }),
     });
     seen.documents += 1;
     seen.chunks += chunks.length;
@@ -175,7 +185,9 @@ export function createContentImport(
     async take(record) {
       switch (record.record) {
         case 'embeddings':
-          sameSpace = record.generation === space.generation && record.dimensions === space.dimensions;
+          sameSpace =
+            indexParts(record.generation).space === indexParts(space.generation).space &&
+            record.dimensions === space.dimensions;
           return false;
         case 'source':
           await beginSource(record);

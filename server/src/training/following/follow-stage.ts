@@ -9,6 +9,7 @@ export interface FollowOptions {
   readonly store: Pick<Store, 'forTenant'>;
   /** The embedder that follows the one which training waits for. */
   readonly embeddings: Pick<EmbeddingGenerator, 'profile' | 'generation' | 'embed'>;
+  readonly generationOf?: (bot: Pick<Namespace, 'tenantId' | 'botId'>) => Promise<string | null>;
   readonly vectors: Pick<VectorStore, 'upsert' | 'deleteDocuments'>;
   readonly activity: Pick<TrainingActivity, 'quiet'>;
 }
@@ -32,7 +33,12 @@ export function createFollowStage(
     if (botId === null) throw new AppError('internal_error', 'A follow job names no bot.');
     await options.activity.quiet(context.signal);
     const tenant = options.store.forTenant(tenantId);
-    const work: Following = { tenant, namespace: { tenantId, botId, generation: options.embeddings.generation } };
+    const generation = await generationFor({ tenantId, botId }, options);
+    if (generation === null) {
+      onBegun({ tenantId, botId });
+      return { type: 'succeeded' };
+    }
+    const work: Following = { tenant, namespace: { tenantId, botId, generation } };
     // From here on, what is trained may be missed and asks for a job of its own.
     onBegun({ tenantId, botId });
     const sources = await trainedSources(work);
@@ -55,6 +61,13 @@ export function createFollowStage(
     }
     return { type: 'succeeded' };
   };
+}
+
+function generationFor(
+  bot: Pick<Namespace, 'tenantId' | 'botId'>,
+  { generationOf, embeddings }: Pick<FollowOptions, 'generationOf' | 'embeddings'>,
+): Promise<string | null> | string {
+  return generationOf === undefined ? embeddings.generation : generationOf(bot);
 }
 
 interface Following {
@@ -120,11 +133,12 @@ async function followBatch(
  */
 export async function inheritVectors(
   { job, lease, signal }: Pick<StageContext, 'job' | 'lease' | 'signal'>,
-  options: Pick<FollowOptions, 'store' | 'embeddings' | 'vectors'>,
+  options: Pick<FollowOptions, 'store' | 'embeddings' | 'generationOf' | 'vectors'>,
 ): Promise<void> {
   const { tenantId, botId, sourceId } = job;
   if (botId === null || sourceId === null) return;
-  const { generation } = options.embeddings;
+  const generation = await generationFor({ tenantId, botId }, options);
+  if (generation === null) return;
   const work: Following = {
     tenant: options.store.forTenant(tenantId),
     namespace: { tenantId, botId, generation },

@@ -60,7 +60,7 @@ describe('follower', () => {
     tenant = store.forTenant(tenantId);
     bot = samples.bot();
     await tenant.bots.create(bot);
-    vectors = withLinkedGenerations(createExactVectorStore(), [SECOND]);
+    vectors = withLinkedGenerations(createExactVectorStore(), () => [SECOND]);
     embeddings = createCountingEmbeddings();
     activity = createTrainingActivity(clock);
     announced = [];

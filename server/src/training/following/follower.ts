@@ -10,6 +10,8 @@ import type { TrainingActivity, TrainingWatcher } from './training-activity.ts';
 export interface FollowerOptions {
   readonly store: Pick<Store, 'forTenant' | 'tenants'>;
   readonly embeddings: Pick<EmbeddingGenerator, 'profile' | 'generation' | 'embed'>;
+  /** The index that a bot's following vectors are for; null: they are not wanted. Default: that of the embedder. */
+  readonly generationOf?: (bot: BotKey) => Promise<string | null>;
   readonly vectors: Pick<VectorStore, 'upsert' | 'deleteDocuments'>;
   readonly activity: Pick<TrainingActivity, 'quiet'>;
   readonly announce: (jobId: string) => Promise<void>;

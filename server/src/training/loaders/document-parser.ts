@@ -1,8 +1,13 @@
 import { AppError } from '../../kernel/index.ts';
 import { createWorkerPool, type WorkerPool, workerModule } from '../../resilience/index.ts';
-import type { DocumentParser, TextSplitterLoader } from '../ports.ts';
+import type { DocumentParser, TextSplitterLoader, TextToCut } from '../ports.ts';
 import type { PartOfInput } from './parse-input.ts';
-import { fromWirePart, type WirePart } from './wire-part.ts';
+import { fromWireChunks, fromWirePart, type WireChunks, type WirePart } from './wire-part.ts';
+
+/** What a worker is asked. */
+export type ParserCall =
+  | { readonly type: 'parse'; readonly input: PartOfInput }
+  | { readonly type: 'cut'; readonly text: TextToCut };
 
 /** What a parse may use. */
 export interface ParseLimits {
@@ -55,7 +60,7 @@ const DEFAULTS = {
  */
 export function createDocumentParser(options: DocumentParserOptions = {}): DocumentParser {
   const { size, timeoutMs, heapMb, idleTimeoutMs, ...limits } = { ...DEFAULTS, ...options };
-  const makePool = (): WorkerPool<PartOfInput, WirePart> =>
+  const makePool = (): WorkerPool<ParserCall, WirePart | WireChunks> =>
     createWorkerPool({
       module: workerModule(import.meta.url, './parse-worker'),
       size,
@@ -65,15 +70,24 @@ export function createDocumentParser(options: DocumentParserOptions = {}): Docum
       idleTimeoutMs,
       onCrash: (cause) => new AppError('parse_out_of_memory', 'Parsing needs more memory than it may use.', { cause }),
     });
-  let pool: WorkerPool<PartOfInput, WirePart> | null = null;
+  let pool: WorkerPool<ParserCall, WirePart | WireChunks> | null = null;
+
+  async function call<Answer>(request: ParserCall, name: string, signal: AbortSignal | undefined): Promise<Answer> {
+    pool ??= makePool();
+    try {
+      return (await pool.call(request, signal)) as Answer;
+    } catch (error) {
+      throw signal?.aborted ? error : nameInput(error, name, timeoutMs);
+    }
+  }
+
   return {
     async parse(input, signal) {
-      pool ??= makePool();
-      try {
-        return fromWirePart(await pool.call(input, signal));
-      } catch (error) {
-        throw signal?.aborted ? error : nameInput(error, input.name, timeoutMs);
-      }
+      return fromWirePart(await call<WirePart>({ type: 'parse', input }, input.name, signal));
+    },
+    async cut({ title, text, structure, chunking }, signal) {
+      const asked = { title, text, chunking, ...(structure === undefined ? {} : { structure }) };
+      return fromWireChunks(await call<WireChunks>({ type: 'cut', text: asked }, title, signal), text);
     },
     async start() {
       pool ??= makePool();

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { AppError } from '../../kernel/index.ts';
-import type { ChunkingStrategy } from '../../store/index.ts';
+import type { ChunkingStrategy, DocumentStructure } from '../../store/index.ts';
 import { type AnyChunker, DEFAULT_CHUNKING, type TableGrouping } from '../chunking/strategies.ts';
 import { signatureOf } from '../duplicates/text-signature.ts';
-import type { ParsedDocument, ParsedPart, ParserInput } from '../ports.ts';
+import type { ParsedChunk, ParsedDocument, ParsedPart, ParserInput, TextToCut } from '../ports.ts';
 import { loadFile } from './file-loader.ts';
 import { isMultiple, type LoadedContent, type LoadedText, type NamedText } from './loaded-text.ts';
 import { titleOfName } from './name-title.ts';
@@ -137,9 +137,27 @@ async function toDocument(given: NamedText, fallbackTitle: string, make: Making)
     title,
     url: null,
     text: loaded.text,
+    structure: structureOf(loaded),
     tokens,
     contentHash,
     signature: signatureOf(loaded.text),
     chunks,
   };
+}
+
+function structureOf({ layout, pageStarts, sections }: LoadedText): DocumentStructure {
+  return {
+    layout,
+    ...(pageStarts === undefined ? {} : { pageStarts }),
+    ...(sections === undefined ? {} : { sections }),
+  };
+}
+
+/** Cuts a text that was loaded before. */
+export async function cutText(
+  { title, text, structure, chunking }: TextToCut,
+  { chunkerOf }: Pick<InputParserOptions, 'chunkerOf'>,
+): Promise<readonly ParsedChunk[]> {
+  const chunk = await chunkerOf(chunking);
+  return chunk({ ...(structure ?? { layout: 'markdown' }), title, text });
 }

@@ -4,9 +4,9 @@ import { createTokenCounter } from '../../llm/index.ts';
 import { serveWorkerCalls } from '../../resilience/index.ts';
 import { createChunkers, createTableGrouping } from '../chunking/strategies.ts';
 import type { TextSplitterLoader } from '../ports.ts';
-import type { ParseLimits, SplitterExports, SplitterModule } from './document-parser.ts';
-import { createInputParser, type PartOfInput } from './parse-input.ts';
-import { toWirePart } from './wire-part.ts';
+import type { ParseLimits, ParserCall, SplitterExports, SplitterModule } from './document-parser.ts';
+import { createInputParser, cutText } from './parse-input.ts';
+import { toWireChunks, toWirePart, type WireChunks, type WirePart } from './wire-part.ts';
 
 const { splitters, ...limits }: ParseLimits & { readonly splitters?: SplitterModule } = workerData;
 
@@ -24,4 +24,6 @@ const parse = createInputParser({ chunkerOf, groupTables, maxCharacters: limits.
 // pdf.js leaves some failures of damaged files unhandled; what becomes of the file is told by the call itself.
 process.on('unhandledRejection', () => {});
 
-serveWorkerCalls(async (input: PartOfInput) => toWirePart(await parse(input)));
+serveWorkerCalls<ParserCall, WirePart | WireChunks>(async (call) =>
+  call.type === 'cut' ? toWireChunks(await cutText(call.text, { chunkerOf })) : toWirePart(await parse(call.input)),
+);

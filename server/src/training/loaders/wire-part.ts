@@ -3,8 +3,19 @@ import type { ParsedChunk, ParsedDocument, ParsedPart } from '../ports.ts';
 /** A part as it crosses the thread border: the texts of chunks stand in their document's and are not copied. */
 export interface WirePart extends Omit<ParsedPart, 'documents'> {
   readonly documents: readonly (Omit<ParsedDocument, 'chunks'> & {
-    readonly chunks: readonly Omit<ParsedChunk, 'text'>[];
+    readonly chunks: WireChunks;
   })[];
+}
+
+/** Chunks without their texts, which the caller has. */
+export type WireChunks = readonly Omit<ParsedChunk, 'text'>[];
+
+export function toWireChunks(chunks: readonly ParsedChunk[]): WireChunks {
+  return chunks.map(({ text: _, ...chunk }) => chunk);
+}
+
+export function fromWireChunks(chunks: WireChunks, text: string): readonly ParsedChunk[] {
+  return chunks.map((chunk) => ({ ...chunk, text: text.slice(chunk.start, chunk.end) }));
 }
 
 export function toWirePart(part: ParsedPart): WirePart {
@@ -12,7 +23,7 @@ export function toWirePart(part: ParsedPart): WirePart {
     ...part,
     documents: part.documents.map((document) => ({
       ...document,
-      chunks: document.chunks.map(({ text: _, ...chunk }) => chunk),
+      chunks: toWireChunks(document.chunks),
     })),
   };
 }
@@ -22,7 +33,7 @@ export function fromWirePart(part: WirePart): ParsedPart {
     ...part,
     documents: part.documents.map((document) => ({
       ...document,
-      chunks: document.chunks.map((chunk) => ({ ...chunk, text: document.text.slice(chunk.start, chunk.end) })),
+      chunks: fromWireChunks(document.chunks, document.text),
     })),
   };
 }

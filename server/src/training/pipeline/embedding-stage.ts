@@ -1,11 +1,14 @@
-import { type EmbeddingGenerator, windowsOf } from '../../embeddings/index.ts';
 import type { StageContext, StageResult } from '../../jobs/index.ts';
 import { AppError, type Clock } from '../../kernel/index.ts';
-import type { ChunkVectors, EmbeddableChunk, Failure, Store } from '../../store/index.ts';
+import type { BotKey, ChunkVectors, EmbeddableChunk, Failure, Store } from '../../store/index.ts';
 import type { VectorStore } from '../../vector-store/index.ts';
+import type { BotIndexes, TrainingIndex } from '../generations/ports.ts';
 import { failureOfPages, fetchFailures } from '../web/page-failures.ts';
+import { cutDocuments, type Rechunk } from './chunk-sets.ts';
+import { batchSizeFor, type ChunkEmbeddings, recordsOf, vectorsOf } from './chunk-vectors.ts';
 import { stagePriority } from './training-job.ts';
 import {
+  botOf,
   changeSource,
   hasEarlierVersion,
   idsOf,
@@ -18,14 +21,18 @@ import {
 
 export interface EmbeddingOptions {
   readonly store: Pick<Store, 'forTenant'>;
-  readonly embeddings: Pick<EmbeddingGenerator, 'profile' | 'generation' | 'embed'>;
+  readonly indexes: Pick<BotIndexes, 'training'>;
+  readonly rechunk: Rechunk;
   readonly vectors: Pick<VectorStore, 'upsert' | 'deleteDocuments'>;
   readonly clock: Clock;
+  /** Told of each bot whose content has changed. */
+  readonly onTrained?: (bot: BotKey) => void;
 }
 
-/** Chunks whose vectors are written together: as many as the embedder takes at once, within reason. */
-const SMALLEST_BATCH = 32;
-const LARGEST_BATCH = 256;
+/** What one run of the stage works with. */
+interface Embedding extends Pick<EmbeddingOptions, 'vectors' | 'clock'> {
+  readonly embeddings: ChunkEmbeddings;
+}
 
 /**
  * Gives vectors to every chunk of the source that has none in the generation: those of equal chunks that were embedded
@@ -34,7 +41,8 @@ const LARGEST_BATCH = 256;
  */
 export function createEmbeddingStage(options: EmbeddingOptions): (context: StageContext) => Promise<StageResult> {
   return async (context) => {
-    const work = workOf(context.job, options.store, options.embeddings.generation);
+    const index = await options.indexes.training(botOf(context.job));
+    const work = workOf(context.job, options.store, index.key);
     const [owns, source] = await Promise.all([
       work.mode !== 'train' || hasDocuments(work),
       ownSource(work, work.tenant),
@@ -43,8 +51,14 @@ export function createEmbeddingStage(options: EmbeddingOptions): (context: Stage
     const loaded = owns || source.stage === 'embedding';
     if (!loaded) return { type: 'next-stage', stage: 'loading', priority: stagePriority(work.job, 'loading') };
     if (work.mode === 'train' && source.stage !== 'embedding') await showAgain(work, context, options);
-    if ((await embedAll(work, context, options)) === 'unfinished') return { type: 'yielded' };
-    if (work.mode === 'train') await finish(work, context, options);
+    const { tenant, botId, sourceId } = work;
+    const { rechunk } = options;
+    const isCut = await cutDocuments({ tenant, botId, sourceId, generation: index.generation, rechunk }, context);
+    const embedding = { embeddings: index.embeddings, vectors: options.vectors, clock: options.clock };
+    if (!isCut || (await embedAll(work, context, embedding)) === 'unfinished') return { type: 'yielded' };
+    // Another generation answers than at the start of the run: what was embedded is not what it needs.
+    if (work.mode === 'train' && !(await finish(work, context, { ...embedding, index }))) return { type: 'yielded' };
+    options.onTrained?.(botOf(context.job));
     return { type: 'succeeded' };
   };
 }
@@ -73,11 +87,11 @@ function showAgain(work: TrainingWork, { lease }: StageContext, { clock }: Embed
 async function embedAll(
   work: TrainingWork,
   context: StageContext,
-  options: EmbeddingOptions,
+  options: Embedding,
 ): Promise<'finished' | 'unfinished'> {
   const { tenant, sourceId } = work;
-  const { profile, generation } = options.embeddings;
-  const size = Math.min(LARGEST_BATCH, Math.max(SMALLEST_BATCH, profile.maxTextsPerCall));
+  const { generation } = options.embeddings;
+  const size = batchSizeFor(options.embeddings);
   const { chunks: total, embedded } = await tenant.chunks.countOf(sourceId, generation);
   let done = embedded;
   context.progress(done, total);
@@ -100,19 +114,10 @@ interface Batch {
   readonly progress: { readonly done: number; readonly total: number };
 }
 
-async function embedBatch(work: TrainingWork, context: StageContext, options: EmbeddingOptions & Batch): Promise<void> {
+async function embedBatch(work: TrainingWork, context: StageContext, options: Embedding & Batch): Promise<void> {
   const { batch, embeddings, clock, progress } = options;
-  const hashes = batch.map((chunk) => chunk.hash);
-  const known = await work.tenant.chunks.findVectors(embeddings.generation, hashes);
-  const embedded = await embedChunks(
-    batch.filter(({ hash }) => !known.has(hash)),
-    embeddings,
-    context.signal,
-  );
-  const rows = batch.map(
-    ({ id, hash }): ChunkVectors => ({ chunkId: id, windows: known.get(hash) ?? embedded.get(hash) ?? [] }),
-  );
-  const reused = hashes.filter((hash) => known.has(hash)).length;
+  const { chunks } = work.tenant;
+  const { rows, reused } = await vectorsOf(batch, { chunks, embeddings, signal: context.signal });
   await changeSource(work, context.lease, async (repositories, source) => {
     const counts = { ...source.counts, reused: source.counts.reused + reused };
     const updatedAt = clock.now();
@@ -124,45 +129,31 @@ async function embedBatch(work: TrainingWork, context: StageContext, options: Em
   await index(work, context, { ...options, rows });
 }
 
-/** Vectors by hash, those of a chunk's windows together. Equal chunks are embedded once. */
-async function embedChunks(
-  chunks: readonly EmbeddableChunk[],
-  embeddings: EmbeddingOptions['embeddings'],
-  signal: AbortSignal,
-): Promise<ReadonlyMap<string, readonly Float32Array[]>> {
-  const texts: string[] = [];
-  const ranges = new Map<string, { readonly start: number; readonly end: number }>();
-  for (const chunk of chunks) {
-    if (ranges.has(chunk.hash)) continue;
-    const start = texts.length;
-    texts.push(...windowsOf({ ...chunk, title: chunk.documentTitle }, embeddings.profile.window));
-    ranges.set(chunk.hash, { start, end: texts.length });
-  }
-  if (texts.length === 0) return new Map();
-  const { vectors } = await embeddings.embed(texts, { purpose: 'document', signal });
-  return new Map([...ranges].map(([hash, { start, end }]) => [hash, vectors.slice(start, end)]));
-}
-
 /** Puts the batch into the vector index, and takes out again what was deleted from the store meanwhile. */
 async function index(
   work: TrainingWork,
   { signal }: StageContext,
-  { batch, rows, vectors }: EmbeddingOptions & Batch & { readonly rows: readonly ChunkVectors[] },
+  { batch, rows, vectors }: Embedding & Batch & { readonly rows: readonly ChunkVectors[] },
 ): Promise<void> {
-  const records = batch.flatMap(({ id, documentId, sourceId }, position) =>
-    (rows[position]?.windows ?? []).map((vector, window) => ({ chunkId: id, documentId, sourceId, window, vector })),
-  );
-  await vectors.upsert(work.namespace, records, signal);
+  await vectors.upsert(work.namespace, recordsOf(batch, rows), signal);
   const present = new Set(await work.tenant.documents.idsOf(work.sourceId, ['building', 'searchable']));
   const gone = new Set(batch.map((chunk) => chunk.documentId).filter((id) => !present.has(id)));
   if (gone.size > 0) await vectors.deleteDocuments(work.namespace, [...gone]);
 }
 
-/** The job's documents take over: the earlier version goes, and the source is ready. */
-async function finish(work: TrainingWork, { lease }: StageContext, options: EmbeddingOptions): Promise<void> {
-  const { embeddings, clock, vectors } = options;
+/**
+ * The job's documents take over: the earlier version goes, and the source is ready. False when another generation answers
+ * by now, which the source is not complete in.
+ */
+async function finish(
+  work: TrainingWork,
+  { lease }: StageContext,
+  { index, embeddings, clock, vectors }: Embedding & { readonly index: TrainingIndex },
+): Promise<boolean> {
   const replaced = await work.tenant.fencedTransaction(lease, async (repositories) => {
-    const { documents, chunks, sources } = repositories;
+    const { documents, chunks, sources, generations } = repositories;
+    const answering = await generations.active(work.botId);
+    if (answering !== null && answering.id !== index.answeringId) return null;
     const { source, heads } = await sourceWithHeads(work, repositories);
     const { usable, kept, tokens, refusals, others } = summarise(work, heads, source);
     const failures = source.web === undefined ? [] : await fetchFailures(work, repositories);
@@ -186,7 +177,9 @@ async function finish(work: TrainingWork, { lease }: StageContext, options: Embe
     ]);
     return stale;
   });
+  if (replaced === null) return false;
   if (replaced.length > 0) await vectors.deleteDocuments(work.namespace, replaced);
+  return true;
 }
 
 function partialFailure([first, ...more]: readonly Failure[], files: number): Failure | null {

@@ -3,6 +3,7 @@ import { AppError, type Clock, type Logger } from '../../kernel/index.ts';
 import type {
   BlobStore,
   Failure,
+  Generation,
   NewDocument,
   Source,
   SourceInput,
@@ -10,7 +11,7 @@ import type {
   TenantRepositories,
 } from '../../store/index.ts';
 import type { VectorStore } from '../../vector-store/index.ts';
-import { DEFAULT_CHUNKING } from '../chunking/strategies.ts';
+import type { BotIndexes } from '../generations/ports.ts';
 import { NOTE_MEDIA_TYPE, QA_MEDIA_TYPE } from '../loaders/file-type.ts';
 import { titleOfName } from '../loaders/name-title.ts';
 import type { DocumentParser } from '../ports.ts';
@@ -19,6 +20,7 @@ import { documentsOfInput, type InputPoint, isContentFault } from './input-docum
 import { type StoredDocuments, storedDocuments } from './stored-documents.ts';
 import { stagePriority } from './training-job.ts';
 import {
+  botOf,
   changeSource,
   documentHeads,
   hasEarlierVersion,
@@ -35,7 +37,7 @@ export interface LoadingOptions {
   readonly blobs: Pick<BlobStore, 'pathOf'>;
   readonly parser: Pick<DocumentParser, 'parse'>;
   readonly vectors: Pick<VectorStore, 'deleteDocuments'>;
-  readonly generation: string;
+  readonly indexes: Pick<BotIndexes, 'training'>;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -53,7 +55,8 @@ const BATCH_CHUNKS = 128;
  */
 export function createLoadingStage(options: LoadingOptions): (context: StageContext) => Promise<StageResult> {
   return async (context) => {
-    const work = workOf(context.job, options.store, options.generation);
+    const { key, generation } = await options.indexes.training(botOf(context.job));
+    const work = workOf(context.job, options.store, key);
     const embedding = {
       type: 'next-stage',
       stage: 'embedding',
@@ -61,7 +64,7 @@ export function createLoadingStage(options: LoadingOptions): (context: StageCont
     } as const;
     const prepared = await prepare(work, context, options);
     if (prepared === 'loaded') return embedding;
-    const loaded = await loadInputs(work, context, { ...options, ...prepared });
+    const loaded = await loadInputs(work, context, { ...options, ...prepared, generation });
     if ('resume' in loaded) return { type: 'yielded', resume: { ...loaded.resume } };
     await finish(work, context, { ...options, ...loaded });
     return embedding;
@@ -136,11 +139,11 @@ interface Loaded {
 async function loadInputs(
   work: TrainingWork,
   context: StageContext,
-  options: LoadingOptions & Prepared,
+  options: LoadingOptions & Prepared & { readonly generation: Generation },
 ): Promise<Loaded | { readonly resume: ResumePoint }> {
-  const { source, stored, kept, clock } = options;
+  const { source, stored, kept, clock, generation } = options;
   const resume = resumeOf(work);
-  const chunking = source.chunking ?? (await work.tenant.bots.get(work.botId))?.chunking ?? DEFAULT_CHUNKING;
+  const chunking = source.chunking ?? generation.chunking;
   let batch: NewDocument[] = [];
   let done = resume === null ? stored.inCompleteInputs + kept.size : context.job.progress.done;
 
@@ -167,7 +170,7 @@ async function loadInputs(
         batch = [];
         await write(documents, { done: done - 1, total: done + made.ahead + inputsAhead });
       }
-      if (!known) batch.push(made.document);
+      if (!known) batch.push({ ...made.document, chunkSet: generation.chunkSet });
       const ahead = made.ahead + inputsAhead;
       if (made.next === null || ahead === 0 || !context.sliceOver()) continue;
       await write(batch, { done, total: done + ahead });
@@ -201,14 +204,14 @@ function titleOf({ name, mediaType, url }: SourceInput, source: Source): string 
 async function finish(
   work: TrainingWork,
   context: StageContext,
-  { generation, clock, rest }: LoadingOptions & Loaded,
+  { clock, rest }: LoadingOptions & Loaded,
 ): Promise<void> {
   const inputs = await changeSource(work, context.lease, async (repositories, source) => {
     const { documents, chunks, sources } = repositories;
     await addAll(work, repositories, rest);
     const [heads, { chunks: total, embedded }] = await Promise.all([
       documentHeads(work, repositories),
-      chunks.countOf(source.id, generation),
+      chunks.countOf(source.id, work.namespace.generation),
     ]);
     const summary = summarise(work, heads, source);
     const { usable, kept, tokens, others } = summary;

@@ -10,24 +10,22 @@ import { createGuardedWebClient } from '../../adapters/web-client/index.ts';
 import type { EmbeddingGenerator } from '../../embeddings/index.ts';
 import type { JobHandler, StageContext, StageResult } from '../../jobs/index.ts';
 import { AppError, createIdMaker, createManualClock, silentLogger, toAppError } from '../../kernel/index.ts';
-import type { BlobStore, Bot, Job, Source, Store } from '../../store/index.ts';
+import { type BlobStore, type Bot, indexKey, type Job, type Source, type Store } from '../../store/index.ts';
 import { type LexicalIndex, queryTerms, type VectorStore } from '../../vector-store/index.ts';
 import { createChunkers } from '../chunking/strategies.ts';
-import { createInputParser } from '../loaders/parse-input.ts';
+import { createBotIndexes } from '../generations/bot-indexes.ts';
+import { createInputParser, cutText } from '../loaders/parse-input.ts';
 import type { DocumentParser, SourceContent, Trainer, UploadedFile } from '../ports.ts';
 import { createWebParts } from '../web/web-parts.ts';
-import { embedMissingVectors } from './missing-vectors.ts';
 import { createTrainer } from './trainer.ts';
 import { createTrainingHandler } from './training-handler.ts';
 
 /** Letters counted into a vector: equal texts get equal vectors, and every call is remembered. */
-function createLetterEmbeddings(
-  version = '1',
-): EmbeddingGenerator & { readonly texts: string[]; failWith: AppError | null } {
+function createLetterEmbeddings(): EmbeddingGenerator & { readonly texts: string[]; failWith: AppError | null } {
   const profile = {
     id: 'fake/letters',
     dimensions: 27,
-    version,
+    version: '1',
     maxTextsPerCall: 8,
     maxConcurrentCalls: 1,
     fusionWeight: 0.4,
@@ -37,7 +35,7 @@ function createLetterEmbeddings(
   const texts: string[] = [];
   return {
     profile,
-    generation: `fake/letters@${version}:27`,
+    generation: 'fake/letters@1:27',
     texts,
     failWith: null,
     async embed(batch) {
@@ -70,6 +68,7 @@ function createDirectParser(): DocumentParser & { onParse: (name: string) => Pro
       await this.onParse(input.name);
       return parse(input);
     },
+    cut: (text) => cutText(text, { chunkerOf }),
     start: async () => {},
     stop: async () => {},
   };
@@ -121,17 +120,16 @@ describe('training', () => {
     announced = [];
     othersWait = false;
     const announce = async (jobId: string): Promise<void> => void announced.push(jobId);
-    trainer = createTrainer({
+    const indexes = createBotIndexes({
       store,
-      blobs,
-      web: web.client,
-      announce,
-      vectors,
-      generation: embeddings.generation,
+      embedders: { own: embeddings, find: async () => embeddings },
       clock,
       createId,
     });
-    handler = createTrainingHandler({ store, blobs, web, parser, embeddings, vectors, clock, logger: silentLogger });
+    trainer = createTrainer({ store, blobs, web: web.client, announce, vectors, indexes, clock, createId });
+    const logger = silentLogger;
+    const rechunk = parser.cut;
+    handler = createTrainingHandler({ store, blobs, web, parser, indexes, rechunk, vectors, clock, logger });
     await store.tenants.create({ id: tenantId, name: 'T', createdAt: 1, updatedAt: 1 });
     bot = {
       id: createId('bot'),
@@ -157,7 +155,11 @@ describe('training', () => {
   });
 
   const tenant = () => store.forTenant(tenantId);
-  const namespace = () => ({ tenantId, botId: bot.id, generation: embeddings.generation });
+  const namespace = () => ({
+    tenantId,
+    botId: bot.id,
+    generation: indexKey({ space: embeddings.generation, chunkSet: 'auto@2' }),
+  });
 
   async function claim(): Promise<Job | null> {
     await clock.advance(1);
@@ -208,7 +210,10 @@ describe('training', () => {
   }
   /** Texts of searchable chunks that hold the word. */
   async function foundByWord(term: string): Promise<readonly string[]> {
-    const hits = await lexical.search({ tenantId, botId: bot.id }, { terms: queryTerms(term), limit: 100 });
+    const hits = await lexical.search(
+      { tenantId, botId: bot.id, chunkSet: 'auto@2' },
+      { terms: queryTerms(term), limit: 100 },
+    );
     const chunks = await tenant().chunks.getSearchable(
       bot.id,
       hits.map((hit) => hit.chunkId),
@@ -577,21 +582,6 @@ describe('training', () => {
     expect(after.counts.reused).toBe(after.counts.chunks);
     await trainer.remove(bot, source.id);
     await expect(trainer.sync(bot, source)).rejects.toMatchObject({ code: 'source_not_found' });
-  });
-
-  it('embeds what has no vectors in a new generation, while the source keeps answering', async () => {
-    const source = await trainer.add(bot, OLD_VERSION, {});
-    await runAll();
-    embeddings = createLetterEmbeddings('2');
-    handler = createTrainingHandler({ store, blobs, web, parser, embeddings, vectors, clock, logger: silentLogger });
-    const options = { store, generation: embeddings.generation, announce: async () => {}, clock, createId };
-    expect(await embedMissingVectors(options)).toBe(1);
-    expect(await embedMissingVectors(options)).toBe(0);
-    expect(await current(source)).toMatchObject({ status: 'ready' });
-    await runAll();
-    expect(await current(source)).toMatchObject({ status: 'ready', counts: { documents: 1 } });
-    expect((await foundByVector('vacation')).length).toBe((await foundByWord('vacation')).length);
-    expect(await embedMissingVectors(options)).toBe(0);
   });
 
   it('deletes a bot with its content', async () => {

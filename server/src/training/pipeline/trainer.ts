@@ -9,8 +9,9 @@ import type {
   TenantRepositories,
   TenantStore,
 } from '../../store/index.ts';
-import type { VectorStore } from '../../vector-store/index.ts';
+import type { Namespace, VectorStore } from '../../vector-store/index.ts';
 import { chunkingSignature } from '../chunking/strategies.ts';
+import type { BotIndexes } from '../generations/ports.ts';
 import type { SourceContent, SourceOptions, Trainer, Upsert } from '../ports.ts';
 import type { WebClient } from '../web/web-client.ts';
 import { isWebContent, webContent } from '../web/web-content.ts';
@@ -30,8 +31,7 @@ export interface TrainerOptions {
   /** Wakes whoever runs jobs. The job is durable before; a lost announcement only delays it. */
   readonly announce: (jobId: string) => Promise<void>;
   readonly vectors: Pick<VectorStore, 'deleteDocuments' | 'deleteNamespace'>;
-  /** The embedder's vector space. */
-  readonly generation: string;
+  readonly indexes: Pick<BotIndexes, 'keys'>;
   /** Told of each deleted source before its vectors go: whatever is on its way into the index is stopped. */
   readonly removedSources?: { add(sourceId: string): void };
   /** Told that uploaded files may have lost their last user. */
@@ -48,11 +48,16 @@ const DEFAULT_LIMITS: TrainerLimits = {
 
 /** Takes content in: durable blobs first, then the source and its job in one transaction, then the announcement. */
 export function createTrainer(options: TrainerOptions): Trainer {
-  const { store, clock, createId, vectors, generation } = options;
+  const { store, clock, createId, vectors, indexes } = options;
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
-  const namespaceOf = (bot: Bot) => ({ tenantId: bot.tenantId, botId: bot.id, generation });
   const jobOptions = { clock, createId, limits };
   const trainAgain = createTrainAgain(jobOptions);
+
+  /** One for each generation of the bot. */
+  async function namespacesOf({ tenantId, id: botId }: Bot): Promise<readonly Namespace[]> {
+    const keys = await indexes.keys({ tenantId, botId });
+    return keys.map((generation) => ({ tenantId, botId, generation }));
+  }
 
   async function keep(content: SourceContent): Promise<StoredContent> {
     if (isWebContent(content)) return webContent(content, { client: options.web, now: clock.now() });
@@ -129,7 +134,7 @@ export function createTrainer(options: TrainerOptions): Trainer {
 
   async function forget(bot: Bot, sourceIds: readonly string[], documentIds: readonly string[]): Promise<void> {
     for (const sourceId of sourceIds) options.removedSources?.add(sourceId);
-    await vectors.deleteDocuments(namespaceOf(bot), documentIds);
+    await Promise.all((await namespacesOf(bot)).map((space) => vectors.deleteDocuments(space, documentIds)));
     options.onRemoved?.();
   }
 
@@ -170,9 +175,10 @@ export function createTrainer(options: TrainerOptions): Trainer {
     },
     forget,
     async removeBot(bot) {
+      const namespaces = await namespacesOf(bot);
       const receipt = await tenant(store, bot).bots.delete(bot.id);
       if (receipt === null) return null;
-      await vectors.deleteNamespace(namespaceOf(bot));
+      await Promise.all(namespaces.map((namespace) => vectors.deleteNamespace(namespace)));
       options.onRemoved?.();
       return receipt;
     },

@@ -1,25 +1,29 @@
-import type { EmbeddingGenerator } from '../../embeddings/index.ts';
 import type { JobHandler } from '../../jobs/index.ts';
 import type { Clock, Logger } from '../../kernel/index.ts';
-import type { BlobStore, Failure, Job, Store } from '../../store/index.ts';
+import type { BlobStore, BotKey, Failure, Job, Store } from '../../store/index.ts';
 import type { VectorStore } from '../../vector-store/index.ts';
+import type { BotIndexes } from '../generations/ports.ts';
 import type { DocumentParser } from '../ports.ts';
 import { createFetchingStage } from '../web/fetching-stage.ts';
 import type { FetchingParts } from '../web/page-visit.ts';
+import type { Rechunk } from './chunk-sets.ts';
 import { createEmbeddingStage } from './embedding-stage.ts';
 import { createLoadingStage } from './loading-stage.ts';
 import { TRAINING_KIND } from './training-job.ts';
-import { documentHeads, hasEarlierVersion, summarise, workOf } from './training-work.ts';
+import { botOf, documentHeads, hasEarlierVersion, summarise, workOf } from './training-work.ts';
 
 export interface TrainingHandlerOptions {
   readonly store: Pick<Store, 'forTenant'>;
   readonly blobs: Pick<BlobStore, 'pathOf' | 'put'>;
   readonly web: FetchingParts;
   readonly parser: Pick<DocumentParser, 'parse'>;
-  readonly embeddings: Pick<EmbeddingGenerator, 'profile' | 'generation' | 'embed'>;
+  readonly indexes: Pick<BotIndexes, 'training' | 'keys'>;
+  readonly rechunk: Rechunk;
   readonly vectors: Pick<VectorStore, 'upsert' | 'deleteDocuments'>;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Told of each bot whose content has changed. */
+  readonly onTrained?: (bot: BotKey) => void;
 }
 
 const NO_COUNTS = { documents: 0, chunks: 0, tokens: 0, reused: 0 };
@@ -29,13 +33,12 @@ const NO_COUNTS = { documents: 0, chunks: 0, tokens: 0, reused: 0 };
  * then `embedding` (chunks to vectors, then swap).
  */
 export function createTrainingHandler(options: TrainingHandlerOptions): JobHandler {
-  const { generation } = options.embeddings;
   return {
     kind: TRAINING_KIND,
     firstStage: 'loading',
     stages: {
       fetching: createFetchingStage(options),
-      loading: createLoadingStage({ ...options, generation }),
+      loading: createLoadingStage(options),
       embedding: createEmbeddingStage(options),
     },
     onFailed: (job, error) => settleFailure(job, error, options),
@@ -49,9 +52,10 @@ export function createTrainingHandler(options: TrainingHandlerOptions): JobHandl
 async function settleFailure(
   job: Job,
   { code, message }: Failure,
-  { store, clock, embeddings }: TrainingHandlerOptions,
+  { store, clock, indexes }: TrainingHandlerOptions,
 ): Promise<void> {
-  const work = workOf(job, store, embeddings.generation);
+  const { key } = await indexes.training(botOf(job));
+  const work = workOf(job, store, key);
   await work.tenant.transaction(async ({ sources, documents, jobs }) => {
     const [source, current] = await Promise.all([sources.get(work.botId, work.sourceId), jobs.get(job.id)]);
     // Told late, after somebody has tried the job again: what it makes now is not a failed job's.

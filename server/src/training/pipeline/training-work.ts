@@ -1,5 +1,6 @@
 import { AppError } from '../../kernel/index.ts';
 import type {
+  BotKey,
   Document,
   Failure,
   Job,
@@ -24,10 +25,21 @@ export interface TrainingWork {
   readonly tenant: TenantStore;
 }
 
-/** @throws AppError `internal_error` when the job names no source. */
+/** @throws AppError `internal_error` when the job names no bot. */
+export function botOf({ tenantId, botId }: Job): BotKey {
+  if (botId === null) throw new AppError('internal_error', 'A training job names no bot.');
+  return { tenantId, botId };
+}
+
+/**
+ * `generation` is the key of the index that the job completes.
+ *
+ * @throws AppError `internal_error` when the job names no source.
+ */
 export function workOf(job: Job, store: Pick<Store, 'forTenant'>, generation: string): TrainingWork {
-  const { tenantId, sourceId, botId } = job;
-  if (sourceId === null || botId === null) throw new AppError('internal_error', 'A training job names no source.');
+  const { tenantId, botId } = botOf(job);
+  const { sourceId } = job;
+  if (sourceId === null) throw new AppError('internal_error', 'A training job names no source.');
   return {
     job,
     mode: modeOf(job),

@@ -51,7 +51,7 @@ describe('sync runs', () => {
       web: { check: (url) => new URL(url) },
       announce: async () => {},
       vectors: createExactVectorStore(),
-      generation: 'fake@1:2',
+      indexes: { keys: async () => ['fake@1:2'] },
       removedSources: { add: (id) => void forgotten.push(id) },
       clock,
       createId,

@@ -21,7 +21,8 @@ import {
 } from '../../kernel/index.ts';
 import type { Bot, Document, Job, Source, Store } from '../../store/index.ts';
 import { createChunkers } from '../chunking/strategies.ts';
-import { createInputParser } from '../loaders/parse-input.ts';
+import { createBotIndexes } from '../generations/bot-indexes.ts';
+import { createInputParser, cutText } from '../loaders/parse-input.ts';
 import { createTrainAgain } from '../pipeline/train-again.ts';
 import { createTrainer } from '../pipeline/trainer.ts';
 import { createTrainingHandler } from '../pipeline/training-handler.ts';
@@ -126,12 +127,19 @@ describe('training on the web', () => {
     const counter = { count: (text: string) => text.split(/\s+/).length };
     const chunkerOf = createChunkers({ tokens: counter, targetTokens: 40, maxTokens: 60 });
     const parse = createInputParser({ chunkerOf, maxCharacters: 100_000 });
-    const parser: Pick<DocumentParser, 'parse'> = {
+    const parser: Pick<DocumentParser, 'parse' | 'cut'> = {
+      cut: (text) => cutText(text, { chunkerOf }),
       async parse(input) {
         parsed.push(input.name);
         return parse(input);
       },
     };
+    const indexes = createBotIndexes({
+      store,
+      embedders: { own: embeddings, find: async () => embeddings },
+      clock,
+      createId,
+    });
     makeWeb = () =>
       createWebParts({
         client: createGuardedWebClient({
@@ -146,17 +154,27 @@ describe('training on the web', () => {
       });
     makeHandler = () => {
       web ??= makeWeb();
-      return createTrainingHandler({ store, blobs, web, parser, embeddings, vectors, clock, logger: silentLogger });
+      const rechunk = parser.cut;
+      return createTrainingHandler({
+        store,
+        blobs,
+        web,
+        parser,
+        indexes,
+        rechunk,
+        vectors,
+        clock,
+        logger: silentLogger,
+      });
     };
     handler = makeHandler();
-    const { generation } = embeddings;
     trainer = createTrainer({
       store,
       blobs,
       web: (web ?? makeWeb()).client,
       announce: async () => {},
       vectors,
-      generation,
+      indexes,
       clock,
       createId,
     });

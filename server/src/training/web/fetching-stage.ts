@@ -2,8 +2,9 @@ import type { StageContext, StageResult } from '../../jobs/index.ts';
 import { AppError, type Clock, ERROR_CODES, type Logger } from '../../kernel/index.ts';
 import type { BlobStore, Failure, Source, SourcePage, Store, TenantRepositories } from '../../store/index.ts';
 import { chunkingSignature, DEFAULT_CHUNKING } from '../chunking/strategies.ts';
+import type { BotIndexes } from '../generations/ports.ts';
 import { stagePriority } from '../pipeline/training-job.ts';
-import { changeSource, ownSource, type TrainingWork, workOf } from '../pipeline/training-work.ts';
+import { botOf, changeSource, ownSource, type TrainingWork, workOf } from '../pipeline/training-work.ts';
 import { addressKey, cleanAddress, mayBePage, parseAddress, siteOf } from './page-address.ts';
 import { inputsOfPages } from './page-inputs.ts';
 import { type FetchingParts, type FoundAddress, skipPage, type Visit, visitPage } from './page-visit.ts';
@@ -13,7 +14,7 @@ export interface FetchingOptions {
   readonly store: Pick<Store, 'forTenant'>;
   readonly blobs: Pick<BlobStore, 'put' | 'pathOf'>;
   readonly web: FetchingParts;
-  readonly embeddings: { readonly generation: string };
+  readonly indexes: Pick<BotIndexes, 'training'>;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -34,7 +35,8 @@ const SPARE_PAGES = 1_000;
  */
 export function createFetchingStage(options: FetchingOptions): (context: StageContext) => Promise<StageResult> {
   return async (context) => {
-    const work = workOf(context.job, options.store, options.embeddings.generation);
+    const { key } = await options.indexes.training(botOf(context.job));
+    const work = workOf(context.job, options.store, key);
     const loading = { type: 'next-stage', stage: 'loading', priority: stagePriority(work.job, 'loading') } as const;
     const crawl = await prepare(work, context, options);
     if (crawl === 'fetched') return loading;

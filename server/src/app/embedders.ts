@@ -1,0 +1,146 @@
+import { createStaticEmbedder, createUseLiteEmbedder, createUseLiteModel } from '../adapters/local-embedder/index.ts';
+import { createOpenAiEmbedder } from '../adapters/openai/index.ts';
+import {
+  createEmbeddingGenerator,
+  type Embedder,
+  type EmbeddingGenerator,
+  type EmbeddingSpaces,
+  type WordVectorCache,
+  withDimensions,
+} from '../embeddings/index.ts';
+import { AppError, type Clock, type Lifecycle, type Logger, type Meter, toAppError } from '../kernel/index.ts';
+import { parseModelId } from '../llm/index.ts';
+import type { Config, ModelName } from './config.ts';
+
+interface EmbedderParts {
+  readonly config: Config;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly meter: Meter;
+  readonly wordVectors: WordVectorCache;
+}
+
+/** The embedders of the house, each made and started when it is first needed; `start` starts the server's own. */
+export interface Embedders extends EmbeddingSpaces, Lifecycle {
+  /** Makes further vectors in the background; null: none does. */
+  readonly follower: Embedder | null;
+}
+
+interface Made {
+  readonly embedder: Embedder;
+  readonly generator: EmbeddingGenerator;
+}
+
+/** How long an embedder that could not be started is not asked for again by searches. */
+const FAILED_FOR_MS = 30_000;
+const PROBE = 'width';
+
+/**
+ * Makes embedders by name. The server's own is started first; when its width was configured, a call proves it. Starting
+ * rejects with `embedding_dimension_mismatch` when it is another.
+ */
+export function createEmbedders(parts: EmbedderParts): Embedders {
+  const { config, clock, logger, meter } = parts;
+  const made = new Map<string, Promise<Made>>();
+  const failedUntil = new Map<string, number>();
+  const widths = new Map<string, EmbeddingGenerator>();
+  const teacher = createUseLiteModel();
+  let own: EmbeddingGenerator | null = null;
+
+  function makeEmbedder({ provider, model }: ModelName): Embedder {
+    if (provider === 'local' && model === 'use-lite') return createUseLiteEmbedder({ model: teacher });
+    if (provider === 'local' && model === 'static-en') return createStaticEmbedder({ ...parts, teacher });
+    const reachable = config.openAi.apiKey !== null || config.embeddingModel.provider === 'openai';
+    if (provider === 'openai' && reachable) {
+      return createOpenAiEmbedder({ ...config.openAi, connectTimeoutMs: config.deadlines.connectMs, model });
+    }
+    throw new AppError(
+      'model_not_found',
+      `The embedder "${provider}/${model}" is not configured on this server. Use local/static-en or local/use-lite, or set the key of its provider.`,
+      { param: 'embedding_model' },
+    );
+  }
+
+  async function make(name: ModelName): Promise<Made> {
+    const embedder = makeEmbedder(name);
+    await embedder.start();
+    return { embedder, generator: createEmbeddingGenerator({ embedder, clock, logger, meter, random: Math.random }) };
+  }
+
+  /** One that could not be made is tried again by the next who asks. */
+  function madeOf(name: ModelName): Promise<Made> {
+    const id = `${name.provider}/${name.model}`;
+    const known = made.get(id);
+    if (known !== undefined) return known;
+    const making = make(name);
+    made.set(id, making);
+    making.catch(() => made.delete(id));
+    return making;
+  }
+
+  /** One generator a width, so that its cache and its lanes serve all bots. */
+  function ofWidth(generator: EmbeddingGenerator, dimensions: number): EmbeddingGenerator {
+    if (generator.profile.dimensions === dimensions) return generator;
+    const key = `${generator.profile.id}:${dimensions}`;
+    const known = widths.get(key) ?? withDimensions(generator, dimensions);
+    widths.set(key, known);
+    return known;
+  }
+
+  /** A provider that is away now does not keep the server from starting; a wrong width does. */
+  async function prove(generator: EmbeddingGenerator): Promise<void> {
+    try {
+      await generator.embed([PROBE], { purpose: 'document' });
+    } catch (error) {
+      const { code } = toAppError(error);
+      if (code === 'embedding_dimension_mismatch') throw error;
+      logger.warn({ embedder: generator.profile.id, code }, 'The width of the embedder could not be checked now');
+    }
+  }
+
+  async function open(
+    model: string,
+    { dimensions, signal }: { readonly dimensions: number | null; readonly signal?: AbortSignal },
+  ): Promise<EmbeddingGenerator> {
+    const { generator } = await madeOf(parseModelId(model, 'openai'));
+    const wanted = ofWidth(generator, dimensions ?? generator.profile.dimensions);
+    await wanted.embed([PROBE], { purpose: 'document', ...(signal === undefined ? {} : { signal }) });
+    return wanted;
+  }
+
+  return {
+    name: 'embedders',
+    follower:
+      config.embeddingFollower === null ? null : createUseLiteEmbedder({ model: teacher, documents: 'background' }),
+    get own() {
+      if (own === null) throw new AppError('internal_error', 'The embedder was asked for before it was started.');
+      return own;
+    },
+    open,
+    async find({ id, version, dimensions }) {
+      if ((failedUntil.get(id) ?? 0) > clock.now()) return null;
+      try {
+        const { generator } = await madeOf(parseModelId(id, 'openai'));
+        return generator.profile.version === version ? ofWidth(generator, dimensions) : null;
+      } catch (error) {
+        failedUntil.set(id, clock.now() + FAILED_FOR_MS);
+        logger.warn(
+          { embedder: id, code: toAppError(error).code },
+          'An embedder that vectors were made with is not available',
+        );
+        return null;
+      }
+    },
+    async start() {
+      const { generator } = await madeOf(config.embeddingModel);
+      const dimensions = config.embeddingDimensions ?? generator.profile.dimensions;
+      own = ofWidth(generator, dimensions);
+      if (config.embeddingDimensions !== null) await prove(own);
+    },
+    async stop() {
+      const all = await Promise.allSettled(made.values());
+      for (const result of all) if (result.status === 'fulfilled') await result.value.embedder.stop();
+      await teacher.stop();
+    },
+  };
+}

@@ -1,0 +1,34 @@
+import type { Generation, GoldenQuestion } from './generation-entities.ts';
+import type { Page, PageRequest } from './page.ts';
+
+export interface GenerationRepository {
+  create(generation: Omit<Generation, 'tenantId'>): Promise<void>;
+  get(botId: string, id: string): Promise<Generation | null>;
+  /** The one that answers; null for a bot that was never trained. */
+  active(botId: string): Promise<Generation | null>;
+  list(botId: string, page: PageRequest): Promise<Page<Generation>>;
+  /** Those of the bot in any of the states, the newest first. */
+  inStates(botId: string, states: readonly Generation['state']['type'][]): Promise<readonly Generation[]>;
+  /** Those of the tenant in any of the states. */
+  ofTenant(states: readonly Generation['state']['type'][]): Promise<readonly Generation[]>;
+  /** Only while it is in one of the states `from`, when they are given; false when nothing was changed. */
+  update(
+    id: string,
+    changes: Partial<
+      Pick<Generation, 'state' | 'policy' | 'origin' | 'progress' | 'comparison' | 'jobId'> & {
+        readonly from: readonly Generation['state']['type'][];
+      }
+    > & { readonly updatedAt: number },
+  ): Promise<boolean>;
+  delete(id: string): Promise<boolean>;
+  /** Removes at most `limit` vectors of the index; returns how many. */
+  removeVectors(botId: string, generation: string, limit: number): Promise<number>;
+  /** Removes at most `limit` chunks of the set, with their vectors and index entries; returns how many. */
+  removeChunks(botId: string, chunkSet: string, limit: number): Promise<number>;
+}
+
+export interface GoldenQuestionRepository {
+  create(question: Omit<GoldenQuestion, 'tenantId'>): Promise<void>;
+  list(botId: string, page: PageRequest): Promise<Page<GoldenQuestion>>;
+  delete(botId: string, id: string): Promise<boolean>;
+}
