@@ -109,6 +109,20 @@ describe('generation routes', () => {
     });
   });
 
+  it('cuts what is there anew when the strategy of the bot changes', async () => {
+    const json = {
+      chunking_strategy: { type: 'static', static: { max_chunk_size_tokens: 400, chunk_overlap_tokens: 100 } },
+    };
+    await server.call({ method: 'PATCH', url: '/v1/bots/helper', json });
+    expect(requests).toEqual([]);
+    const built = await server.call({ method: 'POST', url: base, json: {} });
+    await server.call({ method: 'POST', url: `${base}/${built.body.id}/activate`, json: {} });
+    expect((await server.call({ method: 'PATCH', url: '/v1/bots/helper', json })).status).toBe(200);
+    expect(requests.at(-1)).toEqual({
+      chunking: { type: 'static', maxChunkSizeTokens: 400, chunkOverlapTokens: 100 },
+    });
+  });
+
   it('passes refusals on', async () => {
     expect(await server.call({ method: 'POST', url: base, json: { dimensions: 99 } })).toMatchObject({
       status: 400,

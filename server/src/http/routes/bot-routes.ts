@@ -69,10 +69,22 @@ export function addBotRoutes(app: ZodApp, parts: HttpParts): void {
         ...(slug === undefined ? {} : { slug }),
         updatedAt: clock.now(),
       };
+      await cutAnew(bot, changes.chunking);
       const changed = await store.forTenant(bot.tenantId).bots.update(bot.id, changes);
       return presentBot(parts, changed ?? (await findBot(store, request, bot.id)));
     },
   );
+
+  /** Content that is there already is cut in the new way by a generation of its own, while the old one answers. */
+  async function cutAnew(bot: Bot, chunking: Bot['chunking']): Promise<void> {
+    if (chunking === undefined || parts.generations === undefined) return;
+    if ((await store.forTenant(bot.tenantId).generations.active(bot.id)) === null) return;
+    try {
+      await parts.generations.request(bot, { chunking: chunking ?? { type: 'auto' } });
+    } catch (error) {
+      if (!(error instanceof AppError) || error.code !== 'generation_not_usable') throw error;
+    }
+  }
 
   app.delete(
     '/v1/bots/:bot',
