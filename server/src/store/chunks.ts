@@ -72,9 +72,17 @@ export function createChunkRepository(scope: TenantScope): ChunkRepository {
         return [{ ...toChunk(row), ...document, externalKey: row.external_key }];
       });
     },
-    async withoutVectors(sourceId, generation, limit) {
+    async withoutVectors(sourceId, generation, { limit, after }) {
       const rows = await unembedded(scope, generation)
         .where('chunks.source_id', '=', sourceId)
+        .$if(after !== undefined, (query) =>
+          query.where('chunks.number', '>', (of) =>
+            of
+              .selectFrom('chunks as earlier')
+              .select('earlier.number')
+              .where('earlier.id', '=', after ?? ''),
+          ),
+        )
         .orderBy('chunks.number')
         .limit(limit)
         .execute();

@@ -211,7 +211,15 @@ export interface ChunkRepository {
   /** Only chunks of this bot whose document is searchable: what was deleted is not returned, whatever an index says. */
   getSearchable(botId: string, ids: readonly string[]): Promise<readonly FoundChunk[]>;
   /** Chunks of a source (in any state but refused) that have no vectors of the generation, in order. */
-  withoutVectors(sourceId: string, generation: string, limit: number): Promise<readonly EmbeddableChunk[]>;
+  withoutVectors(
+    sourceId: string,
+    generation: string,
+    batch: {
+      readonly limit: number;
+      /** Id of a chunk: only those behind it, so that those before need not be looked through again. */
+      readonly after?: string | undefined;
+    },
+  ): Promise<readonly EmbeddableChunk[]>;
   countOf(sourceId: string, generation: string): Promise<{ readonly chunks: number; readonly embedded: number }>;
   countOfDocuments(documentIds: readonly string[]): Promise<number>;
   /** As `countOf`, over the bot's searchable documents. */

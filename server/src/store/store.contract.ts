@@ -326,10 +326,10 @@ export function describeStoreContract(name: string, open: () => Promise<Store>):
         expect(await tenant.chunks.countOf(sourceId, 'other')).toEqual({ chunks: 3, embedded: 0 });
         expect(await tenant.chunks.hasVectors(botId, GENERATION)).toBe(true);
         expect(await tenant.chunks.hasVectors(botId, 'other')).toBe(false);
-        const left = await tenant.chunks.withoutVectors(sourceId, GENERATION, 10);
+        const left = await tenant.chunks.withoutVectors(sourceId, GENERATION, { limit: 10 });
         expect(left.map(({ text }) => text)).toEqual(['v-three']);
         expect(left[0]).toMatchObject({ documentTitle: 'A document', headingPath: ['Guide', 'Part "one"'], sourceId });
-        const all = await tenant.chunks.withoutVectors(sourceId, 'other', 2);
+        const all = await tenant.chunks.withoutVectors(sourceId, 'other', { limit: 2 });
         expect(all.map(({ text }) => text)).toEqual(['v-one', 'v-two']);
 
         const hashes = chunks.map(({ hash }) => hash);

@@ -79,7 +79,7 @@ const ATTEMPTS: Attempts = {
   chunks: {
     list: (stranger, owner) => stranger.list(owner.document.document.id, PAGE),
     getSearchable: (stranger, owner) => stranger.getSearchable(owner.bot.id, owner.chunkIds),
-    withoutVectors: (stranger, owner) => stranger.withoutVectors(owner.source.id, 'other/model@1:2', 100),
+    withoutVectors: (stranger, owner) => stranger.withoutVectors(owner.source.id, 'other/model@1:2', { limit: 100 }),
     countOf: async (stranger, owner) => {
       const { chunks, embedded } = await stranger.countOf(owner.source.id, GENERATION);
       return chunks + embedded === 0 ? null : { chunks, embedded };

@@ -4,6 +4,7 @@ import {
   type BlobStore,
   type Bot,
   type Chunk,
+  type GoldenQuestion,
   indexParts,
   type Page,
   type PageRequest,
@@ -86,10 +87,15 @@ async function* recordsOf(exporting: Exporting, files: boolean): AsyncGenerator<
   };
   yield { record: 'embeddings', generation: indexParts(space.generation).space, dimensions: space.dimensions };
   if (files) for await (const source of sourcesOf(exporting)) yield* filesOf(source, exporting);
+  const places = new Map<string, number>();
   for await (const source of sourcesOf(exporting)) {
     written.sources += 1;
     yield toSourceRecord(source);
+    places.set(source.id, places.size);
     yield* documentsOf(source, exporting);
+  }
+  for await (const question of pagesOf((page) => exporting.tenant.goldenQuestions.list(bot.id, page))) {
+    yield toGoldenRecord(question, places);
   }
   yield { record: 'end', ...written };
 }
@@ -126,6 +132,17 @@ function toSourceRecord(source: Source): BundleRecord {
     content_hash: source.contentHash,
     chunking: (source.chunking ?? null) as Extract<BundleRecord, { record: 'source' }>['chunking'],
     created_at: source.createdAt,
+  };
+}
+
+function toGoldenRecord({ question, expected }: GoldenQuestion, places: ReadonlyMap<string, number>): BundleRecord {
+  const { externalKeys, sourceIds, text } = expected;
+  return {
+    record: 'golden',
+    question,
+    ...(externalKeys === undefined ? {} : { expected_external_keys: [...externalKeys] }),
+    ...(sourceIds === undefined ? {} : { expected_sources: sourceIds.flatMap((id) => places.get(id) ?? []) }),
+    ...(text === undefined ? {} : { expected_text: text }),
   };
 }
 

@@ -137,6 +137,15 @@ const chunksRecord = z.object({
     .max(1_000),
 });
 
+/** A question of the golden set. Sources of the bundle are named by their place in it, from 0. */
+const goldenRecord = z.object({
+  record: z.literal('golden'),
+  question: z.string().min(1).max(10_000),
+  expected_external_keys: z.array(z.string().max(1_000)).max(1_000).optional(),
+  expected_sources: z.array(count).max(1_000).optional(),
+  expected_text: z.string().max(100_000).optional(),
+});
+
 /** The last record: a bundle without it was cut off. */
 const endRecord = z.object({ record: z.literal('end'), files: count, sources: count, documents: count, chunks: count });
 
@@ -149,15 +158,17 @@ const bundleRecord = z.discriminatedUnion('record', [
   sourceRecord,
   documentRecord,
   chunksRecord,
+  goldenRecord,
   endRecord,
 ]);
 
-/** One line of a bundle. In order: bundle, bot, embeddings, files with their bytes, sources with their documents, end. */
+/** One line of a bundle. In order: bundle, bot, embeddings, files with their bytes, sources with their documents, golden questions, end. */
 export type BundleRecord = z.infer<typeof bundleRecord>;
 export type BotRecord = z.infer<typeof botRecord>;
 export type SourceRecord = z.infer<typeof sourceRecord>;
 export type DocumentRecord = z.infer<typeof documentRecord>;
 export type ChunkItem = z.infer<typeof chunksRecord>['items'][number];
+export type GoldenRecord = z.infer<typeof goldenRecord>;
 export type EndRecord = z.infer<typeof endRecord>;
 
 /**

@@ -176,6 +176,19 @@ describe('bundles', () => {
     expect(announced).toEqual([]);
   });
 
+  it('carries golden questions over, whose sources are the new ones', async () => {
+    const [source] = (await tenant().sources.list(bot.id, { limit: 1, order: 'asc' })).items;
+    const question = { id: createId('gen'), botId: bot.id, question: 'When are badgers refunded?', createdAt: 1 };
+    const expected = { sourceIds: [source?.id ?? ''], text: 'ten days' };
+    await tenant().goldenQuestions.create({ ...question, expected });
+    const { bot: made } = await importer().import(tenantId, Readable.from([await exported()]), {});
+    const [copy] = (await tenant().sources.list(made.id, { limit: 1, order: 'asc' })).items;
+    const questions = await tenant().goldenQuestions.list(made.id, { limit: 10, order: 'asc' });
+    expect(questions.items).toMatchObject([
+      { question: question.question, expected: { sourceIds: [copy?.id], text: 'ten days' } },
+    ]);
+  });
+
   it('reads its own gzipped export however it is cut into pieces', async () => {
     const bytes = gzipSync(await exported());
     const pieces = Array.from({ length: Math.ceil(bytes.length / 37) }, (_, n) => bytes.subarray(n * 37, n * 37 + 37));

@@ -17,6 +17,7 @@ import {
   type ChunkItem,
   type DocumentRecord,
   type EndRecord,
+  type GoldenRecord,
   invalidBundle,
   type SourceRecord,
 } from './bundle-records.ts';
@@ -69,6 +70,8 @@ export function createContentImport(
   const { chunkSet } = indexParts(space.generation);
   const seen = { sources: 0, documents: 0, chunks: 0, reused: 0 };
   const untrained: Source[] = [];
+  /** Ids by place in the bundle. */
+  const madeSources: string[] = [];
   let sameSpace = false;
   let source: OpenSource | null = null;
   let document: OpenDocument | null = null;
@@ -78,6 +81,7 @@ export function createContentImport(
     seen.sources += 1;
     const made = newSource(record);
     await tenant.sources.create(made);
+    madeSources.push(made.id);
     source = { source: { ...made, tenantId: bot.tenantId }, record, searchable: [], counts: { ...made.counts } };
   }
 
@@ -103,6 +107,21 @@ export function createContentImport(
       createdAt: record.created_at,
       updatedAt: clock.now(),
     };
+  }
+
+  async function addGoldenQuestion(record: GoldenRecord): Promise<void> {
+    const { expected_external_keys: externalKeys, expected_sources: places, expected_text: text } = record;
+    await tenant.goldenQuestions.create({
+      id: createId('gold'),
+      botId: bot.id,
+      question: record.question,
+      expected: {
+        ...(externalKeys === undefined ? {} : { externalKeys }),
+        ...(places === undefined ? {} : { sourceIds: places.flatMap((place) => madeSources[place] ?? []) }),
+        ...(text === undefined ? {} : { text }),
+      },
+      createdAt: clock.now(),
+    });
   }
 
   async function endSource(): Promise<void> {
@@ -201,6 +220,10 @@ export function createContentImport(
           if (document === null) throw invalidBundle('chunks stand outside of a document');
           document.items.push(...record.items);
           if (document.items.length > document.record.chunks) throw invalidBundle('a document has too many chunks');
+          return false;
+        case 'golden':
+          await endSource();
+          await addGoldenQuestion(record);
           return false;
         case 'end':
           await endSource();

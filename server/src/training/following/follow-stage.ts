@@ -99,12 +99,12 @@ async function trainedSources({ tenant, namespace }: Following): Promise<readonl
 /** False when others are to come first. */
 async function followSource(work: Following, { id }: Source, options: FollowingSource): Promise<boolean> {
   const { context, activity } = options;
-  for (let last: string | undefined; ; ) {
+  for (let after: string | undefined; ; ) {
     await activity.quiet(context.signal);
-    const batch = await work.tenant.chunks.withoutVectors(id, work.namespace.generation, BATCH_CHUNKS);
+    const rest = { limit: BATCH_CHUNKS, after };
+    const batch = await work.tenant.chunks.withoutVectors(id, work.namespace.generation, rest);
     if (batch.length === 0) return true;
-    if (batch[0]?.id === last) throw new AppError('internal_error', 'Vectors that were stored are not found again.');
-    last = batch[0]?.id;
+    after = batch.at(-1)?.id;
     await followBatch(work, batch, options);
     options.onBatch(batch.length);
     if (context.sliceOver()) return false;
@@ -143,7 +143,7 @@ export async function inheritVectors(
     tenant: options.store.forTenant(tenantId),
     namespace: { tenantId, botId, generation },
   };
-  const chunks = await work.tenant.chunks.withoutVectors(sourceId, generation, MOST_INHERITING);
+  const chunks = await work.tenant.chunks.withoutVectors(sourceId, generation, { limit: MOST_INHERITING });
   const known = await knownVectors(work, chunks);
   const batch = chunks.filter(({ hash }) => known.has(hash));
   const rows = batch.map(({ id, hash }) => ({ chunkId: id, windows: known.get(hash) ?? [] }));

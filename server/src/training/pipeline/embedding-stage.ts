@@ -1,5 +1,5 @@
 import type { StageContext, StageResult } from '../../jobs/index.ts';
-import { AppError, type Clock } from '../../kernel/index.ts';
+import type { Clock } from '../../kernel/index.ts';
 import type { BotKey, ChunkVectors, EmbeddableChunk, Failure, Store } from '../../store/index.ts';
 import type { VectorStore } from '../../vector-store/index.ts';
 import type { BotIndexes, TrainingIndex } from '../generations/ports.ts';
@@ -95,12 +95,11 @@ async function embedAll(
   const { chunks: total, embedded } = await tenant.chunks.countOf(sourceId, generation);
   let done = embedded;
   context.progress(done, total);
-  for (let last: string | undefined; ; ) {
+  for (let after: string | undefined; ; ) {
     context.signal.throwIfAborted();
-    const batch = await tenant.chunks.withoutVectors(sourceId, generation, size);
+    const batch = await tenant.chunks.withoutVectors(sourceId, generation, { limit: size, after });
     if (batch.length === 0) return 'finished';
-    if (batch[0]?.id === last) throw new AppError('internal_error', 'Vectors that were stored are not found again.');
-    last = batch[0]?.id;
+    after = batch.at(-1)?.id;
     done += batch.length;
     await embedBatch(work, context, { ...options, batch, progress: { done, total } });
     context.progress(done, total);
