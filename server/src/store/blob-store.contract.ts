@@ -2,7 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
-import type { BlobStore } from './ports.ts';
+import type { BlobStore } from './blob-store-ports.ts';
 
 const LIMITS = { maxBytes: 1_000_000 };
 

@@ -1,3 +1,4 @@
+export type { BlobReference, BlobStore } from './blob-store-ports.ts';
 export { createStore, type StoreOptions } from './create-store.ts';
 export type { DocumentStructure } from './document-structure.ts';
 export type { EmbeddableChunk } from './embeddable-chunk.ts';
@@ -45,8 +46,6 @@ export type { GenerationRepository, GoldenQuestionRepository } from './generatio
 export { FIRST_CHUNK_SET, type IndexParts, indexKey, indexParts } from './index-key.ts';
 export type {
   ApiKeyRepository,
-  BlobReference,
-  BlobStore,
   BotRepository,
   ChunkRepository,
   ConversationRepository,
