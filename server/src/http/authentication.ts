@@ -52,6 +52,7 @@ function requireAccess(access: RouteAccess, principal: Principal): void {
   if (access.type === 'metrics') requireScope(principal, 'metrics');
   if (access.type !== 'key') return;
   if (!access.anyOf.some((scope) => hasScope(principal, scope))) requireScope(principal, access.anyOf[0]);
+  for (const scope of access.allOf ?? []) requireScope(principal, scope);
 }
 
 /** The key in `Authorization: Bearer <key>`. */

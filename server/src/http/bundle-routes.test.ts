@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { startTestServer, type TestServer } from './test-server.contract.ts';
 
@@ -12,7 +13,7 @@ describe('a bot as one file', () => {
   async function exported(): Promise<Buffer> {
     const answer = await server.app.inject({
       url: '/v1/bots/helper/export',
-      headers: { authorization: `Bearer ${await server.key(['bots:read'])}` },
+      headers: { authorization: `Bearer ${await server.key(['bots:read', 'sources:read'])}` },
     });
     expect(answer.statusCode).toBe(200);
     expect(answer.headers['content-disposition']).toContain('helper.chatsphere.gz');
@@ -22,7 +23,7 @@ describe('a bot as one file', () => {
     const answer = await server.app.inject({
       method: 'POST',
       url: `/v1/bots/import${query}`,
-      headers: { authorization: `Bearer ${await server.key(['bots:write'])}`, 'content-type': type },
+      headers: { authorization: `Bearer ${await server.key(['bots:write', 'sources:write'])}`, 'content-type': type },
       payload,
     });
     return { status: answer.statusCode, body: answer.json() };
@@ -45,6 +46,21 @@ describe('a bot as one file', () => {
       status: 201,
       body: { slug: 'helper-2' },
     });
+  });
+
+  it('stops reading a bundle that is larger than may be sent', async () => {
+    const small = await startTestServer({ limits: { maxUploadBytes: 1_000, bodyBytes: 1_000 } });
+    const answer = await small.app.inject({
+      method: 'POST',
+      url: '/v1/bots/import',
+      headers: {
+        authorization: `Bearer ${await small.key(['bots:write', 'sources:write'])}`,
+        'content-type': 'application/gzip',
+      },
+      payload: Readable.from(Array.from({ length: 20 }, () => Buffer.alloc(10_000))),
+    });
+    expect([answer.statusCode, answer.json().error.code]).toEqual([413, 'payload_too_large']);
+    await small.stop();
   });
 
   it('says what is wrong with anything else', async () => {

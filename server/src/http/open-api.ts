@@ -132,7 +132,8 @@ function errorResponses(method: string, url: string, access: RouteAccess | null)
 }
 
 function withScopes(description: string | undefined, access: Extract<RouteAccess, { type: 'key' }>): string {
-  const scopes = access.anyOf.map((scope) => `\`${scope}\``).join(' or ');
+  const quote = (scope: string): string => `\`${scope}\``;
+  const scopes = [access.anyOf.map(quote).join(' or '), ...(access.allOf ?? []).map(quote)].join(' and ');
   return `${description === undefined ? '' : `${description}\n\n`}Needs a key with the scope ${scopes}.`;
 }
 

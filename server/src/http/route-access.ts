@@ -1,19 +1,23 @@
 import type { ApiKeyScope } from '../store/index.ts';
 
 /**
- * Who may use a route. `key`: a key with one of the scopes. `bootstrap-admin`: the server's own admin key.
+ * Who may use a route. `key`: a key with one of the scopes `anyOf`, and with all of `allOf` besides. `bootstrap-admin`: the server's own admin key.
  * `metrics`: this machine, or a key with the `metrics` scope.
  */
 export type RouteAccess =
   | { readonly type: 'public' }
-  | { readonly type: 'key'; readonly anyOf: readonly [ApiKeyScope, ...ApiKeyScope[]] }
+  | {
+      readonly type: 'key';
+      readonly anyOf: readonly [ApiKeyScope, ...ApiKeyScope[]];
+      readonly allOf?: readonly ApiKeyScope[];
+    }
   | { readonly type: 'bootstrap-admin' }
   | { readonly type: 'metrics' };
 
 const anyone: RouteAccess = { type: 'public' };
 const admin: RouteAccess = { type: 'bootstrap-admin' };
 
-function scope(...anyOf: [ApiKeyScope, ...ApiKeyScope[]]): RouteAccess {
+function scope(...anyOf: [ApiKeyScope, ...ApiKeyScope[]]): Extract<RouteAccess, { readonly type: 'key' }> {
   return { type: 'key', anyOf };
 }
 
@@ -42,8 +46,9 @@ export const ROUTE_ACCESS: Readonly<Record<string, RouteAccess>> = {
   'PATCH /v1/bots/:bot': scope('bots:write'),
   'DELETE /v1/bots/:bot': scope('bots:write'),
 
-  'GET /v1/bots/:bot/export': scope('bots:read'),
-  'POST /v1/bots/import': scope('bots:write'),
+  // A bundle holds all that the sources hold.
+  'GET /v1/bots/:bot/export': { ...scope('bots:read'), allOf: ['sources:read'] },
+  'POST /v1/bots/import': { ...scope('bots:write'), allOf: ['sources:write'] },
   'GET /v1/bots/:bot/generations': scope('bots:read'),
   'POST /v1/bots/:bot/generations': scope('bots:write'),
   'GET /v1/bots/:bot/generations/:id': scope('bots:read'),

@@ -59,6 +59,12 @@ export function readUpload(request: FastifyRequest, rules: UploadRules): Upload 
   return { content, options };
 }
 
+/** A body that is one file, as a stream that fails with `payload_too_large` when there is more of it than `maxBytes`. */
+export function limitedBody(request: FastifyRequest, body: Readable, maxBytes: number): Readable {
+  requireSize(request, maxBytes);
+  return countedContent(body, { bytesLeft: maxBytes, maxBytes });
+}
+
 /** The result of work on an upload; when it fails, the rest of the body is read and dropped, so that the answer arrives. */
 export async function drainUpload<Result>(request: FastifyRequest, work: Promise<Result>): Promise<Result> {
   try {
@@ -106,7 +112,7 @@ async function* readFiles(
     requireFileField(part);
     files += 1;
     digestName(digest, part);
-    const content = countedContent(part.file, digest, budget);
+    const content = countedContent(part.file, budget, digest);
     yield { name: safeName(part.filename), mediaType: part.mimetype.toLowerCase().slice(0, MAX_TYPE_LENGTH), content };
     await readToEnd(content);
   }
@@ -139,16 +145,16 @@ function formError(error: unknown): AppError {
   );
 }
 
-/** The bytes of a file, hashed and counted on their way; fails when all files together are too large. */
+/** The bytes of a file, counted and hashed on their way; fails when all files together are too large. */
 function countedContent(
   file: Readable,
-  digest: Hash,
   budget: { bytesLeft: number; readonly maxBytes: number },
+  digest?: Hash,
 ): Readable {
   const counted = new Transform({
     transform(bytes: Buffer, _encoding, done) {
       budget.bytesLeft -= bytes.length;
-      digest.update(bytes);
+      digest?.update(bytes);
       done(budget.bytesLeft < 0 ? tooLarge(budget.maxBytes) : null, bytes);
     },
   });

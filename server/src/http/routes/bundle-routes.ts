@@ -8,7 +8,7 @@ import type { HttpParts } from '../http-app-options.ts';
 import { findBot } from '../owned.ts';
 import { presentBot } from '../present-bot.ts';
 import { principalOf } from '../request-context.ts';
-import { drainUpload, readUpload } from '../upload.ts';
+import { drainUpload, limitedBody, readUpload } from '../upload.ts';
 import type { ZodApp } from '../zod-app.ts';
 
 const tags = ['Bots'];
@@ -87,10 +87,11 @@ export function addBundleRoutes(app: ZodApp, parts: HttpParts): void {
     request: FastifyRequest,
     work: (content: Readable) => Promise<Result>,
   ): Promise<Result> {
-    if (request.body instanceof Readable) return work(request.body);
+    const maxBytes = limits.maxUploadBytes * BUNDLE_TO_UPLOAD;
+    if (request.body instanceof Readable) return work(limitedBody(request, request.body, maxBytes));
     const results: Result[] = [];
     if (request.isMultipart()) {
-      const rules = { fields: uploadFields, maxBytes: limits.maxUploadBytes * BUNDLE_TO_UPLOAD };
+      const rules = { fields: uploadFields, maxBytes };
       for await (const file of readUpload(request, rules).content.files) {
         if (results.length > 0)
           throw new AppError('invalid_request', 'file: Send one bundle at a time.', { param: 'file' });

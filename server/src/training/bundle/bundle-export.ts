@@ -1,4 +1,4 @@
-import { createReadStream } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
 import type { Clock } from '../../kernel/index.ts';
 import {
   type BlobStore,
@@ -86,7 +86,7 @@ async function* recordsOf(exporting: Exporting, files: boolean): AsyncGenerator<
     chunking: (bot.chunking ?? null) as Extract<BundleRecord, { record: 'bot' }>['chunking'],
   };
   yield { record: 'embeddings', generation: indexParts(space.generation).space, dimensions: space.dimensions };
-  if (files) for await (const source of sourcesOf(exporting)) yield* filesOf(source, exporting);
+  if (files) yield* filesOf(exporting);
   const places = new Map<string, number>();
   for await (const source of sourcesOf(exporting)) {
     written.sources += 1;
@@ -101,12 +101,36 @@ async function* recordsOf(exporting: Exporting, files: boolean): AsyncGenerator<
 }
 
 /** Each file once, in the order of the first source that is made from it. */
-async function* filesOf(source: Source, { blobs, written, signal }: Exporting): AsyncGenerator<BundleRecord> {
-  for (const { blobHash, bytes } of source.inputs) {
-    written.files += 1;
-    yield { record: 'file', hash: blobHash, bytes };
-    const content = createReadStream(blobs.pathOf(blobHash), { highWaterMark: BYTES_A_RECORD, signal });
-    for await (const part of content) yield { record: 'bytes', data: (part as Buffer).toString('base64') };
+async function* filesOf(exporting: Exporting): AsyncGenerator<BundleRecord> {
+  const seen = new Set<string>();
+  for await (const { inputs } of sourcesOf(exporting)) {
+    for (const { blobHash, bytes } of inputs) {
+      if (seen.has(blobHash)) continue;
+      seen.add(blobHash);
+      yield* fileOf({ hash: blobHash, bytes }, exporting);
+    }
+  }
+}
+
+async function* fileOf(
+  { hash, bytes }: { readonly hash: string; readonly bytes: number },
+  { blobs, written, signal }: Exporting,
+): AsyncGenerator<BundleRecord> {
+  const file = await openIfThere(blobs.pathOf(hash));
+  if (file === null) return;
+  written.files += 1;
+  yield { record: 'file', hash, bytes };
+  const content = file.createReadStream({ highWaterMark: BYTES_A_RECORD, signal });
+  for await (const part of content) yield { record: 'bytes', data: (part as Buffer).toString('base64') };
+}
+
+/** Null for a file that an import without files has left behind, or that was deleted meanwhile. */
+async function openIfThere(path: string): Promise<FileHandle | null> {
+  try {
+    return await open(path);
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
+    throw error;
   }
 }
 

@@ -16,11 +16,13 @@ const weight = z.number().min(0).max(1);
 const chunking = z
   .discriminatedUnion('type', [
     z.object({ type: z.literal('auto') }),
-    z.object({
-      type: z.literal('static'),
-      maxChunkSizeTokens: z.number().int().min(100).max(4_096),
-      chunkOverlapTokens: count,
-    }),
+    z
+      .object({
+        type: z.literal('static'),
+        maxChunkSizeTokens: z.number().int().min(100).max(4_096),
+        chunkOverlapTokens: count,
+      })
+      .refine(({ maxChunkSizeTokens, chunkOverlapTokens }) => chunkOverlapTokens * 2 <= maxChunkSizeTokens),
     z.object({
       type: z.literal('langchain'),
       module: z.string().max(200),
@@ -31,13 +33,14 @@ const chunking = z
   .nullable()
   .default(null);
 
-/** What is fetched, and how often. */
+/** What is fetched, and how often: within the bounds of what can be asked for when a source is added. */
+const patterns = z.array(z.string().max(500)).max(100);
 const web = z
   .object({
-    include: z.array(z.string().max(2_000)).max(1_000),
-    exclude: z.array(z.string().max(2_000)).max(1_000),
-    max_pages: z.number().int().min(1),
-    sync_interval_ms: z.number().int().min(1_000).nullable(),
+    include: patterns,
+    exclude: patterns,
+    max_pages: z.number().int().min(1).max(10_000),
+    sync_interval_ms: z.number().int().min(300_000).max(31_536_000_000).nullable(),
     last_synced_at: time.nullable(),
   })
   .nullable()

@@ -239,6 +239,35 @@ describe('bundles', () => {
     expect(await unfinished.list()).toEqual([]);
   });
 
+  it('gives no claim to a file of another tenant that the bundle only names', async () => {
+    const { bot: made } = await importer().import(tenantId, Readable.from([await exported(false)]), {});
+    const [source] = (await tenant().sources.list(made.id, { limit: 1, order: 'asc' })).items;
+    const [input] = source?.inputs ?? [];
+    await expect(blobs.read(input?.blobHash ?? '')).rejects.toMatchObject({ code: 'internal_error' });
+    bot = made;
+    const again = await exported();
+    expect(again).not.toContain('"record":"bytes"');
+    const { counts } = await importer().import(tenantId, Readable.from([again]), {});
+    expect(counts).toMatchObject({ sources: 1, chunks: 2 });
+  });
+
+  it('carries a file once that several sources are made from', async () => {
+    const [source] = (await tenant().sources.list(bot.id, { limit: 1, order: 'asc' })).items;
+    await tenant().sources.create({ ...(source as Source), id: createId('src'), externalKey: 'copy.txt' });
+    expect((await exported()).match(/"record":"file"/g)).toHaveLength(1);
+  });
+
+  it.each([
+    ['a schedule of every second', 'sync_interval_ms', 1_000],
+    ['more pages than a crawl may have', 'max_pages', 1_000_000],
+  ])('refuses %s', async (_, field, value) => {
+    const web = { include: [], exclude: [], max_pages: 5, sync_interval_ms: null, last_synced_at: null };
+    const damaged = (await exported()).replace('"web":null', `"web":${JSON.stringify({ ...web, [field]: value })}`);
+    await expect(importer().import(tenantId, Readable.from([damaged]), {})).rejects.toMatchObject({
+      code: 'bundle_invalid',
+    });
+  });
+
   it('trains what was still waiting when it was exported, if its files came along', async () => {
     const [source] = (await tenant().sources.list(bot.id, { limit: 1, order: 'asc' })).items;
     await tenant().documents.delete(await tenant().documents.idsOf(source?.id ?? '', ['searchable']));

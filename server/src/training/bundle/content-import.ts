@@ -100,7 +100,7 @@ export function createContentImport(
       jobId: null,
       externalKey: record.external_key,
       metadata: record.metadata,
-      inputs: record.inputs.map(toInput),
+      inputs: record.inputs.map((input) => toInput(input, options.hasFile(input.hash))),
       ...(record.web === null ? {} : { web: toWebSource(record.web, clock.now()) }),
       contentHash: record.content_hash,
       chunking: record.chunking,
@@ -239,12 +239,13 @@ export function createContentImport(
   };
 }
 
-function toInput(input: SourceRecord['inputs'][number]): SourceInput {
-  const { name, media_type: mediaType, hash: blobHash, bytes, url, trained_as: trainedAs } = input;
+/** A bundle has a claim only on files that it brings: the server may hold the others for another tenant. */
+function toInput(input: SourceRecord['inputs'][number], isBrought: boolean): SourceInput {
+  const { name, media_type: mediaType, hash, bytes, url, trained_as: trainedAs } = input;
   return {
     name,
     mediaType,
-    blobHash,
+    blobHash: isBrought ? hash : createHash('sha256').update(`not in the bundle: ${hash}`).digest('hex'),
     bytes,
     ...(url === undefined ? {} : { url }),
     ...(trainedAs === undefined ? {} : { trainedAs }),
