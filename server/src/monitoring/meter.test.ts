@@ -23,6 +23,9 @@ describe('meter', () => {
       'gauge chatsphere_jobs_queued{kind,stage}',
       'gauge chatsphere_job_oldest_queued_seconds{}',
       'gauge chatsphere_workers_alive{}',
+      'counter chatsphere_generation_builds_total{outcome}',
+      'counter chatsphere_generation_swaps_total{kind}',
+      'histogram chatsphere_generation_swap_duration_seconds{}',
       'counter chatsphere_answers_total{outcome}',
       'counter chatsphere_model_retries_total{model}',
     ]);
