@@ -41,6 +41,7 @@ export function createHousekeeping(parts: {
   const stopping = new AbortController();
   let running: Promise<void> = Promise.resolve();
   let soon: Promise<void> | null = null;
+  let early: Promise<unknown> = Promise.resolve();
   let purgedAt = 0;
 
   async function clear(): Promise<void> {
@@ -102,14 +103,14 @@ export function createHousekeeping(parts: {
     clearSoon() {
       if (stopping.signal.aborted || soon !== null) return;
       soon = clearLater();
-      running = Promise.all([running, soon]).then(() => {});
+      early = Promise.all([early, soon]);
     },
     async start() {
       running = run();
     },
     async stop() {
       stopping.abort();
-      await running;
+      await Promise.all([running, early]);
     },
   };
 }

@@ -501,6 +501,16 @@ describe('training on the web', () => {
       expect(site.asked().length).toBeLessThan(30);
     });
 
+    it('goes on behind pages that are only for members', async () => {
+      const closed = Array.from({ length: 20 }, (_, n) => `/members/${n}`);
+      site.pages.set('/', { body: html('home', [...closed, '/tea']) });
+      for (const link of closed) site.pages.set(link, { status: 403 });
+      site.pages.set('/tea', { body: html('tea') });
+      const source = await train({ type: 'crawl' });
+      expect(await pathsOf(source)).toEqual(['/', '/tea']);
+      expect(source.lastError?.message).toContain('20 pages could not be fetched');
+    });
+
     it('ends with the pages it may have, whatever the site makes up', async () => {
       let made = 0;
       for (let page = 0; page < 60; page += 1) {
@@ -648,6 +658,33 @@ describe('training on the web', () => {
       expect(await runAll()).toEqual(['fetching', 'loading', 'embedding']);
       expect(site.asked()).toEqual(['/tea']);
       expect((await current(source)).status).toBe('ready');
+    });
+
+    it('queues what is due though another source cannot be queued', async () => {
+      for (const path of ['/tea', '/coffee']) site.pages.set(path, { body: html(path) });
+      const content = (path: string): WebContent => ({
+        type: 'url',
+        url: `${site.origin}${path}`,
+        syncIntervalMs: 600_000,
+      });
+      const broken = await trainer.add(bot, content('/tea'), {});
+      const sound = await trainer.add(bot, content('/coffee'), {});
+      await runAll();
+      await clock.advance(700_000);
+      const trainAgain = createTrainAgain({ clock, createId });
+      const schedule = createSyncSchedule({
+        store,
+        trainAgain: async (repositories, source) => {
+          if (source.id === broken.id) throw new Error('no');
+          return trainAgain(repositories, source);
+        },
+        announce: async () => {},
+        clock: manual,
+        logger: silentLogger,
+        random: () => 0.5,
+      });
+      expect(await schedule.runDue()).toBe(1);
+      expect((await current(sound)).status).toBe('queued');
     });
 
     it('by key: equal settings do nothing, other times only that, other settings fetch, another type replaces', async () => {

@@ -51,7 +51,6 @@ const MAX_SITEMAP_BYTES = 64 * 1024 ** 2;
 const LASTMOD_TRUSTED_MS = 7 * 24 * 60 * 60 * 1_000;
 const MOST_SPELLINGS = 3;
 const LONGEST_REST_MS = 60_000;
-const RETRYABLE = new Set(['fetch_failed', 'fetch_timeout']);
 /** What says that a page is gone, or not to be had: its copy goes too. */
 const FINAL = new Set([
   'page_not_found',
@@ -197,7 +196,7 @@ function canonicalOf(canonical: string | null, address: string): string | null {
 async function failed(page: SourcePage, error: AppError, options: VisitOptions): Promise<Visit> {
   const lastError = { code: error.code, message: error.message };
   if (FINAL.has(error.code)) return leftOut(page, lastError, []);
-  const retryable = RETRYABLE.has(error.code);
+  const { retryable } = error;
   const failure = { page, state: 'failed', lastError, retryable, copy: page.copy, found: [] } as const;
   if (page.copy === null || (page.kind === 'page' && !options.followsLinks)) return failure;
   // The last good copy counts, also for where it leads.

@@ -1,5 +1,6 @@
 import { createReadStream } from 'node:fs';
 import { open, readFile, stat } from 'node:fs/promises';
+import { pipeline } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import { AppError } from '../../kernel/index.ts';
 import { serveWorkerCalls } from '../../resilience/index.ts';
@@ -23,8 +24,8 @@ serveWorkerCalls<PageReaderRequest, PageScan | SitemapScan>(async (request) => {
 
 async function* textOf(path: string): AsyncGenerator<string> {
   const file = createReadStream(path);
-  const bytes = (await isGzip(path)) ? file.pipe(createGunzip()) : file;
-  file.on('error', (error) => bytes.destroy(error));
+  // Errors of either end reach whoever reads the other, and nothing stays open when reading stops early.
+  const bytes = (await isGzip(path)) ? pipeline(file, createGunzip(), () => {}) : file;
   const decoder = new TextDecoder('utf-8');
   let size = 0;
   for await (const part of bytes) {

@@ -1,4 +1,4 @@
-import { text } from 'node:stream/consumers';
+import type { Readable } from 'node:stream';
 import { LRUCache } from 'lru-cache';
 import * as robotsModule from 'robots-parser';
 import { AppError, type Clock, toAppError } from '../../kernel/index.ts';
@@ -37,8 +37,12 @@ interface ParsedRobots {
 /** Its types tell of an ES module; it is a CommonJS one, whose export is the function. */
 const parseRobots = robotsModule.default as unknown as (url: string, content: string) => ParsedRobots;
 
-/** RFC 9309 wants 500 KiB to be read at least. */
-const MAX_ROBOTS_BYTES = 1_048_576;
+/** RFC 9309 wants 500 KiB to be read at least; what follows is left unread. */
+const READ_BYTES = 512 * 1024;
+/** Longer than any address. */
+const LONGEST_LINE = 2_048;
+/** Comparing an address with wildcards takes as many steps as both have characters, multiplied. */
+const MOST_WILDCARD_CHARACTERS = 16_384;
 const KEPT_MS = 3_600_000;
 const UNAVAILABLE_KEPT_MS = 30_000;
 const MOST_SITES = 1_000;
@@ -51,11 +55,11 @@ export function createRobotsRules({ client, clock, delayMs, maxDelayMs }: Robots
     const url = `${origin}/robots.txt`;
     try {
       const answer = await client.get(
-        { url, maxBytes: MAX_ROBOTS_BYTES, redirects: 'follow', accepts: () => true, admit: async () => {} },
+        { url, maxBytes: Number.MAX_SAFE_INTEGER, redirects: 'follow', accepts: () => true, admit: async () => {} },
         signal,
       );
       if (answer.type !== 'content') return allowAll(delayMs);
-      const robots = parseRobots(url, await text(answer.body));
+      const robots = parseRobots(url, tamed(await beginningOf(answer.body)));
       const asked = robots.getCrawlDelay(CRAWLER_NAME);
       return {
         type: 'rules',
@@ -73,7 +77,8 @@ export function createRobotsRules({ client, clock, delayMs, maxDelayMs }: Robots
 
   async function rulesOf(origin: string, signal: AbortSignal): Promise<Rules> {
     const found = known.get(origin);
-    if (found !== undefined && found.until > clock.now()) return found.rules;
+    // Who asked first may have been cancelled; that is no matter of the others'.
+    if (found !== undefined && found.until > clock.now()) return found.rules.catch(() => rulesOf(origin, signal));
     const rules = fetchRules(origin, signal);
     known.set(origin, { rules, until: clock.now() + KEPT_MS });
     try {
@@ -102,6 +107,33 @@ export function createRobotsRules({ client, clock, delayMs, maxDelayMs }: Robots
       throw new AppError('robots_disallowed', `The robots.txt of ${url.host} does not let this page be fetched.`);
     },
   };
+}
+
+/** The whole lines of the first `READ_BYTES`. */
+async function beginningOf(body: Readable): Promise<string> {
+  const decoder = new TextDecoder();
+  let text = '';
+  let bytes = 0;
+  for await (const part of body) {
+    text += decoder.decode(part as Buffer, { stream: true });
+    bytes += (part as Buffer).length;
+    if (bytes >= READ_BYTES) return text.slice(0, text.lastIndexOf('\n') + 1);
+  }
+  return text;
+}
+
+/** The same rules, but those beyond so many wildcards stand for all that begins alike. */
+function tamed(text: string): string {
+  let left = MOST_WILDCARD_CHARACTERS;
+  return text
+    .split(/\r\n?|\n/)
+    .map((line) => {
+      const rule = line.slice(0, LONGEST_LINE).replace(/\*{2,}/g, '*');
+      const wildcard = /^\s*(?:dis)?allow\s*:/i.test(rule) ? rule.indexOf('*') : -1;
+      if (wildcard >= 0) left -= rule.length;
+      return wildcard >= 0 && left < 0 ? rule.slice(0, wildcard) : rule;
+    })
+    .join('\n');
 }
 
 function allowAll(delayMs: number): Rules {

@@ -44,13 +44,20 @@ export function createSyncSchedule(options: SyncScheduleOptions): Lifecycle & { 
     let queued = 0;
     for (let found = BATCH; found === BATCH && !stopping.signal.aborted; ) {
       const due = await store.system.findDueSyncs(clock.now(), BATCH);
-      found = due.length;
+      let failed = 0;
       for (const one of due) {
-        const source = await queue(one);
-        if (source === null || source.jobId === null) continue;
-        queued += 1;
-        await options.announce(source.jobId);
+        try {
+          const source = await queue(one);
+          if (source === null || source.jobId === null) continue;
+          queued += 1;
+          await options.announce(source.jobId);
+        } catch (error) {
+          // It stays due; the sources behind it need not wait for it.
+          failed += 1;
+          logger.warn({ source: one.sourceId, error }, 'A web source that is due could not be queued');
+        }
       }
+      found = due.length - failed;
     }
     if (queued > 0) logger.info({ sources: queued }, 'Web sources are due and fetched again');
     return queued;
