@@ -1,4 +1,3 @@
-import { existsSync, readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startTestServer, type TestServer } from './test-server.contract.ts';
 
@@ -193,23 +192,40 @@ describe('bad input', () => {
   });
 });
 
-const NAUGHTY = new URL('../../../../shared/data/injection/naughty-strings.json', import.meta.url);
-const samples = existsSync(NAUGHTY)
-  ? (JSON.parse(readFileSync(NAUGHTY, 'utf8')) as string[])
-  : [
-      '',
-      '\u202eabc',
-      '<script>alert(1)</script>',
-      "'; drop table bots; --",
-      '{{7*7}}',
-      '\ufeff',
-      '👩‍👩‍👧',
-      '%00',
-      '-1',
-      'null',
-    ];
+const SAMPLES = [
+  '',
+  ' ',
+  '\u0000',
+  '\u001b[31mred',
+  '\u202eabc',
+  '\u2028\u2029',
+  '\ufeff',
+  '\ud800',
+  'z\u0351\u0344\u034aa\u0363l\u0368g\u030fo\u0305',
+  '👩‍👩‍👧',
+  'ﷺ',
+  '社會科學院',
+  '<script>alert(1)</script>',
+  '"><img src=x onerror=alert(1)>',
+  "'; drop table bots; --",
+  '" or ""="',
+  '{{7*7}}',
+  '${process.env}',
+  '$(touch x)',
+  '../../../../etc/passwd',
+  '%00',
+  '%n%s%p',
+  '-1',
+  '1e400',
+  'NaN',
+  'null',
+  'undefined',
+  '__proto__',
+  'constructor',
+  'CON',
+];
 
-describe(`naughty strings (${samples.length}) in every text field`, () => {
+describe(`naughty strings (${SAMPLES.length}) in every text field`, () => {
   const fields: readonly (readonly [string, (text: string) => unknown])[] = [
     ['/v1/bots', (text) => ({ name: text, instructions: text, refusal_message: text, metadata: { k: text } })],
     ['/v1/bots', (text) => ({ name: 'n', slug: text })],
@@ -222,17 +238,15 @@ describe(`naughty strings (${samples.length}) in every text field`, () => {
     ['/v1/api_keys', (text) => ({ name: text, scopes: ['chat'], bots: [text] })],
     ['/v1/tenants', (text) => ({ name: text })],
   ];
-  // Every string meets every field over the list; each pair of both would take minutes.
   it.each(fields)('POST %s answers with what it took, or with a 4xx', async (url, bodyOf) => {
-    const start = fields.findIndex((entry) => entry[1] === bodyOf);
-    for (const text of samples.filter((_, index) => index % fields.length === start || index % 17 === 0)) {
+    for (const text of SAMPLES) {
       const { status } = await server.call({ method: 'POST', url, json: bodyOf(text) });
       expect(status, `${url} ${JSON.stringify(text)}`).toBeLessThan(500);
     }
   });
 
   it('a name is given back exactly as it was sent', async () => {
-    for (const text of samples.filter((sample) => sample !== '' && !sample.includes('\0')).slice(0, 40)) {
+    for (const text of SAMPLES.filter((sample) => sample !== '' && !sample.includes('\0'))) {
       const { status, body } = await server.call({ method: 'POST', url: '/v1/tenants', json: { name: text } });
       if (status === 201) expect(body.name).toBe(text);
     }
