@@ -210,7 +210,7 @@ const SAMPLES = [
   "'; drop table bots; --",
   '" or ""="',
   '{{7*7}}',
-  '${process.env}',
+  '#{7*7}',
   '$(touch x)',
   '../../../../etc/passwd',
   '%00',
