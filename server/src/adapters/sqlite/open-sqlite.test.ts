@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { silentLogger, systemClock } from '../../kernel/index.ts';
-import { createSamples } from '../../store/store-samples.contract.ts';
+import { createSamples, createTenantWithBot } from '../../store/store-samples.contract.ts';
 import { createDatabaseInProcess } from './database-thread.ts';
 import { openSqlite } from './index.ts';
 
@@ -48,6 +48,27 @@ describe('openSqlite', () => {
     await raw.stop();
     const second = open();
     await expect(second.store.start()).rejects.toMatchObject({ code: 'configuration_invalid' });
+    await second.store.stop();
+  });
+
+  it('takes a step of the schema that is missing below the newest', async () => {
+    const first = open();
+    await first.store.start();
+    await first.store.stop();
+    const raw = createDatabaseInProcess({ file, role: 'writer' });
+    const undo = [
+      'delete from schema_migrations where number = 5',
+      ...['sync_items', 'sync_runs', 'document_signatures'].map((table) => `drop table ${table}`),
+      'alter table sources drop column file_hash',
+      'alter table bots drop column content_removed_at',
+      'alter table conversations drop column summarized_at',
+    ];
+    for (const sql of undo) await raw.execute({ sql, parameters: [], within: 'nothing' });
+    await raw.stop();
+    const second = open();
+    await second.store.start();
+    const { tenant, botId } = await createTenantWithBot(second.store, samples);
+    expect((await tenant.syncRuns.list(botId, { limit: 1, order: 'asc' })).items).toEqual([]);
     await second.store.stop();
   });
 

@@ -14,8 +14,8 @@ export const exportCommand: Command = {
 
 Writes BOT.chatsphere.gz, or FILE. Make a bot of it with: chatsphere import FILE
 
-  --output FILE   where to write it
-  --no-files      leave out the original files; sources cannot be trained again from them then`,
+  -o, --output FILE   where to write it; "-" is stdout
+  --no-files          leave out the original files; sources cannot be trained again from them then`,
   options: {
     bot: { type: 'string', short: 'b' },
     output: { type: 'string', short: 'o' },
@@ -30,6 +30,10 @@ Writes BOT.chatsphere.gz, or FILE. Make a bot of it with: chatsphere import FILE
     const content = await client.download(`/v1/bots/${encodeURIComponent(bot)}/export${query}`, {
       signal: context.signal,
     });
+    if (file === '-') {
+      await pipeline(Readable.from(content), context.terminal.stdout, { signal: context.signal, end: false });
+      return EXIT.ok;
+    }
     const part = `${file}.part`;
     try {
       await pipeline(Readable.from(content), createWriteStream(part), { signal: context.signal });
@@ -37,10 +41,7 @@ Writes BOT.chatsphere.gz, or FILE. Make a bot of it with: chatsphere import FILE
     } catch (error) {
       await rm(part, { force: true });
       if (context.signal.aborted) throw error;
-      throw new CliError(EXIT.failure, `The export to "${file}" broke off.`, {
-        code: 'export_failed',
-        hint: "Look in the server's log, and check that the disk has room.",
-      });
+      throw exportFailure(file, error);
     }
     const { size } = await stat(file);
     if (context.json) printJson(context.terminal, { file, bytes: size });
@@ -51,6 +52,17 @@ Writes BOT.chatsphere.gz, or FILE. Make a bot of it with: chatsphere import FILE
     return EXIT.ok;
   },
 };
+
+function exportFailure(file: string, error: unknown): CliError {
+  const reason = error instanceof Error && 'syscall' in error ? ` ${error.message}.` : '';
+  return new CliError(EXIT.failure, `The export to "${file}" broke off.${reason}`, {
+    code: 'export_failed',
+    hint:
+      reason === ''
+        ? "Look in the server's log, and run it again."
+        : 'Check that the folder exists, may be written to and has room.',
+  });
+}
 
 export const importCommand: Command = {
   name: 'import',

@@ -32,7 +32,8 @@ export interface SyncResult {
   /** Files that asked for nothing and are ready, besides those in `outcomes`. */
   readonly unchanged: number;
   readonly deleted: number;
-  readonly skipped: number;
+  /** Files of kinds that cannot be trained on. */
+  readonly skipped: readonly string[];
 }
 
 const KEYS_SHOWN = 20;
@@ -78,7 +79,7 @@ export async function syncFolder(sync: FolderSync, walk: WalkResult): Promise<Sy
   if (context.json && deleted > 0)
     printJson(context.terminal, { event: 'deleted', receipt: committed['receipt'], external_keys: plan.delete });
   const unchanged = asNumber(counts['unchanged']) + asNumber(counts['relabel']) - settled;
-  return { outcomes, unchanged, deleted, skipped: walk.skipped.length };
+  return { outcomes, unchanged, deleted, skipped: walk.skipped };
 }
 
 interface Plan {

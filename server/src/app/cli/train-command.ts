@@ -68,7 +68,7 @@ Example:
       if (walk.files.length === 0) {
         throw new CliError(EXIT.failure, 'There is nothing to train on here.', {
           code: 'empty_content',
-          hint: `No file below the path is of a kind that can be trained on (${walk.skipped.length} are of others).`,
+          hint: `No file below the path is of a kind that can be trained on${walk.skipped.length === 0 ? '' : ` (${fewOf(walk.skipped)})`}.`,
         });
       }
       const client = await context.connect();
@@ -100,6 +100,14 @@ async function checkPaths({ positionals, values }: CommandContext): Promise<void
     if ((await stat(path).catch(() => null))?.isDirectory() !== false) continue;
     throw usageError(COMMAND, `--prune needs folders: "${path}" is a file, and all other sources would go`);
   }
+}
+
+const NAMES_SHOWN = 5;
+
+function fewOf(paths: readonly string[]): string {
+  const names = paths.slice(0, NAMES_SHOWN).map((path) => printable(path));
+  const others = paths.length - names.length;
+  return `${names.join(', ')}${others > 0 ? ` and ${others} more` : ''}`;
 }
 
 async function trainOnce(sync: FolderSync, walk: Snapshot['walk']): Promise<ExitCode> {
@@ -147,7 +155,7 @@ function report(context: CommandContext, result: SyncResult, seconds: number): E
   const exitCode = failed.length === 0 ? EXIT.ok : failed.length === total ? EXIT.failure : EXIT.partlyTrained;
   const { terminal } = context;
   if (context.json) {
-    const counts = { ready, unchanged, failed: failed.length, waiting, deleted, skipped };
+    const counts = { ready, unchanged, failed: failed.length, waiting, deleted, skipped: skipped.length };
     printJson(terminal, { event: 'done', ...counts, seconds });
     return exitCode;
   }
@@ -156,7 +164,7 @@ function report(context: CommandContext, result: SyncResult, seconds: number): E
       terminal,
       `${paint(terminal, 'red', 'failed')} ${printable(key)}: ${printable(outcome.message)} (${outcome.code})`,
     );
-  if (skipped > 0) say(terminal, `${skipped} file(s) of other kinds were left out.`);
+  if (skipped.length > 0) say(terminal, `${skipped.length} file(s) of other kinds were left out: ${fewOf(skipped)}.`);
   const parts = [
     `${ready} ready${unchanged > 0 ? ` (${unchanged} unchanged)` : ''}`,
     `${failed.length} failed`,

@@ -90,7 +90,7 @@ describe('train on web addresses', () => {
     const partial = await run(['https://a.example/'], {}, false);
     expect(partial.exitCode).toBe(EXIT.partlyTrained);
     expect(partial.stderr).toContain('2 pages could not be fetched. (fetch_failed)');
-    expect(partial.stdout).toContain('1 ready with 3 pages');
+    expect(partial.stdout).toContain('0 ready, 1 partly with 3 pages');
     states = [state('queued'), state('failed', { last_error, counts: { documents: 0 } })];
     expect((await run(['https://a.example/'])).exitCode).toBe(EXIT.failure);
   });

@@ -135,7 +135,7 @@ function report(context: CommandContext, ended: readonly Started[], seconds: num
     say(terminal, `${paint(terminal, status === 'failed' ? 'red' : 'yellow', status)} ${line}`);
   }
   const parts = [
-    `${ready + partial} ready with ${pages} ${pages === 1 ? 'page' : 'pages'}`,
+    `${ready} ready${partial > 0 ? `, ${partial} partly` : ''} with ${pages} ${pages === 1 ? 'page' : 'pages'}`,
     `${failed} failed`,
     ...(waiting > 0 ? [`${waiting} still training`] : []),
   ];

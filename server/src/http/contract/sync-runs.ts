@@ -52,7 +52,7 @@ export const wireSyncRun = z
   .strictObject({
     id: z.string(),
     object: z.literal('sync_run'),
-    bot: z.string().describe('The id of the bot.'),
+    bot_id: z.string(),
     status: z.enum(['open', 'committed', 'cancelled', 'expired']),
     prune: z.boolean(),
     prefix: z.string(),

@@ -8,7 +8,7 @@ export function toWireSyncRun({ run, status, counts }: SyncRunState): WireSyncRu
   return {
     id: run.id,
     object: 'sync_run',
-    bot: run.botId,
+    bot_id: run.botId,
     status,
     prune: run.prune,
     prefix: run.prefix,
