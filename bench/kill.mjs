@@ -1,176 +1,198 @@
-// Kills the server with SIGKILL at random moments of mixed work (texts, Markdown, HTML, tables, archives, questions,
-// replacements by key, deletions, syncs), and counts after the last restart what was lost, doubled, left unfinished or has
-// come back. Work goes on through all kills on one data folder. Prints one JSON object.
-//   node bench/kill.mjs --kills 200
+// Kills the server with SIGKILL in the midst of mixed work: files of many formats, archives, texts, tables and questions put
+// and replaced by key, deletions, cancelled and retried jobs, sync runs, web sites that change, bots imported and exported,
+// index generations built and rolled back, vectors made behind. Each kill waits for one of the stages and hits it after a
+// random moment. After the last restart everything is compared with what was acknowledged: what was lost, doubled, left
+// unfinished or has come back. Work goes on through all kills on one data folder. Prints one JSON object.
+//   node bench/kill.mjs --kills 200 --seed 1
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { createBundleWork } from './lib/bundle-work.mjs';
 import { createClient } from './lib/client.mjs';
-import { ABSENT, createMixedWork } from './lib/mixed-work.mjs';
+import { createGenerationWork } from './lib/generation-work.mjs';
+import { createKeyWork } from './lib/key-work.mjs';
+import { checkDatabase, watchJobs } from './lib/kill-checks.mjs';
+import { retryCancelled, settled, sourcesByKey, verifyBots, verifyKeys } from './lib/kill-verify.mjs';
 import { BENCH_KEY, sleep, startServer } from './lib/server.mjs';
+import { createSyncWork } from './lib/sync-work.mjs';
+import { createWebWork } from './lib/web-work.mjs';
+import { createContent, formOf } from './lib/work-content.mjs';
 
 const { values } = parseArgs({
   options: {
     kills: { type: 'string', default: '30' },
-    keys: { type: 'string', default: '40' },
+    keys: { type: 'string', default: '24' },
     seed: { type: 'string', default: '1' },
-    'longest-ms': { type: 'string', default: '2500' },
+    // How long a kill waits for its stage.
+    'longest-ms': { type: 'string', default: '3000' },
+    // The folder to work in, which is kept; else one is made and removed.
+    folder: { type: 'string' },
   },
 });
-// The binding that the server uses.
-const Database = createRequire(new URL('../server/package.json', import.meta.url))('libsql');
-const SETTLE_MS = 300_000;
+const KILLS = Number(values.kills);
+const SETTLE_MS = 600_000;
+/** What the kills aim at, in turn. */
+const TARGETS = ['loading', 'embedding', 'fetching', 'building', 'following', 'importing', 'anything', 'start'];
+/** Before a kill looks for its stage, so much is acknowledged (on a slow machine, less), and the stage goes on before the kill. */
+const MOST_WORK = 30;
+const LONGEST_WORK_MS = 5_000;
+const LONGEST_DELAY_MS = 150;
+const LONGEST_DELAYS_MS = { loading: 20, embedding: 20, fetching: 40, building: 40 };
+const BOT = '/v1/bots/killed';
+const MODEL = '/v1/bots/model';
+
 const random = mulberry32(Number(values.seed));
-const folder = await mkdtemp(join(tmpdir(), 'chatsphere-kill-'));
-const work = createMixedWork({ random, keys: Number(values.keys) });
+const folder = values.folder ?? (await mkdtemp(join(tmpdir(), 'chatsphere-kill-')));
 const found = { lost: 0, doubled: 0, unfinished: 0, resurrected: 0, failed: 0 };
 const details = [];
+const counts = { acknowledged: 0, refused: 0, cancelled: 0, commits: 0, exports: 0, generations: 0 };
+const killsInStage = {};
 const startedAt = performance.now();
+const content = createContent(random);
+const web = await createWebWork({ random, content, counts });
 
 try {
-  let bot = null;
-  const stages = {};
-  for (let kills = 0; kills < Number(values.kills); kills += 1) {
-    const server = await startServer({ dataFolder: folder });
-    const client = createClient({ url: server.url, key: BENCH_KEY });
-    bot ??= await client.post('/v1/bots', { name: 'Killed', slug: 'killed' });
-    let killed = false;
-    const running = work.run(client, `/v1/bots/${bot.id}`, () => killed);
-    await sleep(random() * Number(values['longest-ms']));
-    for (const stage of await runningStages(client)) stages[stage] = (stages[stage] ?? 0) + 1;
-    killed = true;
-    await server.kill('SIGKILL');
-    await running;
+  const { server: first, bundle } = await prepare();
+  const work = createWork(bundle);
+  let server = first;
+  for (let kills = 0; kills < KILLS; kills += 1) {
+    const target = TARGETS[kills % TARGETS.length];
+    server ??= await start();
+    for (const stage of await workAndKill(server, work, target)) killsInStage[stage] = (killsInStage[stage] ?? 0) + 1;
+    server = null;
   }
   const killsMs = performance.now() - startedAt;
-  const server = await startServer({ dataFolder: folder });
-  try {
-    await verify(createClient({ url: server.url, key: BENCH_KEY }), bot);
-  } finally {
-    await server.kill('SIGTERM');
-  }
-  verifyDatabase(join(folder, 'chatsphere.db'));
+  server ??= await start();
+  await verify(server, work);
+  checkDatabase(folder, report);
+  const { lastRefusal, ...counted } = counts;
   console.log(
     JSON.stringify({
-      kills: Number(values.kills),
-      ...work.counts,
+      kills: KILLS,
       ...found,
-      jobs_running_at_kills: stages,
+      kills_in_stage: killsInStage,
+      ...counted,
       kills_seconds: Math.round(killsMs / 1000),
       seconds: Math.round((performance.now() - startedAt) / 1000),
+      ...(counts.refused === 0 ? {} : { last_refusal: lastRefusal }),
       ...(details.length === 0 ? {} : { details: details.slice(0, 20) }),
     }),
   );
 } finally {
-  await rm(folder, { recursive: true, force: true });
+  await web.close();
+  if (values.folder === undefined) await rm(folder, { recursive: true, force: true });
 }
 
-/** Which stages a kill hits. */
-async function runningStages(client) {
-  const page = await client.get('/v1/jobs?state=running&limit=100').catch(() => ({ data: [] }));
-  return page.data.map((job) => job.stage);
+function start() {
+  const env = { CRAWL_ALLOW_PRIVATE_HOSTS: '127.0.0.1', LOG_LEVEL: 'error' };
+  return startServer({ dataFolder: folder, env });
 }
 
-async function verify(client, bot) {
-  const sources = await settled(client, bot);
-  for (const state of ['queued', 'running']) {
-    for await (const job of client.list(`/v1/jobs?state=${state}&bot=${bot.id}`)) report('unfinished', job.id);
+/** A server without the demo bot, with the bot to work on and a small one that is exported. */
+async function prepare() {
+  const server = await start();
+  const client = clientOf(server);
+  await client.delete('/v1/bots/demo');
+  await client.post('/v1/bots', { name: 'Killed', slug: 'killed' });
+  await client.post('/v1/bots', { name: 'Model', slug: 'model' });
+  const files = ['md', 'docx', 'csv'].map((extension) => content.file(extension));
+  for (const [index, { extension, bytes }] of files.entries()) {
+    const form = formOf([[`${index}.${extension}`, bytes]]);
+    await client.request('PUT', `${MODEL}/sources/by-key/${index}`, { form });
   }
-  const byKey = new Map();
-  for (const source of sources) {
-    byKey.set(source.external_key, [...(byKey.get(source.external_key) ?? []), source]);
-    if (['failed', 'partial'].includes(source.status)) report('failed', `${source.id} ${source.last_error?.message}`);
-    else if (source.status !== 'ready') report('unfinished', source.id);
-  }
-  for (const slot of work.slots) await verifyKey(client, bot, { slot, sources: byKey.get(slot.key) ?? [] });
+  await settled(client, SETTLE_MS);
+  const markers = files.flatMap(({ version }) => version.markers);
+  return {
+    server,
+    bundle: { bytes: await client.download(`${MODEL}/export`), version: { markers, documents: files.length } },
+  };
 }
 
-async function settled(client, bot) {
-  const deadline = Date.now() + SETTLE_MS;
-  for (;;) {
-    const sources = [];
-    for await (const source of client.list(`/v1/bots/${bot.id}/sources`)) sources.push(source);
-    const open = sources.some((source) => ['queued', 'processing'].includes(source.status));
-    // A source is ready a moment before its job has ended, and vectors of a second model may follow.
-    if ((!open && !(await hasOpenJobs(client, bot))) || Date.now() > deadline) return sources;
-    await sleep(200);
-  }
+function createWork(bundle) {
+  const parts = { random, content, counts };
+  const resurrected = (detail) => report('resurrected', detail);
+  const keys = createKeyWork({ ...parts, keys: Number(values.keys), resurrected });
+  const sync = createSyncWork({ ...parts, keys: 10 });
+  const bundles = createBundleWork({ ...parts, bots: 6, bundle, broken: (detail) => report('lost', detail) });
+  const generations = createGenerationWork({ ...parts, cutPath: BOT, embedPath: MODEL });
+  return {
+    bundle,
+    bundles,
+    keys,
+    slots: [...keys.slots, ...sync.slots, ...web.slots],
+    workers: [keys, keys, keys, sync, web, bundles, generations],
+    small: [generations],
+  };
 }
 
-async function hasOpenJobs(client, bot) {
-  for (const state of ['queued', 'running']) {
-    if ((await client.get(`/v1/jobs?state=${state}&bot=${bot.id}&limit=1`)).data.length > 0) return true;
-  }
-  return false;
+/**
+ * Works until the target's stage is hit, and tells which were. Content that comes in goes before some stages: their turn
+ * is when no more comes, or (vectors behind) when nothing else is done at all.
+ */
+async function workAndKill(server, work, target) {
+  const client = clientOf(server);
+  const jobs = watchJobs(folder);
+  let isOver = false;
+  const workers = { start: [], following: [], building: work.small }[target] ?? work.workers;
+  const running = Promise.all(workers.map((worker) => repeat(worker, client, () => isOver)));
+  if (workers.length > 0) await acknowledged(random() * MOST_WORK);
+  isOver = target === 'embedding' || target === 'fetching';
+  await reached(target, { jobs, bundles: work.bundles });
+  await sleep(random() * (LONGEST_DELAYS_MS[target] ?? LONGEST_DELAY_MS));
+  isOver = true;
+  await server.kill('SIGKILL');
+  await running;
+  const stages = jobs.stages();
+  jobs.close();
+  return stages.length > 0 ? stages : ['none'];
 }
 
-/** The key is in one of its possible states, wholly and once. */
-async function verifyKey(client, bot, { slot, sources }) {
-  const mayBeAbsent = slot.possible.includes(ABSENT);
-  const versions = slot.possible.filter((state) => state !== ABSENT);
-  const [source, ...more] = sources;
-  if (more.length > 0) return report('doubled', `${slot.key}: ${sources.length} sources`);
-  if (source === undefined) return mayBeAbsent ? verifyGone(client, bot, slot.old) : report('lost', slot.key);
-  if (versions.length === 0) return report('resurrected', slot.key);
-  if (source.status !== 'ready') return;
-  const documents = [];
-  for await (const document of client.list(`/v1/bots/${bot.id}/sources/${source.id}/documents`))
-    documents.push(document);
-  const texts = [];
-  for (const { id } of documents) {
-    texts.push((await client.get(`/v1/documents/${id}`)).text);
-    const positions = [];
-    for await (const chunk of client.list(`/v1/documents/${id}/chunks`)) positions.push(chunk.start);
-    if (new Set(positions).size !== positions.length) report('doubled', `${slot.key}: chunks of ${id}`);
-  }
-  const holds = ({ markers }) => markers.every((marker) => texts.some((text) => text.includes(marker)));
-  const version = versions.find(holds);
-  if (version === undefined) return report('lost', `${slot.key}: the content is none of ${versions.length} versions`);
-  if (documents.length !== version.documents) report('doubled', `${slot.key}: ${documents.length} documents`);
-  if (source.counts.documents !== version.documents) report('doubled', `${slot.key}: counts`);
-  for (const marker of version.markers) {
-    const hits = await search(client, bot, marker);
-    if (hits.length === 0) report('lost', `${slot.key}: ${marker} is not found`);
-    if (hits.some((hit) => hit.source_id !== source.id)) report('doubled', `${slot.key}: ${marker} is found elsewhere`);
-    if (new Set(hits.map((hit) => hit.chunk_id)).size !== hits.length) report('doubled', `${slot.key}: hits`);
-  }
-  const stale = slot.possible.flatMap((state) => (state === ABSENT || state === version ? [] : state.markers));
-  await verifyGone(client, bot, [...slot.old, ...stale]);
-}
-
-/** What no request shows: every searchable chunk has its vectors, and nothing stays of what is gone. */
-function verifyDatabase(file) {
-  const database = new Database(file);
-  const count = (sql) => database.prepare(`select count(*) as found from ${sql}`).get().found;
-  const searchable = `chunks join documents on documents.id = chunks.document_id where documents.state = 'searchable'`;
-  const checks = [
-    ['lost', `${searchable} and not exists (select 1 from chunk_vectors where chunk_number = chunks.number)`],
-    ['doubled', `chunk_vectors where not exists (select 1 from chunks where chunks.number = chunk_number)`],
-    ['doubled', `documents where not exists (select 1 from sources where sources.id = documents.source_id)`],
-    ['doubled', `(select 1 from chunks group by document_id, position having count(*) > 1)`],
-    ['unfinished', `documents join sources on sources.id = source_id and status = 'ready' where state = 'building'`],
-    ['unfinished', `jobs where state in ('queued', 'running')`],
-  ];
-  for (const [what, sql] of checks) {
-    const rows = count(sql);
-    if (rows > 0) report(what, `${rows} rows: ${sql}`);
-  }
-  database.close();
-}
-
-/** What was replaced or deleted is found no more; of a long history, the latest. */
-async function verifyGone(client, bot, markers) {
-  for (const marker of markers.slice(-6)) {
-    const hits = await search(client, bot, marker);
-    if (hits.length > 0) report('resurrected', marker);
+async function repeat(worker, client, isOver) {
+  while (!isOver()) {
+    try {
+      await worker.operate(client, BOT);
+    } catch (error) {
+      if (error.status === undefined) {
+        if (!isOver()) console.error(`${worker.name}: ${error.stack}`);
+        return;
+      }
+      counts.refused += 1;
+      counts.lastRefusal = error.message;
+      await sleep(20);
+    }
   }
 }
 
-async function search(client, bot, marker) {
-  const page = await client.post(`/v1/bots/${bot.id}/search`, { query: marker, max_num_results: 20 });
-  return page.data.filter((hit) => hit.text.includes(marker));
+async function acknowledged(wanted) {
+  const enough = counts.acknowledged + counts.commits + counts.generations + wanted;
+  const endsAt = performance.now() + LONGEST_WORK_MS;
+  while (performance.now() < endsAt && counts.acknowledged + counts.commits + counts.generations < enough)
+    await sleep(5);
+}
+
+async function reached(target, { jobs, bundles }) {
+  if (target === 'start' || target === 'anything') return;
+  const isThere = target === 'importing' ? bundles.isImporting : () => jobs.stages().includes(target);
+  const endsAt = performance.now() + Number(values['longest-ms']) * (target === 'following' ? 4 : 1);
+  while (performance.now() < endsAt && !isThere()) await sleep(2);
+}
+
+async function verify(server, { slots, keys, bundles, bundle }) {
+  const client = clientOf(server);
+  const hasSettled = () => settled(client, SETTLE_MS).then((done) => done || report('unfinished', 'jobs are left'));
+  await hasSettled();
+  const byKey = await sourcesByKey(client, BOT);
+  await retryCancelled(client, byKey, keys.slots);
+  await web.syncAll(client, BOT, (key) => byKey.get(key)?.[0]);
+  await hasSettled();
+  await verifyKeys(client, BOT, { slots, report });
+  await verifyBots(client, { slots: bundles.slots, others: ['killed'], model: bundle.version, report });
+  await server.kill('SIGTERM');
+}
+
+function clientOf(server) {
+  return createClient({ url: server.url, key: BENCH_KEY });
 }
 
 function report(what, detail) {

@@ -19,9 +19,25 @@ export function createClient({ url, key }) {
       );
     return body;
   }
+  /** A request with a body of bytes, or with an answer of bytes. */
+  async function transfer(method, path, body) {
+    const type = body === undefined ? {} : { 'content-type': 'application/gzip' };
+    const response = await fetch(`${url}${path}`, {
+      method,
+      headers: { authorization: `Bearer ${key}`, ...type },
+      ...(body === undefined ? {} : { body }),
+    });
+    const bytes = Buffer.from(await response.arrayBuffer());
+    if (!response.ok)
+      throw Object.assign(new Error(`${method} ${path}: ${response.status} ${bytes}`), { status: response.status });
+    return bytes;
+  }
+
   return {
     url,
     request,
+    download: (path) => transfer('GET', path),
+    upload: (path, bytes) => transfer('POST', path, bytes),
     get: (path) => request('GET', path),
     post: (path, json) => request('POST', path, { json }),
     delete: (path) => request('DELETE', path),

@@ -238,5 +238,5 @@ describe('kill -9 in the midst of mixed work', () => {
       resurrected: 0,
       failed: 0,
     });
-  }, 180_000);
+  }, 300_000);
 });

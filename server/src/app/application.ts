@@ -105,7 +105,12 @@ async function startLocked(config: Config, options: StartOptions, lock: DataFold
     state = 'ready';
     const demoQueued =
       demoBot === null ? Promise.resolve() : trainDemoBot(demoBot, composition.trainer, options.documentation);
-    demoQueued.catch((error: unknown) => logger.error({ error }, 'the demo bot could not be trained'));
+    demoQueued.catch((error: unknown) => {
+      // Somebody may delete it meanwhile.
+      if (!(error instanceof AppError) || error.code !== 'bot_not_found') {
+        logger.error({ error }, 'the demo bot could not be trained');
+      }
+    });
     return {
       url: addressOf(composition, config),
       dataFolder: config.dataFolder,

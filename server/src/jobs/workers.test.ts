@@ -58,6 +58,17 @@ describe('job watch', () => {
     expect(gauges.get('chatsphere_jobs_queued train loading')).toBe(0);
     await watch.stop();
   });
+
+  it('is patient after a restart, however long jobs had waited before', async () => {
+    const { clock, watch, jobs, warnings, pass } = setUp();
+    await jobs.create(newJob({ id: 'job_1', runAt: clock.now() - 3_600_000 }));
+    await watch.start();
+    await pass(30_000);
+    expect(warnings).toEqual([]);
+    await pass(5_000);
+    expect(warnings).toHaveLength(1);
+    await watch.stop();
+  });
 });
 
 describe('a worker', () => {

@@ -26,6 +26,7 @@ export function createJobWatch({ claims, workers, clock, logger, meter }: JobWat
   const stopping = new AbortController();
   const measured = new Map<string, { readonly kind: string; readonly stage: string }>();
   let rounds: Promise<void> = Promise.resolve();
+  let startedAt = 0;
   let warnedAt = Number.NEGATIVE_INFINITY;
 
   async function look(): Promise<void> {
@@ -41,7 +42,8 @@ export function createJobWatch({ claims, workers, clock, logger, meter }: JobWat
     }
     meter.gauge('chatsphere_workers_alive', {}, alive);
     meter.gauge('chatsphere_job_oldest_queued_seconds', {}, waitedMs / 1_000);
-    if (alive === 0 && waitedMs > PATIENCE_MS && now - warnedAt >= WARN_EVERY_MS) {
+    // Jobs that waited through a restart wait for a worker that is just starting.
+    if (alive === 0 && Math.min(waitedMs, now - startedAt) > PATIENCE_MS && now - warnedAt >= WARN_EVERY_MS) {
       warnedAt = now;
       const jobs = queued.reduce((sum, group) => sum + group.jobs, 0);
       logger.warn({ jobs, waitedMs }, 'Jobs wait and no worker runs. Start one, or look why the last one stopped');
@@ -59,6 +61,7 @@ export function createJobWatch({ claims, workers, clock, logger, meter }: JobWat
   return {
     name: 'job watch',
     async start() {
+      startedAt = clock.now();
       rounds = run();
     },
     async stop() {

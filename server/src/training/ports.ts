@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import type { JsonObject } from '../kernel/index.ts';
+import type { ErrorCode, JsonObject } from '../kernel/index.ts';
 import type {
   Bot,
   ChunkingStrategy,
@@ -85,7 +85,10 @@ export interface DocumentParser {
    * One part of an input, from its beginning (`from: null`) or behind an earlier part (`from: part.next`). Rejects with
    * an AppError when the input cannot be read (further).
    */
-  parse(input: ParserInput & { readonly from: string | null }, signal?: AbortSignal): Promise<ParsedPart>;
+  parse(
+    input: ParserInput & { readonly from: string | null; readonly caution?: ReadingCaution },
+    signal?: AbortSignal,
+  ): Promise<ParsedPart>;
   /** Cuts the text of a stored document. The same text and strategy give the same chunks. */
   cut(text: TextToCut, signal?: AbortSignal): Promise<readonly ParsedChunk[]>;
   start(): Promise<void>;
@@ -105,6 +108,15 @@ export interface ParserInput {
   readonly fallbackTitle: string;
   /** How it is cut; absent: `auto`. */
   readonly chunking?: ChunkingStrategy;
+}
+
+/**
+ * How to go on where reading has ended the thread: with one file of an archive a part, or past the next file (or stretch
+ * of a text), which is refused with the fault. What does not consist of several rejects with the fault, unread.
+ */
+export interface ReadingCaution {
+  readonly type: 'one-by-one' | 'pass-over';
+  readonly fault: { readonly code: ErrorCode; readonly message: string };
 }
 
 /** A splitter from outside, as the chunker uses it. */

@@ -1,4 +1,5 @@
 import { AppError } from '../../kernel/index.ts';
+import type { ReadingCaution } from '../ports.ts';
 import { type ContentKind, detectKind, isByteKind, SNIFF_BYTES } from './file-type.ts';
 import { loadJson, loadJsonLines } from './json-loader.ts';
 import { isMultiple, type LoadedContent, type LoadedText } from './loaded-text.ts';
@@ -20,6 +21,8 @@ export interface ContentSource {
   readonly from?: string | null;
   /** The file that the bytes are read from, for loaders that need not hold it in memory; absent within an archive. */
   readonly path?: string;
+  /** How to go on where reading has ended the thread. */
+  readonly caution?: ReadingCaution;
 }
 
 export interface LoadLimits {

@@ -1,5 +1,6 @@
 import { open, readFile } from 'node:fs/promises';
 import { AppError } from '../../kernel/index.ts';
+import type { ReadingCaution } from '../ports.ts';
 import { type ContentSource, type LoadLimits, loadContent } from './content-loader.ts';
 import { type ContentKind, detectKind, SNIFF_BYTES } from './file-type.ts';
 import { type Repeats, readStretch } from './large-text.ts';
@@ -19,6 +20,8 @@ const STREAMED: ReadonlyMap<ContentKind, Repeats> = new Map([
   ['delimited', 'first-line'],
   ['json-lines', 'nothing'],
 ]);
+/** What may be an archive of several files. */
+const PACKED: ReadonlySet<ContentKind> = new Set(['archive', 'office', 'book']);
 /** UTF-8 takes up to four bytes a character: more bytes than this hold too many characters for sure. */
 const MOST_BYTES_A_CHARACTER = 4;
 
@@ -32,11 +35,19 @@ export async function loadFile(source: FileSource, limits: LoadLimits): Promise<
   const { size, head } = await openingOf(source.path);
   const kind = detectKind(source, head);
   const repeats = size > LARGE_BYTES ? STREAMED.get(kind) : undefined;
+  const { caution } = source;
+  // A stretch is read alone in any case: it can only be passed over.
+  const isOfSeveral = PACKED.has(kind) || (repeats !== undefined && caution?.type === 'pass-over');
+  if (caution !== undefined && !isOfSeveral) throw faultOf(caution);
   if (repeats !== undefined) return loadStretch(source, repeats, limits);
   if (size > limits.maxCharacters * MOST_BYTES_A_CHARACTER) {
     throw new AppError('content_too_large', `"${source.name}" is too large to read. Split it into smaller files.`);
   }
   return loadContent(await readFile(source.path), source, limits);
+}
+
+function faultOf({ fault }: ReadingCaution): AppError {
+  return new AppError(fault.code, fault.message);
 }
 
 async function openingOf(path: string): Promise<{ readonly size: number; readonly head: Buffer }> {
@@ -66,8 +77,9 @@ async function loadOrRefuse(
   source: FileSource,
   { limits, part }: { readonly limits: LoadLimits; readonly part: number },
 ): Promise<NamedText | RefusedPart> {
-  const { name } = source;
+  const { name, caution } = source;
   try {
+    if (caution !== undefined) throw faultOf(caution);
     const loaded = await loadContent(bytes, source, limits);
     if (isMultiple(loaded)) throw new AppError('parse_failed', `"${name}" cannot be read in parts.`);
     return { ...loaded, name, part };

@@ -3,7 +3,7 @@ import { AppError } from '../../kernel/index.ts';
 import type { ChunkingStrategy, DocumentStructure } from '../../store/index.ts';
 import { type AnyChunker, DEFAULT_CHUNKING, type TableGrouping } from '../chunking/strategies.ts';
 import { signatureOf } from '../duplicates/text-signature.ts';
-import type { ParsedChunk, ParsedDocument, ParsedPart, ParserInput, TextToCut } from '../ports.ts';
+import type { ParsedChunk, ParsedDocument, ParsedPart, ParserInput, ReadingCaution, TextToCut } from '../ports.ts';
 import { loadFile } from './file-loader.ts';
 import { isMultiple, type LoadedContent, type LoadedText, type NamedText } from './loaded-text.ts';
 import { titleOfName } from './name-title.ts';
@@ -16,7 +16,7 @@ export interface InputParserOptions {
   readonly maxCharacters: number;
 }
 
-export type PartOfInput = ParserInput & { readonly from: string | null };
+export type PartOfInput = ParserInput & { readonly from: string | null; readonly caution?: ReadingCaution };
 
 /** A cursor of a loader's own, and the number of a stretch of a text that was loaded whole. */
 const OF_LOADER = 'loader:';

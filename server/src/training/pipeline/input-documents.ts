@@ -2,29 +2,10 @@ import type { StageContext } from '../../jobs/index.ts';
 import { AppError, type ErrorCode, type Logger } from '../../kernel/index.ts';
 import type { BlobStore, ChunkingStrategy, NewDocument, SourceInput } from '../../store/index.ts';
 import type { RefusedPart } from '../loaders/loaded-text.ts';
-import type { DocumentParser, ParsedDocument, ParsedPart } from '../ports.ts';
+import type { DocumentParser, ParsedDocument } from '../ports.ts';
 import { fileNameOf } from '../web/page-names.ts';
+import { createPartReader } from './part-reader.ts';
 import type { TrainingWork } from './training-work.ts';
-
-/** Faults of an input itself: it is refused, the other inputs go on. Anything else stops the stage. */
-const CONTENT_FAULTS: readonly ErrorCode[] = [
-  'unsupported_file_type',
-  'empty_content',
-  'binary_content',
-  'invalid_encoding',
-  'content_too_large',
-  'parse_failed',
-  'parse_timeout',
-  'password_protected',
-  'no_text_layer',
-  'too_many_pages',
-  'unpack_limit_exceeded',
-  'parse_out_of_memory',
-];
-
-export function isContentFault(code: string): code is ErrorCode {
-  return CONTENT_FAULTS.some((fault) => fault === code);
-}
 
 export interface InputOfSource {
   readonly input: SourceInput;
@@ -68,13 +49,16 @@ export async function* documentsOfInput(
   { input, position, fallbackTitle, chunking, start = { from: null, count: 0 } }: InputOfSource,
   options: InputDocumentsOptions,
 ): AsyncGenerator<MadeDocument> {
-  const { work, blobs } = options;
+  const { work, blobs, parser, context } = options;
   const path = blobs.pathOf(input.blobHash);
   let { count } = start;
   const name = input.url === undefined ? input.name : fileNameOf(input.url, input.mediaType);
+  const onUnusable = (code: ErrorCode): void =>
+    options.logger.info({ source: work.sourceId, job: context.job.id, code }, 'An input cannot be trained on');
+  const file = { path, name, mediaType: input.mediaType, fallbackTitle, chunking };
+  const read = createPartReader(file, { parser, signal: context.signal, onUnusable });
   for (let { from } = start; ; ) {
-    const file = { path, name, mediaType: input.mediaType, fallbackTitle, chunking, from };
-    const part: ParsedPart = await parsePart(file, options);
+    const part = await read(from);
     const size = part.documents.length + part.refusals.length;
     const ahead = part.share === null || part.share <= 0 ? 0 : Math.ceil((count + size) / part.share) - count - size;
     for (const [place, made] of [...part.documents, ...part.refusals].entries()) {
@@ -87,20 +71,6 @@ export async function* documentsOfInput(
     if (part.next === null) return;
     if (part.next === from) throw new AppError('internal_error', `Parsing "${input.name}" does not get on.`);
     from = part.next;
-  }
-}
-
-async function parsePart(
-  file: Parameters<DocumentParser['parse']>[0],
-  { parser, logger, context, work }: InputDocumentsOptions,
-): Promise<ParsedPart> {
-  try {
-    return await parser.parse(file, context.signal);
-  } catch (error) {
-    if (!(error instanceof AppError) || context.signal.aborted || !isContentFault(error.code)) throw error;
-    logger.info({ source: work.sourceId, job: context.job.id, code: error.code }, 'An input cannot be trained on');
-    const refusal = { name: file.name, code: error.code, message: error.message };
-    return { documents: [], refusals: [refusal], next: null, share: 1 };
   }
 }
 

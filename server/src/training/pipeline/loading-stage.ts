@@ -16,7 +16,8 @@ import { NOTE_MEDIA_TYPE, QA_MEDIA_TYPE } from '../loaders/file-type.ts';
 import { titleOfName } from '../loaders/name-title.ts';
 import type { DocumentParser } from '../ports.ts';
 import { fileNameOf } from '../web/page-names.ts';
-import { documentsOfInput, type InputPoint, isContentFault } from './input-documents.ts';
+import { isContentFault } from './content-faults.ts';
+import { documentsOfInput, type InputPoint } from './input-documents.ts';
 import { type StoredDocuments, storedDocuments } from './stored-documents.ts';
 import { stagePriority } from './training-job.ts';
 import {

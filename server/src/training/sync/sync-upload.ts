@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import type { Readable } from 'node:stream';
 import { AppError } from '../../kernel/index.ts';
 import type { Bot, Failure, Source, SyncRunRepository } from '../../store/index.ts';
-import { isContentFault } from '../pipeline/input-documents.ts';
+import { isContentFault } from '../pipeline/content-faults.ts';
 import type { Trainer, UploadedFile, Upsert } from '../ports.ts';
 
 /** What became of one file of an upload. */

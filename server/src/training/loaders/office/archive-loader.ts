@@ -1,4 +1,5 @@
 import { AppError } from '../../../kernel/index.ts';
+import type { ReadingCaution } from '../../ports.ts';
 import { detectKind, SNIFF_BYTES } from '../file-type.ts';
 import { isMultiple, type LoadedContent, type LoadedText, type NamedText, type RefusedPart } from '../loaded-text.ts';
 import { hasContent } from '../text-cleaning.ts';
@@ -16,6 +17,8 @@ export interface ArchiveOptions {
   readonly name: string;
   /** `LoadedContent.next` of the part before; null to begin. */
   readonly from: string | null;
+  /** The next file has ended the thread, or one of the next. */
+  readonly caution?: ReadingCaution;
   readonly maxCharacters: number;
   readonly loadFile: LoadFile;
   /** Loads a document that is a ZIP archive itself; `archive` when it is an archive of files. */
@@ -98,6 +101,7 @@ async function walk(archive: ZipArchive, { budget, path, from }: Place, part: Pa
 }
 
 function isFull(part: Part, budget: UnpackBudget): boolean {
+  if (part.options.caution !== undefined) return part.texts.length + part.refusals.length > 0;
   return part.files >= PART_FILES || budget.used().bytes >= part.fullAt;
 }
 
@@ -111,6 +115,10 @@ async function readEntry(
   const before = budget.used();
   part.files += 1;
   try {
+    // Of an archive within, which is gone on with, the next file is meant.
+    if (part.options.caution?.type === 'pass-over' && place.from.length === 0) {
+      throw deadly(part.options.caution, name);
+    }
     const kind = detectKind({ name, mediaType: '' }, await headOf(archive, entry));
     budget.restore(before);
     if (entry.size > part.options.maxCharacters * MOST_BYTES_A_CHARACTER) {
@@ -143,6 +151,8 @@ async function readPacked(
   if (path.length >= limits.maxDepth) throw tooMuch(name, `is an archive within ${limits.maxDepth} others`);
   budget.restore(unpacked);
   const archive = openZip(bytes, budget);
+  // Its own files one by one, so that it is not passed over with the one at fault.
+  if (part.options.caution !== undefined && !isResumed) return [0];
   if (isResumed) budget.restore(before);
   return walk(archive, place, part);
 }
@@ -165,6 +175,11 @@ async function loadAll(bytes: Uint8Array, name: string, part: Part): Promise<voi
 async function headOf(archive: ZipArchive, entry: ZipEntry): Promise<Uint8Array> {
   for await (const piece of archive.stream(entry)) return piece.subarray(0, SNIFF_BYTES);
   return new Uint8Array();
+}
+
+function deadly({ fault: { code } }: ReadingCaution, name: string): AppError {
+  const why = code === 'parse_timeout' ? 'takes too long to read' : 'needs more memory to read than it may use';
+  return new AppError(code, `"${name}" ${why}. Split it into smaller files.`);
 }
 
 function refusalOf(error: unknown, name: string): RefusedPart {

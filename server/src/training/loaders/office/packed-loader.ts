@@ -1,4 +1,5 @@
 import { AppError } from '../../../kernel/index.ts';
+import type { ReadingCaution } from '../../ports.ts';
 import type { LoadedContent, LoadedText } from '../loaded-text.ts';
 import { type LoadFile, loadArchive } from './archive-loader.ts';
 import { loadDocx } from './docx-loader.ts';
@@ -14,6 +15,7 @@ import { openZip } from './zip-archive.ts';
 export interface PackedSource {
   readonly name: string;
   readonly from?: string | null;
+  readonly caution?: ReadingCaution;
 }
 
 export interface PackedOptions {
@@ -32,15 +34,22 @@ export interface PackedOptions {
  */
 export async function loadPacked(
   bytes: Uint8Array,
-  { name, from = null }: PackedSource,
+  { name, from = null, caution }: PackedSource,
   { maxCharacters, loadFile }: PackedOptions,
 ): Promise<LoadedText | LoadedContent> {
   const loadDocument = async (document: Uint8Array, budget: UnpackBudget): Promise<LoadedText | 'archive'> => {
     const archive = openZip(document, budget);
     return loadKnown({ archive, name: budget.name, maxCharacters });
   };
-  const whole = from === null ? await loadDocument(bytes, createUnpackBudget(name)) : 'archive';
-  return whole === 'archive' ? loadArchive(bytes, { name, from, maxCharacters, loadFile, loadDocument }) : whole;
+  const options = { name, from, maxCharacters, loadFile, loadDocument };
+  if (from !== null) return loadArchive(bytes, { ...options, ...(caution === undefined ? {} : { caution }) });
+  if (caution !== undefined) {
+    const kind = await packedKindOf({ archive: openZip(bytes, createUnpackBudget(name)), name, maxCharacters });
+    if (kind !== 'archive') throw new AppError(caution.fault.code, caution.fault.message);
+    return loadArchive(bytes, { ...options, caution });
+  }
+  const whole = await loadDocument(bytes, createUnpackBudget(name));
+  return whole === 'archive' ? loadArchive(bytes, options) : whole;
 }
 
 async function loadKnown(file: PackedFile): Promise<LoadedText | 'archive'> {
