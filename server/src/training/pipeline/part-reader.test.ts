@@ -63,6 +63,22 @@ describe('part reader', () => {
     expect(unusable).toEqual([]);
   }, 120_000);
 
+  it('ends an archive in which too many files end the thread', async () => {
+    const files = Array.from({ length: 9 }, (_, number) => [`${number}.txt`, strToU8(`Text ${number}.`)]);
+    const path = await store('bad.zip', zipSync(Object.fromEntries(files)));
+    const deadly: Pick<DocumentParser, 'parse'> = {
+      parse: async (input, signal) => {
+        if (input.caution?.type !== 'pass-over') throw new AppError('parse_timeout', '"bad.zip" takes too long.');
+        return roomy.parse(input, signal);
+      },
+    };
+    const found = await readAll(readerOf(path, 'bad.zip', deadly).read);
+    expect(found).toEqual([
+      ...[0, 1, 2, 3, 4].map((number) => `bad.zip/${number}.txt: parse_timeout true`),
+      'bad.zip: parse_timeout true',
+    ]);
+  }, 60_000);
+
   it('ends an input that is one file with the fault, after one try', async () => {
     const path = await store('lines.html', DEADLY);
     let deaths = 0;

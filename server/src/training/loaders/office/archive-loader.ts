@@ -31,12 +31,16 @@ const PART_FILES = 64;
 /** What systems and programs leave in archives; hidden files and folders too. */
 const JUNK = /(?:^|\/)(?:__MACOSX|node_modules|__pycache__)\/|(?:^|\/)(?:\.[^/]*|Thumbs\.db|desktop\.ini)(?:\/|$)/i;
 const MOST_BYTES_A_CHARACTER = 4;
+/** An archive with more files that end the thread ends there: each holds up whoever waits to be read. */
+const MOST_PASSED_OVER = 5;
 
 /** Where the next part begins. */
 interface Cursor {
   /** Entries that are done, of the archive and of each one within that is being read. */
   readonly done: readonly number[];
   readonly used: UnpackedSoFar;
+  /** Files that were passed over because they ended the thread. */
+  readonly passedOver?: number;
 }
 
 interface Part {
@@ -59,6 +63,11 @@ interface Part {
 export async function loadArchive(bytes: Uint8Array, options: ArchiveOptions): Promise<LoadedContent> {
   const cursor: Cursor =
     options.from === null ? { done: [], used: { entries: 0, bytes: 0 } } : JSON.parse(options.from);
+  const { caution } = options;
+  const passedOver = (cursor.passedOver ?? 0) + (caution?.type === 'pass-over' ? 1 : 0);
+  if (caution !== undefined && passedOver > MOST_PASSED_OVER) {
+    throw new AppError(caution.fault.code, caution.fault.message);
+  }
   const budget = createUnpackBudget(options.name, UNPACK_LIMITS, cursor.used);
   const archive = openZip(bytes, budget);
   if (options.from !== null) budget.restore(cursor.used);
@@ -71,7 +80,7 @@ export async function loadArchive(bytes: Uint8Array, options: ArchiveOptions): P
   return {
     texts: part.texts,
     refusals: part.refusals,
-    next: done === null ? null : JSON.stringify({ done, used: budget.used() } satisfies Cursor),
+    next: done === null ? null : JSON.stringify({ done, used: budget.used(), passedOver } satisfies Cursor),
     share: done === null ? 1 : (done[0] ?? 0) / Math.max(1, archive.entries.length),
   };
 }
