@@ -298,6 +298,7 @@ describe('documents', () => {
       },
       chunks: [
         { id: 'chk_d1', position: 0, start: 0, end: 11, text, headingPath: ['A'], page: null, tokens: 2, hash: 'cd' },
+        { id: 'chk_d2', position: 1, start: 0, end: 11, text, headingPath: ['A'], page: null, tokens: 2, hash: 'ef' },
       ],
     });
     const listed = (await get(`/v1/bots/guide/sources/${sourceId}/documents`)).body.data;
@@ -305,6 +306,11 @@ describe('documents', () => {
     expect(listed[0]).not.toHaveProperty('text');
     expect((await get('/v1/documents/doc_d1')).body).toMatchObject({ text, status: 'searchable', source_id: sourceId });
     expect((await get('/v1/documents/doc_d1/chunks')).body.data[0]).toMatchObject({ id: 'chk_d1', start: 0, end: 11 });
+    const idsOf = async (query: string): Promise<string[]> =>
+      (await get(`/v1/documents/doc_d1/chunks${query}`)).body.data.map(({ id }: { id: string }) => id);
+    expect(await idsOf('')).toEqual(['chk_d1', 'chk_d2']);
+    expect(await idsOf('?after=chk_d1')).toEqual(['chk_d2']);
+    expect(await idsOf('?order=desc')).toEqual(['chk_d2', 'chk_d1']);
     expect((await get('/v1/documents/doc_none')).body.error.code).toBe('document_not_found');
   });
 });

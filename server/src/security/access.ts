@@ -20,7 +20,7 @@ export function hasScope(principal: Principal, scope: ApiKeyScope): boolean {
 /** Rejects with `insufficient_scope` unless the caller is the bootstrap admin, who alone stands above tenants. */
 export function requireBootstrapAdmin(principal: Principal): void {
   if (principal.keyId === null) return;
-  throw new AppError('insufficient_scope', 'Only the admin key of this server may manage tenants.');
+  throw new AppError('insufficient_scope', 'Only the admin key of this server may do this.');
 }
 
 /** The bot, if it is the caller's to use; else `bot_not_found`, as for a bot that does not exist. */

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { listQuery } from './pages.ts';
 import { failure, unixSeconds } from './text.ts';
 
 export const wireDocument = z
@@ -21,6 +22,11 @@ export const wireDocument = z
 export const wireDocumentWithText = wireDocument
   .extend({ text: z.string().describe('The cleaned text that all offsets point into (UTF-16 code units).') })
   .meta({ id: 'DocumentWithText' });
+
+/** Chunks come as they stand in the text, unless asked for otherwise. */
+export const chunkQuery = listQuery('chk').extend({
+  order: z.enum(['asc', 'desc']).default('asc').describe('By their place in the document.'),
+});
 
 export const wireChunk = z
   .strictObject({

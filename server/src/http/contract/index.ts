@@ -29,6 +29,7 @@ export {
   wireMessage,
 } from './conversations.ts';
 export {
+  chunkQuery,
   type WireChunk,
   type WireDocument,
   type WireDocumentWithText,

@@ -1,4 +1,4 @@
-import { idParams, listOf, listQuery, wireChunk, wireDocumentWithText } from '../contract/index.ts';
+import { chunkQuery, idParams, listOf, wireChunk, wireDocumentWithText } from '../contract/index.ts';
 import type { HttpParts } from '../http-app-options.ts';
 import { toWireChunk, toWireDocumentWithText } from '../mappers/document.ts';
 import { findDocument } from '../owned.ts';
@@ -29,7 +29,7 @@ export function addDocumentRoutes(app: ZodApp, { store }: HttpParts): void {
         summary: 'List the chunks of a document',
         tags,
         params: idParams,
-        querystring: listQuery('chk'),
+        querystring: chunkQuery,
         response: { 200: listOf(wireChunk) },
       },
     },
