@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
@@ -154,6 +155,19 @@ describe('the web client', () => {
       expect(await codeOf(get(web, `http://evil.example:${port}/`))).toBe('url_not_allowed');
       expect(await codeOf(get(web, `http://www.evil.example.:${port}/`))).toBe('url_not_allowed');
       expect(connections).toBe(0);
+    });
+
+    it('does not count the time that a redirect waits for its turn', async () => {
+      handle = (request, response) => {
+        if (request.url === '/old') response.writeHead(301, { location: '/new' }).end();
+        else response.setHeader('content-type', 'text/html').end('the page');
+      };
+      const total = 100;
+      const admit = async (url: URL): Promise<void> => {
+        if (url.pathname === '/new') await once(AbortSignal.timeout(total * 2), 'abort');
+      };
+      const answer = await get(local({ timeouts: { total } }), at('/old'), { admit });
+      expect(await bodyOf(answer)).toBe('the page');
     });
 
     it('opens no connection for a name that stands for a public and a private address', async () => {

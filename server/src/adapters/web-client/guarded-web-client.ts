@@ -25,7 +25,7 @@ export interface WebTimeouts {
   readonly headers: number;
   /** Between two pieces of a body. */
   readonly idle: number;
-  /** From the first byte sent to the last one received, redirects included. */
+  /** From the first byte sent to the last one received; a redirect begins anew. */
   readonly total: number;
 }
 
@@ -51,24 +51,23 @@ export function createGuardedWebClient(options: GuardedWebClientOptions): WebCli
     bodyTimeout: timeouts.idle,
   });
 
-  async function follow(first: URL, request: WebRequest, deadline: Deadline): Promise<WebAnswer> {
-    let url = first;
-    for (let redirects = 0; redirects <= maxRedirects; redirects += 1) {
+  /** One call. What an address waits for its turn is not the server's time, so that each call has a deadline of its own. */
+  async function callOnce(url: URL, request: WebRequest, signal: AbortSignal): Promise<WebAnswer> {
+    const deadline = createDeadline(timeouts.total, signal);
+    try {
       const answer = await call(url, request, deadline.signal);
       const location = REDIRECTS.has(answer.statusCode) ? headerOf(answer, 'location') : null;
       if (location === null) return answerOf(url, answer, { request, deadline });
       leave(answer.body);
-      url = guard.check(URL.canParse(location, url.href) ? new URL(location, url.href).href : location);
-      url.hash = '';
-      if (request.redirects === 'report') {
-        deadline[Symbol.dispose]();
-        return { type: 'redirect', url: url.href };
-      }
-      await request.admit(url);
-      // The time that an address waited for its turn is not the server's.
-      deadline.restart();
+      const target = guard.check(URL.canParse(location, url.href) ? new URL(location, url.href).href : location);
+      target.hash = '';
+      deadline[Symbol.dispose]();
+      return { type: 'redirect', url: target.href };
+    } catch (error) {
+      deadline[Symbol.dispose]();
+      if (signal.aborted) throw signal.reason;
+      throw fetchFailure(error, deadline.signal);
     }
-    throw new AppError('fetch_failed', `The page redirects more than ${maxRedirects} times.`);
   }
 
   function call(url: URL, { known }: WebRequest, signal: AbortSignal): Promise<Dispatcher.ResponseData> {
@@ -137,16 +136,14 @@ export function createGuardedWebClient(options: GuardedWebClientOptions): WebCli
     check: guard.check,
     async get(request, signal) {
       signal.throwIfAborted();
-      const url = guard.check(request.url);
-      await request.admit(url);
-      const deadline = createDeadline(timeouts.total, signal);
-      try {
-        return await follow(url, request, deadline);
-      } catch (error) {
-        deadline[Symbol.dispose]();
-        if (signal.aborted) throw signal.reason;
-        throw fetchFailure(error, deadline.signal);
+      let url = guard.check(request.url);
+      for (let redirects = 0; redirects <= maxRedirects; redirects += 1) {
+        await request.admit(url);
+        const answer = await callOnce(url, request, signal);
+        if (answer.type !== 'redirect' || request.redirects === 'report') return answer;
+        url = new URL(answer.url);
       }
+      throw new AppError('fetch_failed', `The page redirects more than ${maxRedirects} times.`);
     },
     stop: () => agent.destroy(),
   };

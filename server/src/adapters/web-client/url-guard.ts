@@ -41,7 +41,7 @@ export function createUrlGuard(allowedPrivateHosts: readonly string[]): UrlGuard
 }
 
 /** The port that is called, also where the address leaves it out. */
-export function portOf(url: URL): string {
+function portOf(url: URL): string {
   return url.port || (url.protocol === 'https:' ? '443' : '80');
 }
 
