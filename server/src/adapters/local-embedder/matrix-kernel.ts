@@ -33,9 +33,9 @@ import {
 } from './wasm-code.ts';
 
 /** Rows, columns and the length of the products come in multiples of these; pad with zeros. */
-export const ROW_TILE = 4;
+const ROW_TILE = 4;
 export const COLUMN_TILE = 8;
-export const DEPTH_TILE = 8;
+const DEPTH_TILE = 8;
 /**
  * Rows are brought to this length before they are rounded, columns to a little more than twice of it: by Cauchy and Schwarz no sum of
  * their products, nor a part of it, can then leave 32 bits, whatever the numbers.

@@ -3,7 +3,7 @@ import { wireReceipt } from './removals.ts';
 import { externalKey, wireSource } from './sources.ts';
 import { failure, metadata, unixSeconds } from './text.ts';
 
-export const MOST_MANIFEST_ENTRIES = 100_000;
+const MOST_MANIFEST_ENTRIES = 100_000;
 
 const entry = z.strictObject({
   external_key: externalKey,

@@ -3,6 +3,7 @@ import { botParams, listOf, listQuery, type WireDuplicateGroup, wireDuplicateGro
 import type { HttpParts } from '../http-app-options.ts';
 import { findBot } from '../owned.ts';
 import { pageOfAll, pageRequestOf, toWirePage } from '../pages.ts';
+import { signalOfClient } from '../request-context.ts';
 import type { ZodApp } from '../zod-app.ts';
 
 /** What a bot was trained on twice. */
@@ -20,9 +21,10 @@ export function addDuplicateRoutes(app: ZodApp, { store, duplicates }: HttpParts
         response: { 200: listOf(wireDuplicateGroup) },
       },
     },
-    async (request) => {
+    async (request, reply) => {
       const bot = await findBot(store, request, request.params.bot);
-      return toWirePage(pageOfAll(await duplicates.find(bot), pageRequestOf(request.query)), toWireGroup);
+      const groups = await duplicates.find(bot, signalOfClient(reply));
+      return toWirePage(pageOfAll(groups, pageRequestOf(request.query)), toWireGroup);
     },
   );
 }

@@ -37,7 +37,7 @@ export interface Imported {
 }
 
 export interface BundleImporterOptions {
-  readonly store: Pick<Store, 'forTenant' | 'tenants'>;
+  readonly store: Pick<Store, 'forTenant'>;
   readonly blobs: Pick<BlobStore, 'put'>;
   readonly vectors: Pick<VectorStore, 'upsert' | 'deleteNamespace'>;
   /** The index of a new bot. */
@@ -51,6 +51,8 @@ export interface BundleImporterOptions {
   readonly clock: Clock;
   readonly createId: IdMaker;
   readonly maxFileBytes: number;
+  /** See `createContentImport`. */
+  readonly maxDocumentSize?: number;
 }
 
 const NUMBERED_SLUGS = 50;

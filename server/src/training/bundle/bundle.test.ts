@@ -39,7 +39,7 @@ describe('bundles', () => {
   let bot: Bot;
 
   const tenant = () => store.forTenant(tenantId);
-  const importer = (space = SPACE): BundleImporter =>
+  const importer = (space = SPACE, more: { readonly maxDocumentSize?: number } = {}): BundleImporter =>
     createBundleImporter({
       store,
       blobs,
@@ -52,6 +52,7 @@ describe('bundles', () => {
       clock,
       createId,
       maxFileBytes: 1_000_000,
+      ...more,
     });
 
   async function exported(files = true): Promise<string> {
@@ -249,6 +250,14 @@ describe('bundles', () => {
     expect(again).not.toContain('"record":"bytes"');
     const { counts } = await importer().import(tenantId, Readable.from([again]), {});
     expect(counts).toMatchObject({ sources: 1, chunks: 2 });
+  });
+
+  it('refuses a document that is larger than memory is for', async () => {
+    const small = importer(SPACE, { maxDocumentSize: 250 });
+    await expect(small.import(tenantId, Readable.from([await exported()]), {})).rejects.toMatchObject({
+      code: 'bundle_invalid',
+    });
+    expect((await tenant().bots.list({ limit: 10, order: 'asc' })).items).toHaveLength(1);
   });
 
   it('carries a file once that several sources are made from', async () => {

@@ -43,7 +43,14 @@ export interface ContentImport {
 interface OpenDocument {
   readonly record: DocumentRecord;
   readonly items: ChunkItem[];
+  /** Characters of the items, held in memory until the document is written. */
+  size: number;
 }
+
+/** Several times what the largest document of a training takes with all its vectors. */
+const LARGEST_DOCUMENT = 256 * 1024 ** 2;
+/** What an item takes besides its texts. */
+const ITEM_SIZE = 100;
 
 interface OpenSource {
   readonly source: Source;
@@ -62,9 +69,11 @@ export function createContentImport(
     readonly createId: IdMaker;
     /** Whether the file of this hash is there. */
     readonly hasFile: (hash: string) => boolean;
+    /** Largest document with its vectors, in characters of the bundle; default 256 Mi. */
+    readonly maxDocumentSize?: number;
   },
 ): ContentImport {
-  const { space, clock, createId, vectors } = options;
+  const { space, clock, createId, vectors, maxDocumentSize = LARGEST_DOCUMENT } = options;
   const tenant = options.store.forTenant(bot.tenantId);
   const namespace = { tenantId: bot.tenantId, botId: bot.id, generation: space.generation };
   const { chunkSet } = indexParts(space.generation);
@@ -214,11 +223,13 @@ export function createContentImport(
         case 'document':
           await endDocument();
           if (source === null) throw invalidBundle('a document stands outside of a source');
-          document = { record, items: [] };
+          document = { record, items: [], size: 0 };
           return false;
         case 'chunks':
           if (document === null) throw invalidBundle('chunks stand outside of a document');
           document.items.push(...record.items);
+          document.size += record.items.reduce((sum, item) => sum + sizeOf(item), 0);
+          if (document.size > maxDocumentSize) throw invalidBundle('a document is larger than any can be');
           if (document.items.length > document.record.chunks) throw invalidBundle('a document has too many chunks');
           return false;
         case 'golden':
@@ -267,6 +278,10 @@ const NOT_TRAINED = {
 function statusOf({ status }: SourceRecord, searchable: number): 'ready' | 'partial' | 'failed' {
   if (status === 'partial' || status === 'failed') return status;
   return searchable === 0 ? 'failed' : 'ready';
+}
+
+function sizeOf({ heading_path: headings, vectors }: ChunkItem): number {
+  return ITEM_SIZE + (vectors?.length ?? 0) + headings.reduce((sum, heading) => sum + heading.length, 0);
 }
 
 function checkEnd(end: EndRecord, seen: ImportCounts): void {

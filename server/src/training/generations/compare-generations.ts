@@ -74,7 +74,7 @@ function sharesHalf(one: ComparedPassage, other: ComparedPassage): boolean {
 }
 
 /** Each expectation counts once, at the first passage that fulfils it. */
-export function ndcg({ expected }: ComparisonQuery, found: readonly ComparedPassage[]): number | null {
+function ndcg({ expected }: ComparisonQuery, found: readonly ComparedPassage[]): number | null {
   if (expected.length === 0) return null;
   const ranks = expected.map((fulfils) => found.findIndex(fulfils)).filter((rank) => rank >= 0);
   const gain = [...ranks].reduce((sum, rank) => sum + 1 / Math.log2(rank + 2), 0);
@@ -83,7 +83,7 @@ export function ndcg({ expected }: ComparisonQuery, found: readonly ComparedPass
 }
 
 /** Clear means: the mean differs by more than chance would have it, and more questions agree than not. */
-export function verdictOf({
+function verdictOf({
   basis,
   ndcgOld,
   ndcgNew,
