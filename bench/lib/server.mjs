@@ -13,11 +13,11 @@ const MAIN = fileURLToPath(new URL('../../server/dist/app/main-cli.js', import.m
 /** An admin key of the benchmark's own, so that no output has to be read for it. */
 export const BENCH_KEY = 'bench-admin-key-0123456789';
 
-/** Starts the server and resolves once `/ready` answers 200. */
-export async function startServer({ dataFolder, env = {} } = {}) {
+/** Starts the server (`main`: another build's `main-cli.js`) and resolves once `/ready` answers 200. */
+export async function startServer({ dataFolder, env = {}, main = MAIN, nodeArguments = [] } = {}) {
   const folder = dataFolder ?? (await mkdtemp(join(tmpdir(), 'chatsphere-bench-')));
   const startedAt = performance.now();
-  const child = spawn(process.execPath, [MAIN, 'serve', '--json', '--port', '0'], {
+  const child = spawn(process.execPath, [...nodeArguments, main, 'serve', '--json', '--port', '0'], {
     env: {
       PATH: process.env.PATH,
       CHATSPHERE_DATA_DIR: folder,

@@ -6,6 +6,7 @@ import { openSqlite } from '../adapters/sqlite/index.ts';
 import type { ServingState } from '../http/index.ts';
 import { AppError, createDeadline, createIdMaker, type Lifecycle, type Logger, systemClock } from '../kernel/index.ts';
 import { createLogger, createMeter } from '../monitoring/index.ts';
+import { createRightOfWay } from '../resilience/index.ts';
 import { createKeySecret, hashSecret } from '../security/index.ts';
 import { type Composition, composeApplication } from './compose.ts';
 import type { Config } from './config.ts';
@@ -64,7 +65,13 @@ async function startLocked(config: Config, options: StartOptions, lock: DataFold
   const createId = createIdMaker(clock.now);
   const sqlite = openSqlite({ file: join(config.dataFolder, 'chatsphere.db'), clock, logger });
   const { store } = sqlite;
-  const embedders = createEmbedders({ config, clock, logger, meter, wordVectors: sqlite.wordVectorCache });
+  const questionsFirst = createRightOfWay({
+    clock,
+    onWaited: (milliseconds) => meter.count('chatsphere_background_waited_seconds_total', {}, milliseconds / 1000),
+  });
+  const { giveWay } = questionsFirst;
+  const wordVectors = sqlite.wordVectorCache;
+  const embedders = createEmbedders({ config, clock, logger, meter, wordVectors, giveWay });
   const foundation = createLifecycle(
     [{ name: 'store', start: () => store.start(), stop: () => store.stop() }, embedders],
     logger,
@@ -86,6 +93,7 @@ async function startLocked(config: Config, options: StartOptions, lock: DataFold
       sqlite,
       embedders,
       follower: embedders.follower,
+      questionsFirst,
       blobFolder: join(config.dataFolder, 'blobs'),
       pepper,
       adminKeyHashes: [hashSecret(pepper, localKey), ...(adminKey === null ? [] : [adminKey.hash])],

@@ -11,6 +11,7 @@ import { createJobEvents, createJobRunner, createJobWatch, createMemoryTransport
 import type { Clock, IdMaker, Lifecycle, Logger } from '../kernel/index.ts';
 import { createTokenCounter } from '../llm/index.ts';
 import type { PrometheusMeter } from '../monitoring/index.ts';
+import type { RightOfWay } from '../resilience/index.ts';
 import { createApiKeys, createRateLimiter } from '../security/index.ts';
 import type { Bot } from '../store/index.ts';
 import {
@@ -52,6 +53,8 @@ export interface CompositionOptions {
   readonly clock: Clock;
   readonly createId: IdMaker;
   readonly sqlite: Sqlite;
+  /** Closed to background work while questions are being answered. */
+  readonly questionsFirst: RightOfWay;
   readonly blobFolder: string;
   readonly pepper: string;
   readonly adminKeyHashes: readonly string[];
@@ -83,7 +86,9 @@ export function composeApplication(options: CompositionOptions): Composition {
     memoryCapBytes: VECTOR_MEMORY_BYTES,
     logger,
   });
+  const { giveWay } = options.questionsFirst;
   const parser = createDocumentParser({
+    giveWay,
     splitters: { module: TEXT_SPLITTER_MODULE, allowed: config.chunkingModules },
   });
   const transport = createMemoryTransport();
@@ -204,6 +209,7 @@ export function composeApplication(options: CompositionOptions): Composition {
     rateLimiter: createRateLimiter({ clock }),
     jobEvents,
     announceJob: announce,
+    onQuestion: () => options.questionsFirst.enter(),
     meter,
     renderMetrics: () => meter.render(),
     logger,

@@ -10,6 +10,7 @@ import {
 } from '../embeddings/index.ts';
 import { AppError, type Clock, type Lifecycle, type Logger, type Meter, toAppError } from '../kernel/index.ts';
 import { parseModelId } from '../llm/index.ts';
+import type { RightOfWay } from '../resilience/index.ts';
 import type { Config, ModelName } from './config.ts';
 
 interface EmbedderParts {
@@ -18,6 +19,8 @@ interface EmbedderParts {
   readonly logger: Logger;
   readonly meter: Meter;
   readonly wordVectors: WordVectorCache;
+  /** Lets questions go first, before each step of work in the background. */
+  readonly giveWay: RightOfWay['giveWay'];
 }
 
 /** The embedders of the house, each made and started when it is first needed; `start` starts the server's own. */
@@ -44,7 +47,7 @@ export function createEmbedders(parts: EmbedderParts): Embedders {
   const made = new Map<string, Promise<Made>>();
   const failedUntil = new Map<string, number>();
   const widths = new Map<string, EmbeddingGenerator>();
-  const teacher = createUseLiteModel();
+  const teacher = createUseLiteModel({ giveWay: parts.giveWay });
   let own: EmbeddingGenerator | null = null;
 
   function makeEmbedder({ provider, model }: ModelName): Embedder {

@@ -2,13 +2,7 @@ import { AppError, type Clock, type Logger, type Meter } from '../kernel/index.t
 import { retry } from '../resilience/index.ts';
 import type { CallLanes } from './call-lanes.ts';
 import { checkResult } from './check-result.ts';
-import type { Embedder, EmbeddingPurpose, EmbeddingResult } from './ports.ts';
-
-export interface EmbedOptions {
-  readonly purpose: EmbeddingPurpose;
-  readonly dimensions?: number;
-  readonly signal?: AbortSignal;
-}
+import type { Embedder, EmbeddingRequest, EmbeddingResult } from './ports.ts';
 
 /** What one text became. */
 export interface Embedded {
@@ -32,7 +26,7 @@ export interface EmbeddingCaller {
 export async function callAll(
   caller: EmbeddingCaller,
   parts: readonly (readonly string[])[],
-  request: EmbedOptions,
+  request: EmbeddingRequest,
 ): Promise<readonly (readonly Embedded[])[]> {
   const others = new AbortController();
   const signal = request.signal === undefined ? others.signal : AbortSignal.any([request.signal, others.signal]);
@@ -48,7 +42,7 @@ export async function callAll(
 export async function callOnce(
   caller: EmbeddingCaller,
   texts: readonly string[],
-  request: EmbedOptions,
+  request: EmbeddingRequest,
 ): Promise<readonly Embedded[]> {
   const { embedder, lanes, clock, random, logger } = caller;
   const { purpose, signal } = request;
@@ -74,7 +68,7 @@ export async function callOnce(
 async function callMeasured(
   { embedder, clock, meter }: EmbeddingCaller,
   texts: readonly string[],
-  request: EmbedOptions,
+  request: EmbeddingRequest,
 ): Promise<readonly Embedded[]> {
   const { id: model } = embedder.profile;
   const startedAt = clock.now();

@@ -1,9 +1,9 @@
 import { AppError, type Clock, type Logger, type Meter } from '../kernel/index.ts';
 import { type Batcher, createBatcher, createSingleFlight } from '../resilience/index.ts';
 import { createCallLanes } from './call-lanes.ts';
-import { callAll, callOnce, type Embedded, type EmbeddingCaller, type EmbedOptions } from './embedding-calls.ts';
+import { callAll, callOnce, type Embedded, type EmbeddingCaller } from './embedding-calls.ts';
 import { spaceName } from './fixed-width.ts';
-import type { Embedder, EmbeddingGenerator, EmbeddingPurpose, EmbeddingResult } from './ports.ts';
+import type { Embedder, EmbeddingGenerator, EmbeddingPurpose, EmbeddingRequest, EmbeddingResult } from './ports.ts';
 import { createQueryCache } from './query-cache.ts';
 
 export interface EmbeddingGeneratorOptions {
@@ -44,7 +44,7 @@ export function createEmbeddingGenerator(options: EmbeddingGeneratorOptions): Em
 
   const generation = (): string => spaceName(embedder.profile);
 
-  async function embedFresh(texts: readonly string[], request: EmbedOptions): Promise<readonly Embedded[]> {
+  async function embedFresh(texts: readonly string[], request: EmbeddingRequest): Promise<readonly Embedded[]> {
     const [only] = texts;
     if (texts.length === 1 && only !== undefined) return embedSingle(only, request);
     const size = embedder.profile.maxTextsPerCall;
@@ -55,13 +55,13 @@ export function createEmbeddingGenerator(options: EmbeddingGeneratorOptions): Em
   }
 
   /** Many visitors may ask the same at once, and each remote call costs a round trip. */
-  function embedSingle(text: string, request: EmbedOptions): Promise<readonly Embedded[]> {
-    const { purpose, dimensions } = request;
+  function embedSingle(text: string, request: EmbeddingRequest): Promise<readonly Embedded[]> {
+    const { purpose, dimensions, background = false } = request;
     const embed = async (signal: AbortSignal): Promise<readonly Embedded[]> =>
       embedder.profile.local
         ? callOnce(caller, [text], { ...request, signal })
         : [await joinerFor(purpose, dimensions).add(text, signal)];
-    return flights.run(`${purpose}:${dimensions ?? ''}:${text}`, embed, request.signal);
+    return flights.run(`${purpose}:${dimensions ?? ''}:${background}:${text}`, embed, request.signal);
   }
 
   return {

@@ -19,6 +19,14 @@ export interface EmbedderProfile {
 
 export type EmbeddingPurpose = 'query' | 'document';
 
+export interface EmbeddingRequest {
+  readonly purpose: EmbeddingPurpose;
+  readonly dimensions?: number;
+  readonly signal?: AbortSignal;
+  /** True when nobody waits for it: an embedder in this process may let questions go first. */
+  readonly background?: boolean;
+}
+
 export interface EmbeddingResult {
   /** One a text, in order, each normalised to length 1 (all zero for a text that holds nothing to embed). */
   readonly vectors: readonly Float32Array[];
@@ -30,10 +38,7 @@ export interface EmbeddingResult {
 /** Text to vectors. The `do` prefix keeps callers from using it past the generator, which splits, caches and checks. */
 export interface Embedder {
   readonly profile: EmbedderProfile;
-  doEmbed(
-    texts: readonly string[],
-    options: { readonly purpose: EmbeddingPurpose; readonly dimensions?: number; readonly signal?: AbortSignal },
-  ): Promise<EmbeddingResult>;
+  doEmbed(texts: readonly string[], request: EmbeddingRequest): Promise<EmbeddingResult>;
   start(): Promise<void>;
   stop(): Promise<void>;
 }
@@ -44,10 +49,7 @@ export interface EmbeddingGenerator {
   /** `${id}@${version}:${dimensions}`: names the vector space. */
   readonly generation: string;
   /** Rejects with `embedding_failed` (retryable or not, as the cause says) or `embedding_dimension_mismatch`. */
-  embed(
-    texts: readonly string[],
-    options: { readonly purpose: EmbeddingPurpose; readonly dimensions?: number; readonly signal?: AbortSignal },
-  ): Promise<EmbeddingResult>;
+  embed(texts: readonly string[], request: EmbeddingRequest): Promise<EmbeddingResult>;
 }
 
 /** An embedder in one version and width. */

@@ -33,6 +33,23 @@ function newLatch() {
 }
 
 describe('a streamed answer', () => {
+  it('is a question until its connection is done with it, and what is no question is not counted', async () => {
+    const { open, opened } = newLatch();
+    server.answer = async function* () {
+      yield START;
+      expect(server.questions).toEqual(['came']);
+      open();
+      yield END;
+    };
+    expect(server.questions).toEqual([]);
+    await ask();
+    await opened;
+    await expect.poll(() => server.questions).toEqual(['came', 'left']);
+    await server.call({ method: 'GET', url: '/v1/bots' });
+    await server.call({ method: 'POST', url: '/v1/bots/guide/search', json: {} });
+    await expect.poll(() => server.questions).toEqual(['came', 'left', 'came', 'left']);
+  });
+
   it('comes in OpenAI’s chunks and ends with [DONE]', async () => {
     server.answer = () => scripted('Hel', 'lo [1]');
     const { status, headers, text } = await ask();

@@ -50,6 +50,8 @@ export interface HttpParts {
   readonly jobEvents: JobEvents;
   /** Wakes the job runner; without it a retried job waits for the next sweep. */
   readonly announceJob?: (jobId: string) => Promise<void>;
+  /** Told that a question has come; it returns what is called once the question is dealt with. */
+  readonly onQuestion?: () => () => void;
   readonly meter: Meter;
   /** The state of all metrics in Prometheus' text format. */
   readonly renderMetrics: () => Promise<{ readonly contentType: string; readonly text: string }>;

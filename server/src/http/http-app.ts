@@ -40,6 +40,8 @@ const MAX_PATH_PART = 4500;
 const SMALL_BODY_BYTES = 1024 * 1024;
 /** For slow lines: an upload may take this long, the headers of a request that long. */
 const REQUEST_TIMEOUT_MS = 15 * 60 * 1000;
+/** Routes whose callers wait for an answer from what a bot knows. */
+const QUESTIONS: ReadonlySet<string> = new Set(['/v1/chat/completions', '/v1/bots/:bot/search']);
 const HEADERS_TIMEOUT_MS = 30 * 1000;
 
 /**
@@ -120,6 +122,9 @@ function addHooks(app: ZodApp, parts: HttpParts): void {
     setCommonHeaders(request, reply);
     observeRequest(request, reply, parts);
     const pattern = request.routeOptions.url;
+    if (pattern !== undefined && QUESTIONS.has(pattern) && parts.onQuestion !== undefined) {
+      reply.raw.once('close', parts.onQuestion());
+    }
     if (pattern === undefined || request.routeOptions.config.otherMethod === true) return;
     if (pattern.startsWith('/v1/')) requireServing(parts.servingState());
     await gate(accessOf(request.method, pattern) ?? { type: 'bootstrap-admin' }, request, reply);

@@ -41,6 +41,8 @@ export interface TestServer {
   readonly searched: SearchRequest[];
   readonly embedded: string[][];
   readonly announced: string[];
+  /** What became of questions, as `onQuestion` was told. */
+  readonly questions: ('came' | 'left')[];
   readonly counted: { readonly name: string; readonly labels: Readonly<Record<string, string>> }[];
   readonly logged: { readonly fields: unknown; readonly message: string }[];
   state: ServingState;
@@ -118,6 +120,7 @@ export async function startTestServer(
   const searched: SearchRequest[] = [];
   const embedded: string[][] = [];
   const announced: string[] = [];
+  const questions: ('came' | 'left')[] = [];
 
   const trainer = scriptedTrainer(store, { createId, trained, before: () => server.beforeTraining() });
   const parts: HttpParts = {
@@ -163,6 +166,10 @@ export async function startTestServer(
     rateLimiter: createRateLimiter({ clock }),
     jobEvents: createJobEvents({ store, clock }),
     announceJob: async (id) => void announced.push(id),
+    onQuestion: () => {
+      questions.push('came');
+      return () => void questions.push('left');
+    },
     meter: { count: (name, labels) => void counted.push({ name, labels }), observe: () => {}, gauge: () => {} },
     renderMetrics: async () => ({ contentType: 'text/plain; version=0.0.4', text: 'ai_error_total 0\n' }),
     logger,
@@ -185,6 +192,7 @@ export async function startTestServer(
     searched,
     embedded,
     announced,
+    questions,
     counted,
     logged,
     state: 'ready',

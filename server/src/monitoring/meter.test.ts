@@ -22,6 +22,7 @@ describe('meter', () => {
       'gauge chatsphere_jobs_running{kind}',
       'gauge chatsphere_jobs_queued{kind,stage}',
       'gauge chatsphere_job_oldest_queued_seconds{}',
+      'counter chatsphere_background_waited_seconds_total{}',
       'gauge chatsphere_workers_alive{}',
       'counter chatsphere_generation_builds_total{outcome}',
       'counter chatsphere_generation_swaps_total{kind}',

@@ -83,6 +83,11 @@ export const METRICS: Readonly<Record<string, MetricDeclaration>> = {
     help: 'How long the job that waits longest could have run.',
     labels: [],
   },
+  chatsphere_background_waited_seconds_total: {
+    type: 'counter',
+    help: 'Time that steps of background work have waited for questions to go first.',
+    labels: [],
+  },
   chatsphere_workers_alive: { type: 'gauge', help: 'Processes that run jobs and were heard of lately.', labels: [] },
   chatsphere_generation_builds_total: {
     type: 'counter',

@@ -1,6 +1,7 @@
 export { abortable } from './abortable.ts';
 export { type Batcher, type BatcherOptions, createBatcher } from './batcher.ts';
 export { type RetryOptions, retry } from './retry.ts';
+export { createRightOfWay, type RightOfWay } from './right-of-way.ts';
 export { createSingleFlight, type SingleFlight } from './single-flight.ts';
 export { serveWorkerCalls } from './worker-call.ts';
 export { createWorkerPool, startWorker, type WorkerPool, type WorkerPoolOptions, workerModule } from './worker-pool.ts';

@@ -2,6 +2,14 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { AppError } from '../kernel/index.ts';
 import { createWorkerPool, type WorkerPool, workerModule } from './worker-pool.ts';
 
+function withResolvers(): { readonly promise: Promise<void>; readonly resolve: () => void } {
+  let resolve = (): void => {};
+  const promise = new Promise<void>((settle) => {
+    resolve = settle;
+  });
+  return { promise, resolve };
+}
+
 describe('worker pool', () => {
   const pools: WorkerPool<{ act: string }, string>[] = [];
   const makePool = (callTimeoutMs = 10_000): WorkerPool<{ act: string }, string> => {
@@ -53,6 +61,43 @@ describe('worker pool', () => {
     controller.abort(new Error('left'));
     for (const call of calls) await expect(call).rejects.toThrow('left');
     await expect(pool.call({ act: 'again' })).resolves.toBe('again');
+  });
+
+  it('gives way before a call, until that is free, aborted or stopped', async () => {
+    const { promise: free, resolve: open } = withResolvers();
+    const { promise: asked, resolve: onAsked } = withResolvers();
+    let way: Promise<void> | undefined = free;
+    const pool = createWorkerPool<{ act: string }, string>({
+      module: workerModule(import.meta.url, './echo-worker'),
+      size: 1,
+      callTimeoutMs: 10_000,
+      giveWay: () => {
+        onAsked();
+        return way;
+      },
+    });
+    pools.push(pool);
+    const controller = new AbortController();
+    let answered = false;
+    const call = pool.call({ act: 'a' }).finally(() => {
+      answered = true;
+    });
+    const left = pool.call({ act: 'b' }, controller.signal);
+    await asked;
+    await new Promise(setImmediate);
+    expect(answered).toBe(false);
+    controller.abort(new Error('left'));
+    await expect(left).rejects.toThrow('left');
+    way = undefined;
+    open();
+    expect(await call).toBe('a');
+    const stopping = withResolvers();
+    way = stopping.promise;
+    const late = pool.call({ act: 'c' });
+    const refused = expect(late).rejects.toMatchObject({ code: 'server_draining' });
+    await pool.stop();
+    stopping.resolve();
+    await refused;
   });
 
   it('refuses calls once stopped', async () => {

@@ -12,6 +12,8 @@ export interface WorkerPoolOptions<Request> {
   readonly callTimeoutMs: number;
   /** Workers idle for this long are ended to give their memory back; absent: kept. */
   readonly idleTimeoutMs?: number;
+  /** Asked before each call is handed to its worker; the call's time begins after it. */
+  readonly giveWay?: (signal?: AbortSignal) => Promise<void> | undefined;
   /** Buffers to move instead of copy. */
   readonly transferOf?: (request: Request) => readonly ArrayBuffer[];
   /** Turns the death of a worker in mid-call into the caller's error. */
@@ -85,6 +87,10 @@ export function createWorkerPool<Request, Response>(
     clearTimeout(member.idleTimer);
     member.worker.ref();
     try {
+      const way = options.giveWay?.(task.signal);
+      if (way !== undefined) await way;
+      task.signal?.throwIfAborted();
+      if (stopped) throw new WorkerFailure(draining());
       task.resolve(await callMember(member.worker, task, options));
       rest(member);
     } catch (error) {
@@ -111,7 +117,7 @@ export function createWorkerPool<Request, Response>(
   return {
     call: (request, signal) =>
       new Promise((resolve, reject) => {
-        if (stopped) return reject(new AppError('server_draining', 'The server is stopping.', { retryable: true }));
+        if (stopped) return reject(draining());
         if (signal?.aborted) return reject(signal.reason);
         const dropWaiting = (): void => {
           const position = waiting.indexOf(task);
@@ -127,12 +133,14 @@ export function createWorkerPool<Request, Response>(
     size: () => members.size,
     async stop() {
       stopped = true;
-      for (const task of waiting.splice(0)) {
-        task.reject(new AppError('server_draining', 'The server is stopping.', { retryable: true }));
-      }
+      for (const task of waiting.splice(0)) task.reject(draining());
       await Promise.all([...members].map(endMember));
     },
   };
+}
+
+function draining(): AppError {
+  return new AppError('server_draining', 'The server is stopping.', { retryable: true });
 }
 
 /** The worker is not to be used again: it died, hung, or works for nobody. */

@@ -63,6 +63,24 @@ describe('static embedder', () => {
     await expect(call).rejects.toMatchObject({ code: 'embedding_dimension_mismatch', param: 'dimensions' });
   });
 
+  it('gives way in the background alone', async () => {
+    let asked = 0;
+    const embedder = createStaticEmbedder({
+      ...{ wordVectors: createMemoryCache(), teacher: silentTeacher, clock: createManualClock(), logger: silentLogger },
+      giveWay: () => {
+        asked += 1;
+        return asked === 1 ? new Promise((_, reject) => reject(new Error('gave way'))) : undefined;
+      },
+    });
+    await embedder.doEmbed(['the house'], { purpose: 'query' });
+    // A question has the statements of its passages embedded as documents.
+    await embedder.doEmbed(['the house'], { purpose: 'document' });
+    expect(asked).toBe(0);
+    const training = { purpose: 'document', background: true } as const;
+    await expect(embedder.doEmbed(['the house'], training)).rejects.toThrow('gave way');
+    await expect(embedder.doEmbed(['the house'], training)).resolves.toMatchObject({ inputTokens: 2 });
+  });
+
   it('asks the teacher once for each unseen word, and never again with the same cache', async () => {
     const cache = createMemoryCache();
     const teacher = createRecordingTeacher();

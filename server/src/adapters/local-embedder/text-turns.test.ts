@@ -79,4 +79,33 @@ describe('turns of texts', () => {
     expect(machine.turns).toEqual([[long], ['other']]);
     expect(await turns.run([], { urgency: 'query' })).toEqual([]);
   });
+
+  it('gives way before turns in the background alone, and lets who comes meanwhile pass', async () => {
+    const machine = createMachine();
+    let isFree = false;
+    const ways: { readonly signal: AbortSignal | undefined; readonly open: () => void }[] = [];
+    const giveWay = (signal?: AbortSignal): Promise<void> | undefined =>
+      isFree
+        ? undefined
+        : new Promise((resolve, reject) => {
+            ways.push({ signal, open: resolve });
+            signal?.addEventListener('abort', () => reject(signal.reason));
+          });
+    const turns = createTextTurns(machine.run, giveWay);
+    const background = turns.run(['background'], { urgency: 'background' });
+    expect(machine.turns).toEqual([]);
+    const query = turns.run(['query'], { urgency: 'query' });
+    await new Promise(setImmediate);
+    expect(machine.turns).toEqual([['query']]);
+    await machine.endTurn();
+    await query;
+    expect(machine.turns).toEqual([['query']]);
+    expect(ways.map(({ signal }) => signal?.aborted)).toEqual([true, false]);
+    isFree = true;
+    ways.at(-1)?.open();
+    await new Promise(setImmediate);
+    expect(machine.turns).toEqual([['query'], ['background']]);
+    await machine.endTurn();
+    expect(await background).toEqual([Float32Array.of(10)]);
+  });
 });

@@ -1,3 +1,5 @@
+import type { RightOfWay } from '../../resilience/index.ts';
+
 /** Who waits for a text: a visitor, training, or nobody in particular. */
 export type Urgency = 'query' | 'training' | 'background';
 
@@ -24,8 +26,15 @@ interface Call {
   readonly reject: (error: unknown) => void;
 }
 
-/** Calls are cut into small turns; the next turn belongs to the most urgent call, the earliest among equals. */
-export function createTextTurns(machine: (texts: readonly string[]) => Promise<readonly Float32Array[]>): TextTurns {
+/**
+ * Calls are cut into small turns; the next turn belongs to the most urgent call, the earliest among equals. Those in the
+ * background give way before each turn.
+ */
+export function createTextTurns(
+  machine: (texts: readonly string[]) => Promise<readonly Float32Array[]>,
+  giveWay?: RightOfWay['giveWay'],
+): TextTurns {
+  let somebodyCame = new AbortController();
   const lines = new Map<Urgency, Set<Call>>(ORDER.map((urgency) => [urgency, new Set<Call>()]));
   let isRunning = false;
 
@@ -36,8 +45,22 @@ export function createTextTurns(machine: (texts: readonly string[]) => Promise<r
 
   async function runAll(): Promise<void> {
     isRunning = true;
-    for (let call = nextCall(); call !== undefined; call = nextCall()) await takeTurn(call);
+    for (let call = nextCall(); call !== undefined; call = nextCall()) {
+      const way = lines.get('background')?.has(call) ? giveWay?.(somebodyCame.signal) : undefined;
+      if (way === undefined) await takeTurn(call);
+      // Whoever came meanwhile may be more urgent, and the call may have been given up.
+      else await way.catch(() => {});
+    }
     isRunning = false;
+  }
+
+  function comeIn(call: Call, urgency: Urgency): void {
+    lines.get(urgency)?.add(call);
+    if (!isRunning) void runAll();
+    else if (urgency !== 'background') {
+      somebodyCame.abort();
+      somebodyCame = new AbortController();
+    }
   }
 
   async function takeTurn(call: Call): Promise<void> {
@@ -78,8 +101,7 @@ export function createTextTurns(machine: (texts: readonly string[]) => Promise<r
         };
         if (signal?.aborted) return reject(signal.reason);
         signal?.addEventListener('abort', onAbort, { once: true });
-        lines.get(urgency)?.add(call);
-        if (!isRunning) void runAll();
+        comeIn(call, urgency);
       });
     },
   };

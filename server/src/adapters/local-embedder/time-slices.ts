@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
-const LONGEST_SLICE_MS = 5;
+const LONGEST_SLICE_MS = 3;
 
 /** Lets long computations on the main thread make room for other work. One for all calls, which may follow closely. */
 export interface TimeSlices {

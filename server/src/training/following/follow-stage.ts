@@ -181,5 +181,5 @@ async function embedChunk(
   signal: AbortSignal,
 ): Promise<readonly Float32Array[]> {
   const texts = windowsOf({ ...chunk, title: chunk.documentTitle }, embeddings.profile.window);
-  return (await embeddings.embed(texts, { purpose: 'document', signal })).vectors;
+  return (await embeddings.embed(texts, { purpose: 'document', signal, background: true })).vectors;
 }

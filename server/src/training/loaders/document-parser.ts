@@ -1,5 +1,5 @@
 import { AppError } from '../../kernel/index.ts';
-import { createWorkerPool, type WorkerPool, workerModule } from '../../resilience/index.ts';
+import { createWorkerPool, type RightOfWay, type WorkerPool, workerModule } from '../../resilience/index.ts';
 import type { DocumentParser, TextSplitterLoader, TextToCut } from '../ports.ts';
 import type { PartOfInput } from './parse-input.ts';
 import { fromWireChunks, fromWirePart, type WireChunks, type WirePart } from './wire-part.ts';
@@ -36,6 +36,8 @@ export interface SplitterExports {
 
 export interface DocumentParserOptions extends Partial<ParseLimits> {
   readonly splitters?: SplitterModule;
+  /** Lets questions go first, before each part is parsed. */
+  readonly giveWay?: RightOfWay['giveWay'];
   /** Worker threads at most; each holds about 100 MB while it works. */
   readonly size?: number;
   readonly timeoutMs?: number;
@@ -59,7 +61,7 @@ const DEFAULTS = {
  * as `parse_out_of_memory`, and neither harms the process. Other refusals are those of `loadContent`.
  */
 export function createDocumentParser(options: DocumentParserOptions = {}): DocumentParser {
-  const { size, timeoutMs, heapMb, idleTimeoutMs, ...limits } = { ...DEFAULTS, ...options };
+  const { size, timeoutMs, heapMb, idleTimeoutMs, giveWay, ...limits } = { ...DEFAULTS, ...options };
   const makePool = (): WorkerPool<ParserCall, WirePart | WireChunks> =>
     createWorkerPool({
       module: workerModule(import.meta.url, './parse-worker'),
@@ -68,6 +70,7 @@ export function createDocumentParser(options: DocumentParserOptions = {}): Docum
       resourceLimits: { maxOldGenerationSizeMb: heapMb, maxYoungGenerationSizeMb: 16 },
       callTimeoutMs: timeoutMs,
       idleTimeoutMs,
+      ...(giveWay === undefined ? {} : { giveWay }),
       onCrash: (cause) => new AppError('parse_out_of_memory', 'Parsing needs more memory than it may use.', { cause }),
     });
   let pool: WorkerPool<ParserCall, WirePart | WireChunks> | null = null;

@@ -5,11 +5,14 @@ import type { VectorRecord } from '../../vector-store/index.ts';
 /** Chunks whose vectors are written together: as many as the embedder takes at once, within reason. */
 const SMALLEST_BATCH = 32;
 const LARGEST_BATCH = 256;
+/** Chunks have many windows, and what is done with these on the way to a local embedder holds the event loop up. */
+const LARGEST_LOCAL_BATCH = 64;
 
 export type ChunkEmbeddings = Pick<EmbeddingGenerator, 'profile' | 'generation' | 'embed'>;
 
 export function batchSizeFor({ profile }: Pick<ChunkEmbeddings, 'profile'>): number {
-  return Math.min(LARGEST_BATCH, Math.max(SMALLEST_BATCH, profile.maxTextsPerCall));
+  const largest = profile.local ? LARGEST_LOCAL_BATCH : LARGEST_BATCH;
+  return Math.min(largest, Math.max(SMALLEST_BATCH, profile.maxTextsPerCall));
 }
 
 /** Vectors of the chunks: those of equal chunks that were embedded earlier (`reused` of them), else new ones. */
@@ -60,6 +63,6 @@ async function embedChunks(
     ranges.set(chunk.hash, { start, end: texts.length });
   }
   if (texts.length === 0) return new Map();
-  const { vectors } = await embeddings.embed(texts, { purpose: 'document', signal });
+  const { vectors } = await embeddings.embed(texts, { purpose: 'document', signal, background: true });
   return new Map([...ranges].map(([hash, { start, end }]) => [hash, vectors.slice(start, end)]));
 }
