@@ -66,6 +66,8 @@ export function createJobRunner(options: JobRunnerOptions): Lifecycle {
   const handlers = new Map(options.handlers.map((handler) => [handler.kind, handler]));
   const kinds = [...handlers.keys()];
   const running = new Map<string, { readonly job: Job; readonly run: StageRun; readonly done: Promise<void> }>();
+  /** Jobs that this runner has announced and not heard of: they wait for their next stage, which leaves nothing to settle. */
+  const ownNews = new Set<string>();
   const stopping = new AbortController();
   const settler = createJobSettler({ handlers, claims, logger, meter });
   const fill = createCoalescedTask(fillPlaces, (error) =>
@@ -81,7 +83,10 @@ export function createJobRunner(options: JobRunnerOptions): Lifecycle {
     logger,
     intervalMs: options.reconcileMs ?? 5_000,
     // Only after a look at the queue that came back: a runner that hangs gives no sign of life.
-    onRound: () => Promise.all([fill.run(), sweep.run()]).then(beat),
+    onRound: () => {
+      ownNews.clear();
+      return Promise.all([fill.run(), sweep.run()]).then(beat);
+    },
     onFailed: (job) => publishAndSettle(job),
   });
   let unsubscribe = (): void => {};
@@ -146,7 +151,7 @@ export function createJobRunner(options: JobRunnerOptions): Lifecycle {
       if (outcome.type === 'succeeded')
         meter.count('chatsphere_job_ended_total', { kind: job.kind, state: 'succeeded' });
       if (outcome.type === 'handed-back' || outcome.type === 'next-stage' || outcome.type === 'yielded')
-        await transport.announce(job.id);
+        await announceOwn(job.id);
       if (outcome.type === 'retry') fillAt(outcome.runAt);
     } catch (error) {
       logger.warn({ job: job.id, error }, 'Could not follow up on a job; the reconciler will');
@@ -163,9 +168,15 @@ export function createJobRunner(options: JobRunnerOptions): Lifecycle {
     clock.sleep(Math.max(0, time - clock.now()), stopping.signal).then(fill.run, () => {});
   }
 
+  function announceOwn(jobId: string): Promise<void> {
+    ownNews.add(jobId);
+    return transport.announce(jobId);
+  }
+
   function onAnnounced(jobId: string): void {
     for (const { job, run } of running.values()) if (job.id === jobId) run.check();
-    void fill.run().then(sweep.run);
+    const filled = fill.run();
+    if (!ownNews.delete(jobId)) void filled.then(sweep.run);
   }
 
   function countRunning(kind: string): void {

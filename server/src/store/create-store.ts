@@ -71,6 +71,15 @@ export function createStore({ database, background, dialect, clock }: StoreOptio
           await requireLease(transaction, lease);
           return work(repositoriesIn(transaction));
         }),
+      fencedTransactionOn: (lease, read, work) =>
+        backgroundScope.atomically(async (transaction) => {
+          const repositories = repositoriesIn(transaction);
+          const held = requireLease(transaction, lease);
+          const reading = read(repositories);
+          reading.catch(() => {});
+          await held;
+          return work(repositories, await reading);
+        }),
     };
   }
 

@@ -80,6 +80,30 @@ export function describeJobClaims(name: string, open: () => Promise<Store>): voi
       expect(await tenant.fencedTransaction(second.lease, async () => 'in time')).toBe('in time');
     });
 
+    it('reads along with the lease, and goes no further without it', async () => {
+      const kind = newKind();
+      const id = await add({ kind });
+      const { lease } = await claimed(kind);
+      const seen: unknown[] = [];
+      const change = (token: number) =>
+        tenant.fencedTransactionOn(
+          { ...lease, fencingToken: token },
+          async ({ jobs }) => (await jobs.get(id))?.state,
+          async (_, state) => seen.push(state),
+        );
+      await expect(change(lease.fencingToken + 1)).rejects.toMatchObject({ code: 'job_lease_lost' });
+      expect(seen).toEqual([]);
+      await change(lease.fencingToken);
+      expect(seen).toEqual(['running']);
+      const noSource = tenant.fencedTransactionOn(
+        lease,
+        () => Promise.reject(new Error('no source')),
+        async () => seen.push('never'),
+      );
+      await expect(noSource).rejects.toThrow('no source');
+      expect(seen).toEqual(['running']);
+    });
+
     it('undoes a fenced transaction that fails', async () => {
       const kind = newKind();
       await add({ kind });

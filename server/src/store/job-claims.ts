@@ -1,23 +1,26 @@
 import { type Kysely, type Selectable, type SqlBool, sql, type Updateable } from 'kysely';
 import type { Job } from './entities.ts';
-import { chargeClaim, chargeTime, findNextJob, isDue, tidyQueues } from './job-queues.ts';
+import { chargeClaim, chargeTime, findNextJob, isDue, type NextJob, tidyQueues } from './job-queues.ts';
 import { toJob, UNFINISHED, UNSETTLED } from './job-rows.ts';
 import { writeJson, writeJsonOrNull } from './json-columns.ts';
 import type { JobClaims, JobLease, JobOutcome } from './ports.ts';
 import type { JobsTable, Schema } from './schema.ts';
 
+/** Rolls a claim back whose job somebody else was quicker to take. */
+const LOST_RACE = new Error('The job was taken by another.');
+
 /** The runner's side of jobs, across tenants. */
 export function createJobClaims(database: Kysely<Schema>): JobClaims {
-  const held = (lease: JobLease) =>
-    database
+  const held = (lease: JobLease, within: Kysely<Schema> = database) =>
+    within
       .updateTable('jobs')
       .where('id', '=', lease.jobId)
       .where('fencing_token', '=', lease.fencingToken)
       .where('state', '=', 'running');
 
-  const take = (id: string, lease: { readonly owner: string; readonly now: number; readonly expiresAt: number }) =>
+  const take = (next: NextJob, lease: { readonly owner: string; readonly now: number; readonly expiresAt: number }) =>
     database.transaction().execute(async (transaction) => {
-      const row = await transaction
+      const taken = transaction
         .updateTable('jobs')
         .set({
           state: 'running',
@@ -28,13 +31,14 @@ export function createJobClaims(database: Kysely<Schema>): JobClaims {
           claimed_at: lease.now,
           updated_at: lease.now,
         })
-        .where('id', '=', id)
+        .where('id', '=', next.id)
         .where(isDue(lease.now))
         .returningAll()
         .executeTakeFirst();
-      const job = toJobOrNull(row);
-      if (job !== null) await chargeClaim(transaction, job);
-      return job;
+      // Asked for at once and run in this order.
+      const [row] = await Promise.all([taken, chargeClaim(transaction, next)]);
+      if (row === undefined) throw LOST_RACE;
+      return toJob(row);
     });
 
   return {
@@ -42,10 +46,13 @@ export function createJobClaims(database: Kysely<Schema>): JobClaims {
       const { now } = wanted;
       // Whoever loses the race for a job looks for the next one: somebody else has got on meanwhile.
       for (;;) {
-        const id = await findNextJob(database, wanted);
-        if (id === null) return null;
-        const job = await take(id, { owner, now, expiresAt: now + leaseMs });
-        if (job !== null) return job;
+        const next = await findNextJob(database, wanted);
+        if (next === null) return null;
+        try {
+          return await take(next, { owner, now, expiresAt: now + leaseMs });
+        } catch (error) {
+          if (error !== LOST_RACE) throw error;
+        }
       }
     },
     async heartbeat(lease, { now, expiresAt }) {
@@ -66,21 +73,23 @@ export function createJobClaims(database: Kysely<Schema>): JobClaims {
         .executeTakeFirst();
       return numUpdatedRows > 0n;
     },
-    async release(lease, outcome, now) {
-      const row = await held(lease)
-        .set({
-          ...columnsOf(outcome, now),
-          ...attemptsAfter(outcome),
-          lease_owner: null,
-          lease_expires_at: null,
-          updated_at: now,
-        })
-        .returningAll()
-        .executeTakeFirst();
-      if (row === undefined) return false;
-      if (row.claimed_at !== null) await chargeTime(database, toJob(row), Math.max(0, now - row.claimed_at));
-      return true;
-    },
+    release: (lease, outcome, now) =>
+      database.transaction().execute(async (transaction) => {
+        // Asked for at once and run in this order: what is charged is told by the row as it is while it is held.
+        const [, { numUpdatedRows }] = await Promise.all([
+          chargeTime(transaction, lease, now),
+          held(lease, transaction)
+            .set({
+              ...columnsOf(outcome, now),
+              ...attemptsAfter(outcome),
+              lease_owner: null,
+              lease_expires_at: null,
+              updated_at: now,
+            })
+            .executeTakeFirst(),
+        ]);
+        return numUpdatedRows > 0n;
+      }),
     async findClaimable(now, limit) {
       const rows = await database
         .selectFrom('jobs')

@@ -1,6 +1,7 @@
 import { type Kysely, type RawBuilder, sql } from 'kysely';
 import type { Job } from './entities.ts';
 import { queueOf, UNFINISHED } from './job-rows.ts';
+import type { JobLease } from './ports.ts';
 import type { Schema } from './schema.ts';
 import type { TenantScope } from './tenant-scope.ts';
 
@@ -20,6 +21,8 @@ export interface ClaimableOptions {
   readonly maxPriority: number | null;
 }
 
+export type NextJob = Pick<Job, 'id' | 'tenantId' | 'botId'>;
+
 /** Queued with `run_at` reached, or running with an expired lease. */
 export function isDue(now: number) {
   return sql<boolean>`((state = 'queued' and run_at <= ${now}) or (state = 'running' and lease_expires_at <= ${now}))`;
@@ -32,10 +35,10 @@ export function isDue(now: number) {
 export async function findNextJob(
   database: Kysely<Schema>,
   { kinds, now, maxPriority }: ClaimableOptions,
-): Promise<string | null> {
+): Promise<NextJob | null> {
   const most = maxPriority ?? Number.MAX_SAFE_INTEGER;
   const claimable = sql`${UNFINISHED} and priority <= ${most} and ${isDue(now)} and kind in (${sql.join([...kinds])})`;
-  const { rows } = await sql<{ id: string }>`select chosen.id from (
+  const { rows } = await sql<NextJob>`select jobs.id, jobs.tenant_id as "tenantId", jobs.bot_id as "botId" from (
     with recursive tenant as (
       select queues.tenant_id from job_queues as queues
       where queues.queue = '' and exists (
@@ -63,7 +66,7 @@ export async function findNextJob(
     ) as id from levels where levels.level is not null
   ) as chosen join jobs on jobs.id = chosen.id
   order by jobs.run_at + jobs.priority * ${sql.lit(AGEING_MS)}, jobs.number limit 1`.execute(database);
-  return rows[0]?.id ?? null;
+  return rows[0] ?? null;
 }
 
 /** From the unfinished jobs of the queue that was chosen. */
@@ -88,30 +91,31 @@ type Owner = Pick<Job, 'tenantId' | 'botId'>;
 
 /** Books a claim on its queues. */
 export async function chargeClaim(database: Kysely<Schema>, { tenantId, ...job }: Owner): Promise<void> {
-  for (const queue of [WHOLE, queueOf(job)]) {
+  const charges = [WHOLE, queueOf(job)].map((queue) => {
     const least = leastServed(tenantId, queue);
-    await database
+    return database
       .updateTable('job_queues')
       .set({ served: sql<number>`case when served < ${least} then ${least} else served end + ${sql.lit(CLAIM_MS)}` })
       .where('tenant_id', '=', tenantId)
       .where('queue', '=', queue)
       .execute();
-  }
+  });
+  await Promise.all(charges);
 }
 
-/** Books on its queues the time that a claim took, of which a part was booked when it began. */
+/** Books on its queues the time that a claim has taken until now, of which a part was booked when it began. */
 export async function chargeTime(
   database: Kysely<Schema>,
-  { tenantId, ...job }: Owner,
-  milliseconds: number,
+  { jobId, fencingToken }: JobLease,
+  now: number,
 ): Promise<void> {
-  const rest = Math.round(milliseconds) - CLAIM_MS;
-  await database
-    .updateTable('job_queues')
-    .set({ served: sql<number>`served + ${rest}` })
-    .where('tenant_id', '=', tenantId)
-    .where('queue', 'in', [WHOLE, queueOf(job)])
-    .execute();
+  const held = sql`from jobs where jobs.id = ${jobId} and jobs.fencing_token = ${fencingToken}
+    and jobs.state = 'running' and jobs.claimed_at is not null`;
+  const taken = sql<number>`(select case when jobs.claimed_at < ${now} then ${now} - jobs.claimed_at else 0 end ${held})`;
+  await sql`update job_queues set served = served + ${taken} - ${sql.lit(CLAIM_MS)}
+    where (tenant_id, queue) in (
+      select jobs.tenant_id, ${sql.lit(WHOLE)} ${held} union all select jobs.tenant_id, jobs.queue ${held}
+    )`.execute(database);
 }
 
 /** Removes queues without unfinished jobs, and makes those that a race with this has lost. */

@@ -11,8 +11,7 @@ export function createJobRepository(scope: TenantScope): JobRepository {
   return {
     create: (job) =>
       scope.atomically(async (transaction) => {
-        await transaction.insert('jobs', [toJobRow(job)]).execute();
-        await openQueues(transaction, job);
+        await Promise.all([transaction.insert('jobs', [toJobRow(job)]).execute(), openQueues(transaction, job)]);
       }),
     async get(id) {
       const row = await jobs().where('id', '=', id).executeTakeFirst();

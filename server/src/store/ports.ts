@@ -62,6 +62,15 @@ export interface TenantStore extends TenantRepositories {
     lease: JobLease,
     work: (repositories: TenantRepositories) => Promise<Result>,
   ): Promise<Result>;
+  /**
+   * The same for work on what `read` finds, which is asked for together with the lease: one wait instead of two. It must
+   * only read, as it runs without knowing that the lease is held.
+   */
+  fencedTransactionOn<Seen, Result>(
+    lease: JobLease,
+    read: (repositories: TenantRepositories) => Promise<Seen>,
+    work: (repositories: TenantRepositories, seen: Seen) => Promise<Result>,
+  ): Promise<Result>;
 }
 
 export interface JobLease {

@@ -27,7 +27,7 @@ interface Pending {
 interface Member {
   readonly worker: Worker;
   readonly pending: Map<number, Pending>;
-  /** Not sent yet: it goes out when the code that is running now is through. */
+  /** Not sent yet: it goes out when the code that is running now, and what follows from it at once, is through. */
   outbox: NumberedStatement[];
   readonly ended: Promise<void>;
 }
@@ -77,7 +77,7 @@ export function createDatabaseThread({ file, role, logger, startThread }: Databa
         if (sender.pending.size === 0) sender.worker.ref();
         sender.pending.set(id, { resolve, reject });
         sender.outbox.push({ id, statement });
-        if (sender.outbox.length === 1) queueMicrotask(() => send(sender));
+        if (sender.outbox.length === 1) afterMicrotasks(() => send(sender));
       });
     },
     async stop() {
@@ -94,6 +94,11 @@ export function createDatabaseThread({ file, role, logger, startThread }: Databa
 /** The thread of one connection. */
 export function startDatabaseWorker(connection: ConnectionOptions): Worker {
   return startWorker({ module: workerModule(import.meta.url, './database-worker'), workerData: connection });
+}
+
+/** One answer often sets several chains of statements going: what they ask for next is gathered, too. */
+function afterMicrotasks(act: () => void): void {
+  queueMicrotask(() => process.nextTick(act));
 }
 
 function send(member: Member): void {

@@ -28,6 +28,7 @@ export interface WriterTurns {
 /** Turns that share one transaction of the database, and so one sync to disk. */
 interface Group {
   readonly durability: Durability;
+  /** Ended ones. */
   turns: number;
   /** Rejects when the database could not be told how durable the group is to be: it must not be committed then. */
   prepared: Promise<void>;
@@ -140,8 +141,10 @@ export function createWriterTurns({
 
     async function rollback(): Promise<void> {
       if (!end()) return;
+      // Counted too: who tries again and again would else keep its group from ever being committed.
+      joined.turns += 1;
       if (isFirst) await abandon(joined, null);
-      else await finish(joined, opened === null ? [] : ['rollback to turn', 'release turn']);
+      else await finish(joined, opened === null ? 'nothing' : 'undone');
     }
 
     return {
@@ -165,7 +168,7 @@ export function createWriterTurns({
         if (!end()) throw databaseUnavailable();
         if (isFirst && opened === null) return leave();
         joined.turns += 1;
-        await finish(joined, isFirst || opened === null ? [] : ['release turn']);
+        await finish(joined, isFirst || opened === null ? 'nothing' : 'kept');
         await joined.onDisk;
       },
       rollback,
@@ -173,20 +176,32 @@ export function createWriterTurns({
   }
 
   /** Ends a turn, and its group as well unless others wait to join it. */
-  async function finish(joined: Group, statements: readonly string[]): Promise<void> {
+  async function finish(joined: Group, savepoint: 'nothing' | 'kept' | 'undone'): Promise<void> {
     const next = waiting[0];
     const mayJoin = next !== undefined && (joined.durability === 'synced' || next.durability === 'ordered');
     const isLast = !mayJoin || joined.turns >= MAX_TURNS_IN_GROUP;
     try {
       await joined.prepared;
-      for (const sql of isLast ? [...statements, 'commit'] : statements) await control(sql);
+      if (savepoint === 'undone') await control('rollback to turn');
+      // A commit releases the savepoints that are left.
+      if (isLast) await control('commit');
     } catch (error) {
       await abandon(joined, joined.lostBy ?? error);
       return;
     }
-    if (!isLast) return passOn();
+    if (!isLast) {
+      if (savepoint !== 'nothing') releaseSavepoint(joined);
+      return passOn();
+    }
     joined.resolve();
     leave();
+  }
+
+  /** Travels with the first statement of the next turn. It can fail only when the transaction is gone, as that one does. */
+  function releaseSavepoint(joined: Group): void {
+    control('release turn').catch((error: unknown) => {
+      joined.lostBy ??= error;
+    });
   }
 
   async function abandon(joined: Group, cause: unknown): Promise<void> {

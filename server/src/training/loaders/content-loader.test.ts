@@ -134,6 +134,7 @@ describe('what is refused', () => {
     ['notes.md', png, 'binary_content'],
     ['notes.txt', Buffer.from('text\0text'), 'binary_content'],
     ['empty.md', Buffer.from('---\ntitle: Only this\n---\n\n'), 'empty_content'],
+    ['long-comment.md', Buffer.from(`<!-- ${' '.repeat(9_000)} -->\n`), 'empty_content'],
     ['blank.txt', Buffer.from(' \n\u200b\n'), 'empty_content'],
     ['comment.md', Buffer.from('<!-- later -->\n\n---\n'), 'empty_content'],
     ['zero.txt', Buffer.alloc(0), 'empty_content'],

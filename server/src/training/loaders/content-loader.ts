@@ -13,6 +13,8 @@ import { decodeText } from './text-encoding.ts';
 
 /** Text with a higher share of control characters was never written by a person. */
 const MOST_CONTROLS = 0.3;
+/** Most texts show within so many characters that there is something in them. */
+const LOOKED_AT_FIRST = 4_000;
 
 export interface ContentSource {
   readonly name: string;
@@ -77,12 +79,18 @@ export function findFault(bytes: Uint8Array, source: ContentSource, whole: boole
     if (!whole || isByteKind(kind)) return null;
     const raw = decodeText(bytes, source);
     if (controlShare(raw) > MOST_CONTROLS) return binaryContent(source);
-    const text = kind === 'markdown' || kind === 'note' ? loadMarkdown(raw).text : raw;
-    return hasContent(cleanText(text)) ? null : emptyContent(source.name);
+    return showsContent(raw.slice(0, LOOKED_AT_FIRST), kind) || showsContent(raw, kind)
+      ? null
+      : emptyContent(source.name);
   } catch (error) {
     if (error instanceof AppError) return error;
     throw error;
   }
+}
+
+function showsContent(raw: string, kind: ContentKind): boolean {
+  const text = kind === 'markdown' || kind === 'note' ? loadMarkdown(raw).text : raw;
+  return hasContent(cleanText(text));
 }
 
 async function load(kind: ContentKind, opened: OpenedContent): Promise<LoadedText | LoadedContent> {

@@ -11,6 +11,16 @@ describe('text cleaning', () => {
     expect(cleanText('\u001B[31mred\u001B[0m \uD800lone')).toBe('red lone');
   });
 
+  it('does to a character of plain text what it does to it in any other', () => {
+    // The joiner after a Han character is dropped and takes the text off the short way.
+    const other = '\u6f22\u200D';
+    for (let code = 0x21; code < 0x3000; code += 1) {
+      const character = String.fromCharCode(code);
+      if (/\p{M}/u.test(character)) continue;
+      expect(cleanText(`a${character}b${other}`), code.toString(16)).toBe(`${cleanText(`a${character}b`)}\u6f22`);
+    }
+  });
+
   it('makes line feeds, ordinary spaces and composed letters', () => {
     expect(cleanText('a\r\nb\rc\u2028d\u00A0e  \t\n\n\n\nCafe\u0301')).toBe('a\nb\nc\nd e\n\nCafé');
   });

@@ -17,6 +17,8 @@ const TRAILING_BLANKS = /(?<![ \t])[ \t]+$/gm;
 /** Composing takes quadratic time over a run of marks; no script stacks more than the 30 of UAX #15's stream-safe text. */
 const SURPLUS_MARKS = /(\p{M}{30})\p{M}+/gu;
 const MANY_LINE_FEEDS = /\n{3,}/g;
+/** Latin letters, punctuation and symbols alone, of which nothing is to be removed: most texts, and quick to tell. */
+const PLAIN = /^[\t\n\x20-\x7e\xa1-\xac\xae-\u02ff\u2010-\u2027\u2030-\u205e\u20a0-\u20cf\u2100-\u2bff]*$/;
 const VISIBLE = /[\p{L}\p{N}\p{Extended_Pictographic}]/u;
 
 /**
@@ -26,6 +28,7 @@ const VISIBLE = /[\p{L}\p{N}\p{Extended_Pictographic}]/u;
  * Idempotent.
  */
 export function cleanText(text: string): string {
+  if (PLAIN.test(text)) return tidyLines(text.normalize('NFC'));
   // Composing may also take one mark apart into two.
   return tidyLines(limitMarks(limitMarks(removeInvisible(text)).normalize('NFC')));
 }

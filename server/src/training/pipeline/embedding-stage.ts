@@ -1,6 +1,6 @@
 import type { StageContext, StageResult } from '../../jobs/index.ts';
 import type { Clock } from '../../kernel/index.ts';
-import type { BotKey, ChunkVectors, EmbeddableChunk, Failure, Store } from '../../store/index.ts';
+import type { BotKey, ChunkVectors, EmbeddableChunk, Failure, Store, TenantRepositories } from '../../store/index.ts';
 import type { VectorStore } from '../../vector-store/index.ts';
 import type { BotIndexes, TrainingIndex } from '../generations/ports.ts';
 import { failureOfPages, fetchFailures } from '../web/page-failures.ts';
@@ -149,17 +149,25 @@ async function finish(
   { lease }: StageContext,
   { index, embeddings, clock, vectors }: Embedding & { readonly index: TrainingIndex },
 ): Promise<boolean> {
-  const replaced = await work.tenant.fencedTransaction(lease, async (repositories) => {
-    const { documents, chunks, sources, generations } = repositories;
-    const answering = await generations.active(work.botId);
+  const read = async (repositories: TenantRepositories) => {
+    const { generations, chunks } = repositories;
+    const [answering, found, counts] = await Promise.all([
+      generations.active(work.botId),
+      sourceWithHeads(work, repositories),
+      chunks.countOf(work.sourceId, embeddings.generation),
+    ]);
+    return { answering, ...found, counts };
+  };
+  const replaced = await work.tenant.fencedTransactionOn(lease, read, async (repositories, seen) => {
+    const { documents, chunks, sources } = repositories;
+    const { answering, source, heads } = seen;
     if (answering !== null && answering.id !== index.answeringId) return null;
-    const { source, heads } = await sourceWithHeads(work, repositories);
     const { usable, kept, tokens, refusals, others } = summarise(work, heads, source);
     const failures = source.web === undefined ? [] : await fetchFailures(work, repositories);
     const stale = idsOf(others);
     await documents.delete(stale);
     const [{ chunks: total }, unchanged] = await Promise.all([
-      chunks.countOf(source.id, embeddings.generation),
+      stale.length === 0 ? seen.counts : chunks.countOf(source.id, embeddings.generation),
       kept.length === 0 ? 0 : chunks.countOfDocuments(kept),
     ]);
     const inUse = usable.length + kept.length;

@@ -23,7 +23,7 @@ import { stagePriority } from './training-job.ts';
 import {
   botOf,
   changeSource,
-  documentHeads,
+  type DocumentHead,
   hasEarlierVersion,
   idsOf,
   keptInputs,
@@ -97,8 +97,8 @@ async function prepare(
   { lease, signal }: StageContext,
   { vectors, clock }: LoadingOptions,
 ): Promise<Prepared | 'loaded'> {
-  const result = await work.tenant.fencedTransaction(lease, async (repositories) => {
-    const { source, heads } = await sourceWithHeads(work, repositories);
+  const read = (repositories: TenantRepositories) => sourceWithHeads(work, repositories);
+  const result = await work.tenant.fencedTransactionOn(lease, read, async (repositories, { source, heads }) => {
     const { usable, others, kept: keptIds } = summarise(work, heads, source);
     if (source.stage === 'embedding' && usable.length + keptIds.length > 0) return null;
     const staying = new Set(keptIds);
@@ -207,23 +207,32 @@ async function finish(
   context: StageContext,
   { clock, rest }: LoadingOptions & Loaded,
 ): Promise<void> {
-  const inputs = await changeSource(work, context.lease, async (repositories, source) => {
-    const { documents, chunks, sources } = repositories;
-    await addAll(work, repositories, rest);
-    const [heads, { chunks: total, embedded }] = await Promise.all([
-      documentHeads(work, repositories),
-      chunks.countOf(source.id, work.namespace.generation),
+  const read = async (repositories: TenantRepositories) => {
+    const [found, counts] = await Promise.all([
+      sourceWithHeads(work, repositories),
+      repositories.chunks.countOf(work.sourceId, work.namespace.generation),
     ]);
-    const summary = summarise(work, heads, source);
+    return { ...found, counts };
+  };
+  const inputs = await work.tenant.fencedTransactionOn(context.lease, read, async (repositories, stored) => {
+    const { documents, sources } = repositories;
+    const { source } = stored;
+    const total = stored.counts.chunks + rest.reduce((sum, { chunks }) => sum + chunks.length, 0);
+    const { embedded } = stored.counts;
+    const summary = summarise(work, [...stored.heads, ...rest.map((made) => headOf(work, made))], source);
     const { usable, kept, tokens, others } = summary;
     // Refused documents stay, to say which input was at fault.
     const made = Math.max(source.inputs.length, usable.length + kept.length + summary.refusals.length);
-    if (usable.length + kept.length === 0) return { total: made, refusals: summary.refusals };
+    if (usable.length + kept.length === 0) {
+      await addAll(work, repositories, rest);
+      return { total: made, refusals: summary.refusals };
+    }
     const replaces = hasEarlierVersion(summary);
     const counts = { documents: usable.length, chunks: total, tokens, reused: 0 };
     await Promise.all([
+      addAll(work, repositories, replaces ? rest : rest.map(shown)),
       replaces ? null : documents.delete(idsOf(others)),
-      replaces ? null : documents.setState(usable, 'searchable'),
+      replaces ? null : documents.setState(summarise(work, stored.heads, source).usable, 'searchable'),
       sources.update(source.id, {
         stage: 'embedding',
         progress: { done: embedded, total },
@@ -235,6 +244,17 @@ async function finish(
   });
   context.progress(inputs.total, inputs.total);
   if (inputs.refusals !== null) throw noneUsable(inputs.refusals);
+}
+
+function headOf({ tenant: { tenantId }, botId, sourceId }: TrainingWork, { document }: NewDocument): DocumentHead {
+  const { text: _, ...head } = document;
+  return { ...head, tenantId, botId, sourceId, createdAt: 0 };
+}
+
+/** A document that is to be found at once. */
+function shown(made: NewDocument): NewDocument {
+  const { document } = made;
+  return document.state === 'building' ? { ...made, document: { ...document, state: 'searchable' } } : made;
 }
 
 function noneUsable([first, ...more]: readonly Failure[]): AppError {

@@ -88,8 +88,8 @@ export function createTrainer(options: TrainerOptions): Trainer {
       createdAt: now,
       updatedAt: now,
     };
-    await repositories.sources.create(source);
-    await repositories.jobs.create(job);
+    // Asked for at once and run in this order.
+    await Promise.all([repositories.sources.create(source), repositories.jobs.create(job)]);
     return { ...source, tenantId: bot.tenantId };
   }
 
@@ -119,8 +119,10 @@ export function createTrainer(options: TrainerOptions): Trainer {
     next: About & { readonly content: StoredContent },
   ): Promise<Upsert> {
     const result = await store.forTenant(bot.tenantId).transaction(async (repositories): Promise<Upsert> => {
-      const existing = await repositories.sources.getByExternalKey(bot.id, externalKey);
-      await repositories.syncRuns.noteUpload(bot.id, externalKey);
+      const [existing] = await Promise.all([
+        repositories.sources.getByExternalKey(bot.id, externalKey),
+        repositories.syncRuns.noteUpload(bot.id, externalKey),
+      ]);
       if (existing !== null) return replace(repositories, existing, next);
       return { source: await createSource(repositories, bot, { ...next, externalKey }), change: 'created' };
     });

@@ -62,9 +62,7 @@ export function changeSource<Result>(
   lease: JobLease,
   change: (repositories: TenantRepositories, source: Source) => Promise<Result>,
 ): Promise<Result> {
-  return work.tenant.fencedTransaction(lease, async (repositories) =>
-    change(repositories, await ownSource(work, repositories)),
-  );
+  return work.tenant.fencedTransactionOn(lease, (repositories) => ownSource(work, repositories), change);
 }
 
 /** The job's source. Rejects with `job_cancelled` when it is no longer the job's. */
