@@ -84,10 +84,8 @@ export function createEmbedders(parts: EmbedderParts): Embedders {
   /** One generator a width, so that its cache and its lanes serve all bots. */
   function ofWidth(generator: EmbeddingGenerator, dimensions: number): EmbeddingGenerator {
     if (generator.profile.dimensions === dimensions) return generator;
-    const key = `${generator.profile.id}:${dimensions}`;
-    const known = widths.get(key) ?? withDimensions(generator, dimensions);
-    widths.set(key, known);
-    return known;
+    const key = widthKey(generator, dimensions);
+    return widths.get(key) ?? withDimensions(generator, dimensions);
   }
 
   /** A provider that is away now does not keep the server from starting; a wrong width does. */
@@ -108,6 +106,8 @@ export function createEmbedders(parts: EmbedderParts): Embedders {
     const { generator } = await madeOf(parseModelId(model, 'openai'));
     const wanted = ofWidth(generator, dimensions ?? generator.profile.dimensions);
     await wanted.embed([PROBE], { purpose: 'document', ...(signal === undefined ? {} : { signal }) });
+    // Only what works is kept: anybody may ask for any width.
+    if (wanted !== generator) widths.set(widthKey(generator, wanted.profile.dimensions), wanted);
     return wanted;
   }
 
@@ -124,7 +124,10 @@ export function createEmbedders(parts: EmbedderParts): Embedders {
       if ((failedUntil.get(id) ?? 0) > clock.now()) return null;
       try {
         const { generator } = await madeOf(parseModelId(id, 'openai'));
-        return generator.profile.version === version ? ofWidth(generator, dimensions) : null;
+        if (generator.profile.version !== version) return null;
+        const wanted = ofWidth(generator, dimensions);
+        if (wanted !== generator) widths.set(widthKey(generator, dimensions), wanted);
+        return wanted;
       } catch (error) {
         failedUntil.set(id, clock.now() + FAILED_FOR_MS);
         logger.warn(
@@ -146,4 +149,8 @@ export function createEmbedders(parts: EmbedderParts): Embedders {
       await teacher.stop();
     },
   };
+}
+
+function widthKey({ profile }: EmbeddingGenerator, dimensions: number): string {
+  return `${profile.id}:${dimensions}`;
 }

@@ -63,14 +63,20 @@ export function addBotRoutes(app: ZodApp, parts: HttpParts): void {
       const bot = await findBot(store, request, request.params.bot);
       requireAvailable(request.body, parts);
       const { name, slug } = request.body;
+      const { chunking, ...settings } = botSettingsOf(request.body, parts.chunkingModules);
       const changes = {
-        ...botSettingsOf(request.body, parts.chunkingModules),
+        ...settings,
         ...(name === undefined ? {} : { name }),
         ...(slug === undefined ? {} : { slug }),
         updatedAt: clock.now(),
       };
-      await cutAnew(bot, changes.chunking);
-      const changed = await store.forTenant(bot.tenantId).bots.update(bot.id, changes);
+      const { bots } = store.forTenant(bot.tenantId);
+      // First what can be refused: a slug that is taken must not leave a generation being built.
+      let changed = await bots.update(bot.id, changes);
+      if (chunking !== undefined) {
+        await cutAnew(bot, chunking);
+        changed = await bots.update(bot.id, { chunking, updatedAt: clock.now() });
+      }
       return presentBot(parts, changed ?? (await findBot(store, request, bot.id)));
     },
   );
