@@ -487,6 +487,21 @@ describe('training on the web', () => {
       expect(site.asked()).toHaveLength(7);
     });
 
+    it('counts no failed page as progress, which would renew the attempts of its job for ever', async () => {
+      site.pages.set('/broken', { status: 500 });
+      await trainer.add(bot, { type: 'url', url: `${site.origin}/broken` }, {});
+      await clock.advance(1);
+      const job = await claim();
+      if (job === null) throw new Error('no job');
+      const lease = { jobId: job.id, fencingToken: job.fencingToken };
+      const signal = new AbortController().signal;
+      const reported: number[] = [];
+      const progress = (done: number) => void reported.push(done);
+      const run = handler.stages['fetching']?.({ job, lease, signal, progress, sliceOver: () => false });
+      await expect(run).rejects.toMatchObject({ retryable: true });
+      expect(reported).toEqual([0, 0]);
+    });
+
     it('leaves the rest of a site that has gone down alone', async () => {
       const links = Array.from({ length: 40 }, (_, n) => `/p${n}`);
       site.pages.set('/', { body: html('home', links) });

@@ -109,7 +109,8 @@ async function fetchPages(
     context.signal.throwIfAborted();
     const counts = await work.tenant.pages.countOf(work.sourceId, run);
     const done = counts.usable + counts.failed;
-    context.progress(done, Math.min(maxPages, done + counts.pending));
+    // Failed pages are no progress: they are fetched anew with each attempt, and progress renews the attempts of a job.
+    context.progress(counts.usable, Math.min(maxPages, done + counts.pending));
     const batch = await work.tenant.pages.nextPending(work.sourceId, run, AT_ONCE);
     const room = maxPages - done;
     // Sitemaps come first and do not count.
