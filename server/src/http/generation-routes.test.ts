@@ -117,7 +117,9 @@ describe('generation routes', () => {
     expect(requests).toEqual([]);
     const built = await server.call({ method: 'POST', url: base, json: {} });
     await server.call({ method: 'POST', url: `${base}/${built.body.id}/activate`, json: {} });
-    expect((await server.call({ method: 'PATCH', url: '/v1/bots/helper', json })).status).toBe(200);
+    const changed = await server.call({ method: 'PATCH', url: '/v1/bots/helper', json });
+    expect(changed).toMatchObject({ status: 200, body: json });
+    expect((await server.call({ method: 'GET', url: '/v1/bots/helper' })).body).toMatchObject(json);
     expect(requests.at(-1)).toEqual({
       chunking: { type: 'static', maxChunkSizeTokens: 400, chunkOverlapTokens: 100 },
     });

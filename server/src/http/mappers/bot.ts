@@ -22,7 +22,7 @@ export function toWireBot(
     privacy: { pii: bot.privacy.pii },
     metadata: { ...bot.metadata },
     embedding_model: generation?.embeddingModel ?? embeddingModel,
-    chunking_strategy: toWireChunking(generation?.chunking ?? bot.chunking ?? { type: 'auto' }),
+    chunking_strategy: toWireChunking(bot.chunking ?? generation?.chunking ?? { type: 'auto' }),
     generation: generation?.id ?? null,
     created_at: toSeconds(bot.createdAt),
     updated_at: toSeconds(bot.updatedAt),

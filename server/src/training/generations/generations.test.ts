@@ -379,8 +379,10 @@ describe('index generations', { timeout: 30_000 }, () => {
     expect(after.hits.some(({ chunk }) => idsBefore.has(chunk.id))).toBe(false);
     expect(after.hits.every(({ chunk }) => chunk.tokens <= 20)).toBe(true);
     expect(next.chunkSet).not.toBe(FIRST_CHUNK_SET);
+    expect((await house.tenant.bots.get(bot.id))?.chunking).toEqual(SMALL_CHUNKS);
     const back = await house.generations.rollBack(bot);
     expect(back.chunkSet).toBe(FIRST_CHUNK_SET);
+    expect((await house.tenant.bots.get(bot.id))?.chunking).toEqual({ type: 'auto' });
     const again = await house.searcher.search(bot, { query: 'badgers holidays', maxNumResults: 50 });
     expect(again.hits.map(({ chunk }) => chunk.id)).toEqual(before.hits.map(({ chunk }) => chunk.id));
     await house.generations.remove(bot, next.id);

@@ -26,7 +26,7 @@ export async function isComplete(
  * before or this one. The one before is kept; the one before that is removed by the jobs whose ids are returned.
  */
 export async function swapTo(
-  repositories: Pick<TenantRepositories, 'generations' | 'jobs'>,
+  repositories: Pick<TenantRepositories, 'bots' | 'generations' | 'jobs'>,
   next: Generation,
   options: SwapOptions,
 ): Promise<readonly string[]> {
@@ -39,6 +39,8 @@ export async function swapTo(
     else await generations.update(other.id, { state: { type: 'retired', at: now }, updatedAt: now });
   }
   await generations.update(next.id, { state: { type: 'active', at: now }, updatedAt: now });
+  // What is added from now on, and what the bot is shown with, is cut as what answers.
+  await repositories.bots.update(next.botId, { chunking: next.chunking, updatedAt: now });
   return jobs;
 }
 
