@@ -44,6 +44,7 @@ module.exports = {
           `${source}[^/]+/index\\.ts$`,
           `${source}adapters/[^/]+/index\\.ts$`,
           `${source}http/contract/index\\.ts$`,
+          `${source}training/file-kinds/index\\.ts$`,
         ],
       },
     },

@@ -36,7 +36,6 @@ export {
   type ParseLimits,
   type SplitterExports,
 } from './loaders/document-parser.ts';
-export { TRAINABLE_EXTENSIONS } from './loaders/file-type.ts';
 export type { Rechunk } from './pipeline/chunk-sets.ts';
 export { createTrainAgain } from './pipeline/train-again.ts';
 export { createTrainer, type TrainerLimits, type TrainerOptions } from './pipeline/trainer.ts';

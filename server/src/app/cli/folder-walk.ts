@@ -1,6 +1,6 @@
 import { readdir, stat } from 'node:fs/promises';
 import { basename, extname, join, relative, sep } from 'node:path';
-import { TRAINABLE_EXTENSIONS } from '../../training/index.ts';
+import { TRAINABLE_EXTENSIONS } from '../../training/file-kinds/index.ts';
 import { CliError, EXIT } from './cli-error.ts';
 
 export interface FileToTrain {

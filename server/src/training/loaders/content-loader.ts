@@ -1,6 +1,7 @@
 import { AppError } from '../../kernel/index.ts';
+import type { ContentKind } from '../file-kinds/index.ts';
 import type { ReadingCaution } from '../ports.ts';
-import { type ContentKind, detectKind, isByteKind, SNIFF_BYTES } from './file-type.ts';
+import { detectKind, isByteKind, SNIFF_BYTES } from './file-type.ts';
 import { loadJson, loadJsonLines } from './json-loader.ts';
 import { isMultiple, type LoadedContent, type LoadedText } from './loaded-text.ts';
 import { loadMarkdown } from './markdown-loader.ts';

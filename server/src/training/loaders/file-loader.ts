@@ -1,8 +1,9 @@
 import { open, readFile } from 'node:fs/promises';
 import { AppError } from '../../kernel/index.ts';
+import type { ContentKind } from '../file-kinds/index.ts';
 import type { ReadingCaution } from '../ports.ts';
 import { type ContentSource, type LoadLimits, loadContent } from './content-loader.ts';
-import { type ContentKind, detectKind, SNIFF_BYTES } from './file-type.ts';
+import { detectKind, SNIFF_BYTES } from './file-type.ts';
 import { type Repeats, readStretch } from './large-text.ts';
 import { isMultiple, type LoadedContent, type LoadedText, type NamedText, type RefusedPart } from './loaded-text.ts';
 

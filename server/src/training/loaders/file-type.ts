@@ -1,26 +1,6 @@
 import { AppError } from '../../kernel/index.ts';
+import { type ByteKind, type ContentKind, EXTENSIONS_OF } from '../file-kinds/index.ts';
 import { unmarkedUtf16 } from './text-encoding.ts';
-
-/** Kinds that are decoded to text before they are read. `note`: text handed in through the API; `qa`: a JSON list of questions and answers. */
-export type TextKind =
-  | 'markdown'
-  | 'html'
-  | 'plain'
-  | 'note'
-  | 'qa'
-  | 'delimited'
-  | 'json'
-  | 'json-lines'
-  | 'subtitles';
-
-/**
- * Kinds whose loaders read the bytes themselves. `compound`: an OLE compound file, such as a message of Outlook. `office`,
- * `book` and `archive` are what their names promise; what is a ZIP archive is `archive`, and its loader tells what is in it.
- */
-export type ByteKind = 'rich-text' | 'mail' | 'compound' | 'office' | 'book' | 'archive' | 'pdf';
-
-/** How an input is read. */
-export type ContentKind = TextKind | ByteKind;
 
 /** Media types of inputs that no client can upload: the trainer writes them itself. */
 export const NOTE_MEDIA_TYPE = 'text/vnd.chatsphere.note';
@@ -29,32 +9,11 @@ export const QA_MEDIA_TYPE = 'application/vnd.chatsphere.qa+json';
 /** Bytes from the start of an input that are enough to tell its type. */
 export const SNIFF_BYTES = 8_192;
 
-/** What can be trained on, by extension: the one list that uploads, folders and messages go by. */
-const EXTENSIONS_OF: Readonly<Partial<Record<ContentKind, readonly string[]>>> = {
-  markdown: ['md', 'markdown', 'mdown', 'mkd', 'mdx'],
-  html: ['html', 'htm', 'xhtml'],
-  plain: ['txt', 'text', 'log', 'rst', 'adoc', 'asciidoc', 'org', 'tex', 'yaml', 'yml', 'xml', 'toml', 'ini'],
-  delimited: ['csv', 'tsv', 'tab'],
-  json: ['json'],
-  'json-lines': ['jsonl', 'ndjson'],
-  subtitles: ['srt', 'vtt'],
-  'rich-text': ['rtf'],
-  mail: ['eml'],
-  compound: ['msg'],
-  office: ['docx', 'xlsx', 'pptx', 'docm', 'xlsm', 'pptm', 'dotx', 'xltx', 'potx', 'ppsx', 'odt', 'ods', 'odp', 'ott'],
-  book: ['epub'],
-  archive: ['zip'],
-  pdf: ['pdf'],
-};
-
 const EXTENSIONS: ReadonlyMap<string, ContentKind> = new Map(
   Object.entries(EXTENSIONS_OF).flatMap(([kind, extensions]) =>
     extensions.map((extension): [string, ContentKind] => [extension, kind as ContentKind]),
   ),
 );
-
-/** Extensions of files that can be trained on, lower case, with their dot. */
-export const TRAINABLE_EXTENSIONS: readonly string[] = [...EXTENSIONS.keys()].map((extension) => `.${extension}`);
 
 /** Formats that look like text but are not meant to be read as it. */
 const REFUSED_EXTENSIONS = new Set(['svg', 'mbox', 'ps', 'doc']);
