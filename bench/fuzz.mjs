@@ -104,7 +104,7 @@ async function parseAll(path, name) {
 function damaged() {
   const file = files[below(files.length)];
   let bytes = Buffer.from(file.bytes);
-  for (let times = 1 + below(4); times > 0; times -= 1) bytes = damage(bytes);
+  for (let times = 1 + below(4); times > 0 && bytes.length > 0; times -= 1) bytes = damage(bytes);
   return { name: file.name, bytes };
 }
 
