@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { extname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { createDocumentParser } from '../server/dist/training/index.js';
+import { mulberry32 } from './lib/random.mjs';
 
 const HANG_MS = 10_000;
 const PARTS = 50;
@@ -27,7 +28,7 @@ if (values.files === undefined) {
   process.exit(2);
 }
 
-const random = randomOf(Number(values.seed));
+const random = mulberry32(Number(values.seed));
 const below = (limit) => Math.floor(random() * limit);
 const files = await readFiles(values.files);
 const folder = await mkdtemp(join(tmpdir(), 'fuzz-'));
@@ -152,15 +153,4 @@ async function readFiles(root) {
 
 function mb(bytes) {
   return Math.round(bytes / 1024 ** 2);
-}
-
-/** Mulberry32: the same seed gives the same damage. */
-function randomOf(seed) {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }

@@ -14,6 +14,7 @@ import { createGenerationWork } from './lib/generation-work.mjs';
 import { createKeyWork } from './lib/key-work.mjs';
 import { checkDatabase, watchJobs } from './lib/kill-checks.mjs';
 import { retryCancelled, settled, sourcesByKey, verifyBots, verifyKeys } from './lib/kill-verify.mjs';
+import { mulberry32 } from './lib/random.mjs';
 import { BENCH_KEY, sleep, startServer } from './lib/server.mjs';
 import { createSyncWork } from './lib/sync-work.mjs';
 import { createWebWork } from './lib/web-work.mjs';
@@ -198,14 +199,4 @@ function clientOf(server) {
 function report(what, detail) {
   found[what] += 1;
   details.push(`${what}: ${detail}`);
-}
-
-function mulberry32(seed) {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let value = Math.imul(state ^ (state >>> 15), state | 1);
-    value ^= value + Math.imul(value ^ (value >>> 7), value | 61);
-    return ((value ^ (value >>> 14)) >>> 0) / 4294967296;
-  };
 }

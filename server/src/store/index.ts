@@ -44,6 +44,7 @@ export type {
 } from './generation-entities.ts';
 export type { GenerationRepository, GoldenQuestionRepository } from './generation-ports.ts';
 export { FIRST_CHUNK_SET, type IndexParts, indexKey, indexParts } from './index-key.ts';
+export { everyItem } from './page.ts';
 export type {
   ApiKeyRepository,
   BotRepository,

@@ -4,10 +4,9 @@ import {
   type BlobStore,
   type Bot,
   type Chunk,
+  everyItem,
   type GoldenQuestion,
   indexParts,
-  type Page,
-  type PageRequest,
   type Source,
   type Store,
   type TenantStore,
@@ -37,7 +36,6 @@ export interface VectorSpace {
   readonly dimensions: number;
 }
 
-const PAGE_LENGTH = 100;
 const CHUNKS_A_RECORD = 100;
 const BYTES_A_RECORD = 384 * 1024;
 
@@ -94,7 +92,7 @@ async function* recordsOf(exporting: Exporting, files: boolean): AsyncGenerator<
     places.set(source.id, places.size);
     yield* documentsOf(source, exporting);
   }
-  for await (const question of pagesOf((page) => exporting.tenant.goldenQuestions.list(bot.id, page))) {
+  for await (const question of everyItem((page) => exporting.tenant.goldenQuestions.list(bot.id, page))) {
     yield toGoldenRecord(question, places);
   }
   yield { record: 'end', ...written };
@@ -184,12 +182,12 @@ function webOf({ web }: Source): Extract<BundleRecord, { record: 'source' }>['we
 
 async function* documentsOf(source: Source, exporting: Exporting): AsyncGenerator<BundleRecord> {
   const { tenant, written } = exporting;
-  for await (const head of pagesOf((page) => tenant.documents.list(source.id, page))) {
+  for await (const head of everyItem((page) => tenant.documents.list(source.id, page))) {
     if (head.state === 'building') continue;
     const document = await tenant.documents.get(head.id);
     if (document === null) continue;
     const chunks: Chunk[] = [];
-    for await (const chunk of pagesOf((page) => tenant.chunks.list(head.id, page))) chunks.push(chunk);
+    for await (const chunk of everyItem((page) => tenant.chunks.list(head.id, page))) chunks.push(chunk);
     written.documents += 1;
     written.chunks += chunks.length;
     yield {
@@ -223,16 +221,5 @@ async function itemsOf(chunks: readonly Chunk[], { tenant, space }: Exporting): 
 }
 
 function sourcesOf({ tenant, bot }: Exporting): AsyncGenerator<Source> {
-  return pagesOf((page) => tenant.sources.list(bot.id, page));
-}
-
-async function* pagesOf<Item extends { readonly id: string }>(
-  list: (page: PageRequest) => Promise<Page<Item>>,
-): AsyncGenerator<Item> {
-  for (let after: string | undefined, more = true; more; ) {
-    const page = await list({ limit: PAGE_LENGTH, order: 'asc', ...(after === undefined ? {} : { after }) });
-    yield* page.items;
-    after = page.items.at(-1)?.id;
-    more = page.hasMore && after !== undefined;
-  }
+  return everyItem((page) => tenant.sources.list(bot.id, page));
 }

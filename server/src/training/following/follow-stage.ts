@@ -1,7 +1,14 @@
 import { type EmbeddingGenerator, windowsOf } from '../../embeddings/index.ts';
 import type { StageContext, StageResult } from '../../jobs/index.ts';
 import { AppError } from '../../kernel/index.ts';
-import type { ChunkVectors, EmbeddableChunk, Source, Store, TenantStore } from '../../store/index.ts';
+import {
+  type ChunkVectors,
+  type EmbeddableChunk,
+  everyItem,
+  type Source,
+  type Store,
+  type TenantStore,
+} from '../../store/index.ts';
 import type { Namespace, VectorStore } from '../../vector-store/index.ts';
 import type { TrainingActivity } from './training-activity.ts';
 
@@ -16,7 +23,6 @@ export interface FollowOptions {
 
 /** About a second's work: training that begins meanwhile does not wait longer. */
 const BATCH_CHUNKS = 12;
-const SOURCES_A_PAGE = 100;
 /** Chunks of one source that are looked up by their hashes; a longer source asks the model for the rest. */
 const MOST_INHERITING = 2_000;
 
@@ -83,15 +89,8 @@ interface FollowingSource extends FollowOptions {
 /** What is still being trained asks again when it is ready. */
 async function trainedSources({ tenant, namespace }: Following): Promise<readonly Source[]> {
   const sources: Source[] = [];
-  for (let after: string | undefined, more = true; more; ) {
-    const page = await tenant.sources.list(namespace.botId, {
-      limit: SOURCES_A_PAGE,
-      order: 'asc',
-      ...(after === undefined ? {} : { after }),
-    });
-    sources.push(...page.items.filter(({ status }) => status === 'ready' || status === 'partial'));
-    after = page.items.at(-1)?.id;
-    more = page.hasMore;
+  for await (const source of everyItem((page) => tenant.sources.list(namespace.botId, page))) {
+    if (source.status === 'ready' || source.status === 'partial') sources.push(source);
   }
   return sources;
 }

@@ -1,7 +1,7 @@
 import type { EmbeddingGenerator } from '../../embeddings/index.ts';
 import type { JobHandler } from '../../jobs/index.ts';
 import { type Clock, type IdMaker, type Lifecycle, type Logger, toAppError } from '../../kernel/index.ts';
-import type { Store } from '../../store/index.ts';
+import { everyItem, type Store } from '../../store/index.ts';
 import type { Namespace, VectorStore } from '../../vector-store/index.ts';
 import { FOLLOW_KIND, FOLLOW_STAGE, newFollowJob } from './follow-job.ts';
 import { createFollowStage, inheritVectors } from './follow-stage.ts';
@@ -30,7 +30,6 @@ export interface Follower extends Lifecycle, TrainingWatcher {
   hasVectors(bot: BotKey): Promise<boolean>;
 }
 
-const TENANTS_A_PAGE = 100;
 const SOURCES_A_TENANT = 10_000;
 /** How long "this bot has none" is believed. */
 const NONE_FOR_MS = 10_000;
@@ -65,18 +64,10 @@ export function createFollower(options: FollowerOptions): Follower {
   }
 
   async function enqueueIncomplete(): Promise<void> {
-    for (let after: string | undefined, more = true; more && !stopping.signal.aborted; ) {
-      const page = await store.tenants.list({
-        limit: TENANTS_A_PAGE,
-        order: 'asc',
-        ...(after === undefined ? {} : { after }),
-      });
-      for (const { id: tenantId } of page.items) {
-        const sources = await store.forTenant(tenantId).sources.findWithoutVectors(generation, SOURCES_A_TENANT);
-        for (const { botId } of sources) enqueue({ tenantId, botId });
-      }
-      after = page.items.at(-1)?.id;
-      more = page.hasMore;
+    for await (const { id: tenantId } of everyItem((page) => store.tenants.list(page))) {
+      if (stopping.signal.aborted) return;
+      const sources = await store.forTenant(tenantId).sources.findWithoutVectors(generation, SOURCES_A_TENANT);
+      for (const { botId } of sources) enqueue({ tenantId, botId });
     }
   }
 

@@ -1,6 +1,6 @@
 import type { EmbeddingSpaces } from '../../embeddings/index.ts';
 import type { Clock, IdMaker, Lifecycle, Logger } from '../../kernel/index.ts';
-import type { Bot, Generation, Store, TenantRepositories } from '../../store/index.ts';
+import { type Bot, everyItem, type Generation, type Store, type TenantRepositories } from '../../store/index.ts';
 import { chunkingSignature, DEFAULT_CHUNKING } from '../chunking/strategies.ts';
 import { keyOf } from './bot-indexes.ts';
 import type { Generations } from './ports.ts';
@@ -19,7 +19,6 @@ export interface GenerationKeeperOptions {
   readonly roundMs?: number;
 }
 
-const TENANTS_A_PAGE = 100;
 const HOUR_MS = 3_600_000;
 const KEPT_MS = 7 * 24 * HOUR_MS;
 
@@ -33,15 +32,9 @@ export function createGenerationKeeper(options: GenerationKeeperOptions): Lifecy
   let rounds: Promise<void> = Promise.resolve();
 
   async function round(): Promise<void> {
-    for (let after: string | undefined, more = true; more && !stopping.signal.aborted; ) {
-      const page = await store.tenants.list({
-        limit: TENANTS_A_PAGE,
-        order: 'asc',
-        ...(after === undefined ? {} : { after }),
-      });
-      for (const { id } of page.items) await keepTenant(id);
-      after = page.items.at(-1)?.id;
-      more = page.hasMore;
+    for await (const { id } of everyItem((page) => store.tenants.list(page))) {
+      if (stopping.signal.aborted) return;
+      await keepTenant(id);
     }
   }
 

@@ -1,15 +1,16 @@
 import { AppError } from '../../kernel/index.ts';
-import type {
-  BotKey,
-  Document,
-  Failure,
-  Job,
-  JobLease,
-  Source,
-  SourceInput,
-  Store,
-  TenantRepositories,
-  TenantStore,
+import {
+  type BotKey,
+  type Document,
+  everyItem,
+  type Failure,
+  type Job,
+  type JobLease,
+  type Source,
+  type SourceInput,
+  type Store,
+  type TenantRepositories,
+  type TenantStore,
 } from '../../store/index.ts';
 import type { Namespace } from '../../vector-store/index.ts';
 import { modeOf, type TrainingIds, type TrainingMode, trainingIds } from './training-job.ts';
@@ -78,24 +79,13 @@ export async function ownSource(
 /** A document without its text. */
 export type DocumentHead = Omit<Document, 'text'>;
 
-const PAGE_LENGTH = 100;
-
 /** Every document of the job's source, in order. */
 export async function documentHeads(
   { sourceId }: TrainingWork,
   { documents }: Pick<TenantRepositories, 'documents'>,
 ): Promise<readonly DocumentHead[]> {
   const heads: DocumentHead[] = [];
-  for (let more = true; more; ) {
-    const after = heads.at(-1)?.id;
-    const page = await documents.list(sourceId, {
-      limit: PAGE_LENGTH,
-      order: 'asc',
-      ...(after === undefined ? {} : { after }),
-    });
-    heads.push(...page.items);
-    more = page.hasMore;
-  }
+  for await (const head of everyItem((page) => documents.list(sourceId, page))) heads.push(head);
   return heads;
 }
 
