@@ -1,3 +1,4 @@
+export { createToolCallCollector, type ToolCall } from '../llm/index.ts';
 export { createSearcher } from './context/index.ts';
 export type {
   AnswerEvent,

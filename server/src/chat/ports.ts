@@ -1,5 +1,5 @@
 import type { EmbeddingGenerator } from '../embeddings/index.ts';
-import type { ChatMessage, FinishReason, TokenUsage } from '../llm/index.ts';
+import type { ChatMessage, FinishReason, ModelSettings, TokenUsage, ToolCallDelta } from '../llm/index.ts';
 import type { Bot, Citation, FoundChunk, MetadataFilter } from '../store/index.ts';
 
 export interface SearchRequest {
@@ -60,22 +60,20 @@ export interface Searcher {
   search(bot: Bot, request: SearchRequest, signal?: AbortSignal): Promise<SearchResult>;
 }
 
-export interface AnswerRequest {
+export interface AnswerRequest extends ModelSettings {
   readonly bot: Bot;
-  /** The client's messages, oldest first; the last one is the question. */
+  /** The client's messages, oldest first; the last one is the question, or what a tool answered. */
   readonly messages: readonly ChatMessage[];
   /** An id to continue, true to begin one, absent for none. */
   readonly conversation?: string | true;
-  readonly endUser?: string;
   readonly keyId?: string;
-  readonly temperature?: number;
-  readonly maxOutputTokens?: number;
-  readonly stop?: readonly string[];
+  /** True when nobody reads the answer before its end. */
+  readonly wholeAnswer?: boolean;
 }
 
 /**
- * An answer as it comes: one `start` (nothing is committed before it: whatever fails earlier rejects), then text, then
- * one `end`. A failure after `start` rejects from the iterator with an AppError; there is never a quiet end.
+ * An answer as it comes: one `start` (nothing is committed before it: whatever fails earlier rejects), then text and calls of
+ * tools, then one `end`. A failure after `start` rejects from the iterator with an AppError; there is never a quiet end.
  */
 export type AnswerEvent =
   | {
@@ -87,6 +85,7 @@ export type AnswerEvent =
       readonly attempts: number;
     }
   | { readonly type: 'text-delta'; readonly text: string }
+  | ToolCallDelta
   | {
       readonly type: 'end';
       readonly finishReason: FinishReason;

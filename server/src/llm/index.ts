@@ -15,9 +15,15 @@ export type {
   ChatModelEvent,
   ChatModelRequest,
   FinishReason,
+  ModelSettings,
   Passage,
+  ResponseFormat,
   TokenCounter,
   TokenUsage,
+  ToolCall,
+  ToolCallDelta,
+  ToolChoice,
+  ToolDefinition,
 } from './ports.ts';
 export {
   isPromptTemplateName,
@@ -27,3 +33,4 @@ export {
 } from './prompts/index.ts';
 export { readServerSentEvents, type ServerSentEvent, type ServerSentEventsOptions } from './server-sent-events.ts';
 export { createTokenCounter } from './token-counter.ts';
+export { createToolCallCollector, type ToolCallCollector } from './tool-calls.ts';

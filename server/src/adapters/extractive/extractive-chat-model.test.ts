@@ -72,7 +72,7 @@ async function say(question: string, changes: Partial<ChatModelRequest> = {}) {
   const deltas: string[] = [];
   for await (const event of model.doStream(request, {})) {
     if (event.type === 'end') return { text: deltas.join(''), deltas, end: event };
-    deltas.push(event.text);
+    if (event.type === 'text-delta') deltas.push(event.text);
   }
   throw new Error('the stream has no end');
 }

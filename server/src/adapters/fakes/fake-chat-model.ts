@@ -1,9 +1,17 @@
 import { type AppError, type Clock, systemClock } from '../../kernel/index.ts';
-import type { ChatModel, ChatModelEvent, ChatModelRequest, FinishReason, TokenUsage } from '../../llm/index.ts';
+import type {
+  ChatModel,
+  ChatModelEvent,
+  ChatModelRequest,
+  FinishReason,
+  TokenUsage,
+  ToolCallDelta,
+} from '../../llm/index.ts';
 
 /** One thing a scripted model does. */
 export type FakeStep =
   | { readonly say: string }
+  | { readonly callTool: Omit<ToolCallDelta, 'type'> }
   | { readonly waitMs: number }
   /** Says nothing more until the call is aborted. */
   | { readonly hang: true }
@@ -77,6 +85,7 @@ async function* play(steps: readonly FakeStep[], clock: Clock, signal?: AbortSig
   for (const step of steps) {
     signal?.throwIfAborted();
     if ('say' in step) yield { type: 'text-delta', text: step.say };
+    else if ('callTool' in step) yield { type: 'tool-call-delta', ...step.callTool };
     else if ('waitMs' in step) await clock.sleep(step.waitMs, signal);
     else if ('hang' in step) await untilAborted(signal);
     else if ('fail' in step) throw step.fail;

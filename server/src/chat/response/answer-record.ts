@@ -18,6 +18,8 @@ export interface AnswerRecord {
   readonly promptTokens: number;
   /** As the client saw it. */
   text: string;
+  /** Names and arguments of the calls of tools, for counting. */
+  toolCallText: string;
   /** What the provider said; null: nothing. */
   usage: TokenUsage | null;
   stored: boolean;
@@ -29,13 +31,18 @@ export function beginRecord(
   { counter, createId }: AnswererOptions,
 ): Omit<AnswerRecord, 'startedAt'> {
   const promptTokens = plan.type === 'say' ? 0 : countPrompt(plan.request.messages, counter);
-  return { messageId: createId('msg'), promptTokens, text: '', usage: null, stored: false };
+  return { messageId: createId('msg'), promptTokens, text: '', toolCallText: '', usage: null, stored: false };
 }
 
 /** The usage of the call so far: as the provider said, else counted; zero when no model was asked. */
 export function usageOf({ plan }: Preparation, record: AnswerRecord, options: AnswererOptions): TokenUsage {
   if (plan.type === 'say') return { inputTokens: 0, outputTokens: 0 };
-  return record.usage ?? { inputTokens: record.promptTokens, outputTokens: options.counter.count(record.text) };
+  return (
+    record.usage ?? {
+      inputTokens: record.promptTokens,
+      outputTokens: options.counter.count(record.text + record.toolCallText),
+    }
+  );
 }
 
 /** The assistant's message as it is stored. */
@@ -77,7 +84,8 @@ export function usageRow(
     conversationId: conversation?.id ?? null,
     kind: 'chat',
     model: model.caller.id,
-    ...usage,
+    inputTokens: usage.inputTokens,
+    outputTokens: usage.outputTokens,
   };
 }
 

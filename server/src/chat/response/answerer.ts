@@ -116,13 +116,14 @@ function toAbortError({ reason }: AbortSignal): AppError {
   return new AppError('request_aborted', 'The client left before the answer was complete.', { cause: reason });
 }
 
-/** Says the start and the text; `start` waits for the first visible text. Returns why the text ended. */
+/** Says the start, the text and the calls of tools; `start` waits for the first of them that is visible. Returns why the text ended. */
 async function* speak(
   preparation: Preparation,
   record: AnswerRecord,
   { signal, onText }: { readonly signal: AbortSignal; readonly onText: (text: string) => void },
 ): AsyncGenerator<AnswerEvent, FinishReason> {
   let attempts = 0;
+  let begun = false;
   let finishReason: FinishReason | null = null;
   const { plan } = preparation;
   const filter = createMarkerFilter(
@@ -133,10 +134,17 @@ async function* speak(
       attempts = event.attempts;
       continue;
     }
+    if (event.type === 'tool-call-delta') {
+      yield* begin();
+      record.toolCallText += (event.name ?? '') + event.argumentsText;
+      onText((event.name ?? '') + event.argumentsText);
+      yield event;
+      continue;
+    }
     const text = event.type === 'text-delta' ? filter.push(event.text) : filter.flush();
     const visible = record.text === '' ? text.trimStart() : text;
     if (visible !== '') {
-      if (record.text === '') yield startOf(preparation, record, attempts);
+      yield* begin();
       record.text += visible;
       onText(visible);
       yield { type: 'text-delta', text: visible };
@@ -149,8 +157,13 @@ async function* speak(
   if (finishReason === null) {
     throw new AppError('stream_interrupted', 'The answer broke off. Try again.', { retryable: true });
   }
-  if (record.text === '') yield startOf(preparation, record, attempts);
+  yield* begin();
   return finishReason;
+
+  function* begin(): Generator<AnswerEvent> {
+    if (!begun) yield startOf(preparation, record, attempts);
+    begun = true;
+  }
 }
 
 /** The model's events, or the same for a text that needs no model. */
@@ -207,7 +220,8 @@ async function store(
   },
 ): Promise<void> {
   const { conversation, tenant } = preparation;
-  if (conversation === null) return;
+  // A turn in which the model only called tools goes on with what they answer, and is stored then.
+  if (conversation === null || (answer.record.text === '' && answer.record.toolCallText !== '')) return;
   const now = clock.now();
   const { record, status, citations } = answer;
   const grounded = citations.length > 0;

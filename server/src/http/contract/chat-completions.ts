@@ -75,6 +75,20 @@ export const answerExtras = z
   })
   .meta({ id: 'AnswerExtras' });
 
+/** A call of a tool in an answer. */
+const wireToolCall = z.strictObject({
+  id: z.string(),
+  type: z.literal('function'),
+  function: z.strictObject({ name: z.string(), arguments: z.string().describe('JSON, as the model wrote it.') }),
+});
+
+const wireToolCallDelta = z.strictObject({
+  index: z.number().int(),
+  id: z.string().optional(),
+  type: z.literal('function').optional(),
+  function: z.strictObject({ name: z.string().optional(), arguments: z.string() }),
+});
+
 const finishReason = z.enum(['stop', 'length', 'content_filter', 'tool_calls']);
 
 export const wireUsage = z.strictObject({
@@ -94,8 +108,9 @@ export const chatCompletion = z
         index: z.literal(0),
         message: z.strictObject({
           role: z.literal('assistant'),
-          content: z.string(),
+          content: z.string().nullable().describe('Null when the model only called tools.'),
           refusal: z.null(),
+          tool_calls: z.array(wireToolCall).optional(),
           chatsphere: answerExtras,
         }),
         logprobs: z.null(),
@@ -118,6 +133,7 @@ export const chatCompletionChunk = z
         delta: z.strictObject({
           role: z.literal('assistant').optional(),
           content: z.string().optional(),
+          tool_calls: z.array(wireToolCallDelta).optional(),
           chatsphere: answerExtras.optional(),
         }),
         logprobs: z.null(),
@@ -132,4 +148,5 @@ export const chatCompletionChunk = z
 export type AnswerExtras = z.infer<typeof answerExtras>;
 export type ChatCompletion = z.infer<typeof chatCompletion>;
 export type ChatCompletionChunk = z.infer<typeof chatCompletionChunk>;
+export type WireToolCall = z.infer<typeof wireToolCall>;
 export type WireUsage = z.infer<typeof wireUsage>;

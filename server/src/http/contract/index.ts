@@ -16,6 +16,7 @@ export {
   chatCompletion,
   chatCompletionBody,
   chatCompletionChunk,
+  type WireToolCall,
   type WireUsage,
 } from './chat-completions.ts';
 export type { WireChatMessage } from './chat-messages.ts';

@@ -1,4 +1,4 @@
-import type { AnswerEvent, AnswerRequest } from '../../chat/index.ts';
+import type { AnswerEvent, AnswerRequest, ToolCall } from '../../chat/index.ts';
 import { AppError } from '../../kernel/index.ts';
 import type { Bot } from '../../store/index.ts';
 import type {
@@ -6,12 +6,14 @@ import type {
   ChatCompletion,
   ChatCompletionBody,
   ChatCompletionChunk,
+  WireToolCall,
   WireUsage,
 } from '../contract/index.ts';
 import { chatMessagesOf } from './chat-messages.ts';
 import { toWireCitation } from './conversation.ts';
 
 export type AnswerStart = Extract<AnswerEvent, { readonly type: 'start' }>;
+type ToolCallPiece = Extract<AnswerEvent, { readonly type: 'tool-call-delta' }>;
 export type AnswerEnd = Extract<AnswerEvent, { readonly type: 'end' }>;
 
 /** Rejects with `invalid_request` when the last message is no question. */
@@ -60,9 +62,14 @@ export function answerHeaders(start: AnswerStart, overheadMs: number): Record<st
 
 export function toChatCompletion(
   frame: CompletionFrame,
-  answer: { readonly start: AnswerStart; readonly text: string; readonly end: AnswerEnd },
+  answer: {
+    readonly start: AnswerStart;
+    readonly text: string;
+    readonly toolCalls: readonly ToolCall[];
+    readonly end: AnswerEnd;
+  },
 ): ChatCompletion {
-  const { start, text, end } = answer;
+  const { start, text, toolCalls, end } = answer;
   return {
     id: start.messageId,
     object: 'chat.completion',
@@ -71,7 +78,13 @@ export function toChatCompletion(
     choices: [
       {
         index: 0,
-        message: { role: 'assistant', content: text, refusal: null, chatsphere: extrasOf(start, end) },
+        message: {
+          role: 'assistant',
+          content: text === '' && toolCalls.length > 0 ? null : text,
+          refusal: null,
+          ...(toolCalls.length === 0 ? {} : { tool_calls: toolCalls.map(toWireToolCall) }),
+          chatsphere: extrasOf(start, end),
+        },
         logprobs: null,
         finish_reason: end.finishReason,
       },
@@ -99,12 +112,30 @@ export function createChunkMaker(frame: CompletionFrame, start: AnswerStart, inc
   return {
     begin: (): ChatCompletionChunk => chunk({ role: 'assistant', content: '' }),
     text: (content: string): ChatCompletionChunk => chunk({ content }),
+    toolCall: (piece: ToolCallPiece): ChatCompletionChunk => chunk({ tool_calls: [toWireToolCallDelta(piece)] }),
     /** The extras stand beside the choices, and in the delta, from which SDKs put them on the finished message. */
     end(end: AnswerEnd): ChatCompletionChunk {
       const chatsphere = extrasOf(start, end);
       return { ...chunk({ chatsphere }, end.finishReason), chatsphere };
     },
     usage: (end: AnswerEnd): ChatCompletionChunk => ({ ...shared, choices: [], usage: toWireUsage(end) }),
+  };
+}
+
+function toWireToolCall({ id, name, argumentsText }: ToolCall): WireToolCall {
+  return { id, type: 'function', function: { name, arguments: argumentsText } };
+}
+
+function toWireToolCallDelta({
+  index,
+  id,
+  name,
+  argumentsText,
+}: ToolCallPiece): NonNullable<Delta['tool_calls']>[number] {
+  return {
+    index,
+    ...(id === undefined ? {} : { id, type: 'function' }),
+    function: { ...(name === undefined ? {} : { name }), arguments: argumentsText },
   };
 }
 

@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { Answerer, AnswerRequest } from '../../chat/index.ts';
+import { type Answerer, type AnswerRequest, createToolCallCollector } from '../../chat/index.ts';
 import { AppError, toAppError } from '../../kernel/index.ts';
 import type { Bot } from '../../store/index.ts';
 import {
@@ -90,14 +90,16 @@ export function addChatRoutes(app: ZodApp, { store, answerer, clock, logger }: H
     let start: AnswerStart | null = null;
     let end: AnswerEnd | null = null;
     let text = '';
+    const toolCalls = createToolCallCollector();
     for await (const event of answerer.answer(answer, signalOfClient(reply), usageCounterOf(request))) {
       if (event.type === 'start') start = event;
       else if (event.type === 'end') end = event;
+      else if (event.type === 'tool-call-delta') toolCalls.add(event);
       else text += event.text;
     }
     if (start === null || end === null) throw endedEarly();
     reply.headers(answerHeaders(start, overhead));
-    return toChatCompletion(frame, { start, text, end });
+    return toChatCompletion(frame, { start, text, toolCalls: toolCalls.calls(), end });
   }
 
   async function stream(asked: Asked, body: ChatCompletionBody): Promise<void> {
@@ -130,6 +132,8 @@ export function addChatRoutes(app: ZodApp, { store, answerer, clock, logger }: H
         throw endedEarly();
       } else if (event.type === 'text-delta') {
         await send(chunks.text(event.text));
+      } else if (event.type === 'tool-call-delta') {
+        await send(chunks.toolCall(event));
       } else {
         ended = true;
         await send(chunks.end(event));

@@ -9,14 +9,15 @@ export interface ModelAnswer {
   readonly attempts: number;
 }
 
-/** Reads a call to its end, for callers that want the whole answer. Rejects as the iterator does. */
+/** Reads a call to its end, for callers that want the whole text. Rejects as the iterator does. */
 export async function readAnswer(events: AsyncIterable<ModelCallEvent>): Promise<ModelAnswer> {
   const deltas: string[] = [];
   let attempts = 1;
   for await (const event of events) {
     if (event.type === 'start') attempts = event.attempts;
     else if (event.type === 'text-delta') deltas.push(event.text);
-    else return { text: deltas.join(''), finishReason: event.finishReason, usage: event.usage, attempts };
+    else if (event.type === 'end')
+      return { text: deltas.join(''), finishReason: event.finishReason, usage: event.usage, attempts };
   }
   throw new Error('a model call ended without its end event');
 }

@@ -1,6 +1,6 @@
 import { AppError, type Clock, type Logger, type Meter } from '../../kernel/index.ts';
 import { retry } from '../../resilience/index.ts';
-import type { ChatModel, ChatModelEvent, ChatModelRequest } from '../ports.ts';
+import type { ChatModel, ChatModelEvent, ChatModelRequest, FinishReason } from '../ports.ts';
 import { createLinkedAbort, type LinkedAbort } from './linked-abort.ts';
 import { type ModelStream, openModelStream } from './model-stream.ts';
 
@@ -149,7 +149,10 @@ function hasStops(request: ChatModelRequest): boolean {
   return (request.stop ?? []).length > 0;
 }
 
-/** Reads up to the first visible token; blanks before it are kept in front of it. */
+/** What may end an answer before its first word. */
+const ENDS_WITHOUT_TEXT: ReadonlySet<FinishReason> = new Set(['content_filter', 'length']);
+
+/** Reads up to the first visible token or call of a tool; blanks before it are kept in front of it. */
 async function readFirstEvent(
   stream: ModelStream,
   { at, mayBeEmpty }: { readonly at: number; readonly mayBeEmpty: boolean },
@@ -160,7 +163,7 @@ async function readFirstEvent(
     if (event.type === 'text-delta') {
       blanks.push(event.text);
       if (event.text.trim() !== '') return { type: 'text-delta', text: blanks.join('') };
-    } else if (mayBeEmpty || event.finishReason === 'content_filter' || event.finishReason === 'length') {
+    } else if (event.type === 'tool-call-delta' || mayBeEmpty || ENDS_WITHOUT_TEXT.has(event.finishReason)) {
       return event;
     } else {
       throw new AppError('provider_invalid_response', 'The model sent an empty answer. Try again.', {
