@@ -1,5 +1,6 @@
 import { type Selectable, sql, type Updateable } from 'kysely';
 import { AppError } from '../kernel/index.ts';
+import { newRevision } from './content-revision.ts';
 import type { Bot, BotSettings, ChunkingStrategy } from './entities.ts';
 import { changedColumns, ifGiven, readJson, writeJson, writeJsonOrNull } from './json-columns.ts';
 import { fetchTenantPage } from './paging.ts';
@@ -24,7 +25,12 @@ export function createBotRepository(scope: TenantScope): BotRepository {
     list: (page) => fetchTenantPage(scope, scope.select('bots').selectAll(), { table: 'bots', page, toItem: toBot }),
     async update(id, changes) {
       const row = await namingTakenSlugs(scope.dialect, () =>
-        scope.update('bots').set(toChangedColumns(changes)).where('id', '=', id).returningAll().executeTakeFirst(),
+        scope
+          .update('bots')
+          .set({ ...toChangedColumns(changes), content_revision: newRevision() })
+          .where('id', '=', id)
+          .returningAll()
+          .executeTakeFirst(),
       );
       return row === undefined ? null : toBot(row);
     },
@@ -106,7 +112,9 @@ function toRow(bot: Omit<Bot, 'tenantId'>) {
 }
 
 function toChangedColumns(changes: Parameters<BotRepository['update']>[1]): Updateable<BotsTable> {
-  return changedColumns<Omit<BotsTable, 'number' | 'id' | 'tenant_id' | 'created_at' | 'content_removed_at'>>({
+  return changedColumns<
+    Omit<BotsTable, 'number' | 'id' | 'tenant_id' | 'created_at' | 'content_removed_at' | 'content_revision'>
+  >({
     name: changes.name,
     slug: changes.slug,
     instructions: changes.instructions,
@@ -137,6 +145,7 @@ function toBot(row: Selectable<BotsTable>): Bot {
     privacy: readJson<BotSettings['privacy']>(row.privacy_json),
     metadata: readJson<BotSettings['metadata']>(row.metadata_json),
     ...(row.chunking_json === null ? {} : { chunking: readJson<ChunkingStrategy>(row.chunking_json) }),
+    ...(row.content_revision === null ? {} : { contentRevision: row.content_revision }),
     createdAt: row.created_at,
     updatedAt: row.updated_at,
   };

@@ -1,5 +1,6 @@
 import { type Selectable, sql } from 'kysely';
 import { AppError } from '../kernel/index.ts';
+import { reviseContent } from './content-revision.ts';
 import type { DocumentStructure } from './document-structure.ts';
 import type { Document, Failure, NewChunk } from './entities.ts';
 import { FIRST_CHUNK_SET } from './index-key.ts';
@@ -50,6 +51,7 @@ export function createDocumentRepository(scope: TenantScope, now: () => number):
               : transaction
                   .insert('document_signatures', [{ bot_id: botId, document_id: document.id, signature }])
                   .execute(),
+            document.state === 'searchable' ? reviseContent(transaction, { botId }) : null,
           ]);
         } catch (error) {
           if (!scope.dialect.isMissingParent(error)) throw error;
@@ -125,11 +127,14 @@ export function createDocumentRepository(scope: TenantScope, now: () => number):
       return rows.map(({ id }) => id);
     },
     async setState(ids, state) {
-      await scope
-        .update('documents')
-        .set({ state })
-        .where((where) => scope.dialect.isOneOf(where.ref('documents.id'), ids))
-        .execute();
+      if (ids.length === 0) return;
+      await scope.atomically(async (transaction) => {
+        const change = transaction
+          .update('documents')
+          .set({ state })
+          .where((where) => scope.dialect.isOneOf(where.ref('documents.id'), ids));
+        await Promise.all([change.execute(), reviseContent(transaction, { documentIds: ids })]);
+      });
     },
     async fingerprints(botId, { after, limit }) {
       const rows = await scope
@@ -165,6 +170,7 @@ export function createDocumentRepository(scope: TenantScope, now: () => number):
       if (ids.length === 0) return;
       await scope.atomically(async (transaction) => {
         await transaction.lexical.unindex(ids);
+        await reviseContent(transaction, { documentIds: ids });
         await transaction
           .delete('documents')
           .where((where) => scope.dialect.isOneOf(where.ref('documents.id'), ids))

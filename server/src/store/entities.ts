@@ -53,6 +53,12 @@ export interface Bot extends BotSettings {
   readonly tenantId: string;
   readonly name: string;
   readonly slug: string;
+  /**
+   * Another one after each change of the bot's content or settings, in the transaction of the change: an answer that was
+   * made under it holds as long as the bot is read with it. Set by the store; absent: nothing has changed since the bot
+   * was created.
+   */
+  readonly contentRevision?: string;
   readonly createdAt: number;
   readonly updatedAt: number;
 }

@@ -1,6 +1,7 @@
 import { type Selectable, sql, type Updateable } from 'kysely';
 import { AppError } from '../kernel/index.ts';
 import { chunkSetOr } from './answering-set.ts';
+import { reviseContent } from './content-revision.ts';
 import type { ChunkingStrategy, Failure } from './entities.ts';
 import type { Generation, GenerationComparison, GenerationState } from './generation-entities.ts';
 import type { GenerationRepository } from './generation-ports.ts';
@@ -53,13 +54,19 @@ export function createGenerationRepository(scope: TenantScope): GenerationReposi
       return rows.map(toGeneration);
     },
     async update(id, { from, ...changes }) {
-      const { numUpdatedRows } = await scope
-        .update('index_generations')
-        .set(toChangedColumns(changes))
-        .where('id', '=', id)
-        .$if(from !== undefined, (query) => query.where('state', 'in', [...(from ?? [])]))
-        .executeTakeFirst();
-      return numUpdatedRows > 0n;
+      return scope.atomically(async (transaction) => {
+        const row = await transaction
+          .update('index_generations')
+          .set(toChangedColumns(changes))
+          .where('id', '=', id)
+          .$if(from !== undefined, (query) => query.where('state', 'in', [...(from ?? [])]))
+          .returning('bot_id')
+          .executeTakeFirst();
+        if (row !== undefined && changes.state?.type === 'active') {
+          await reviseContent(transaction, { botId: row.bot_id });
+        }
+        return row !== undefined;
+      });
     },
     async delete(id) {
       const { numDeletedRows } = await scope.delete('index_generations').where('id', '=', id).executeTakeFirst();

@@ -6,6 +6,7 @@ import { createGenerations } from './migration-003-generations.ts';
 import { addWebSources } from './migration-004-web-sources.ts';
 import { addSync } from './migration-005-sync.ts';
 import { addChunking } from './migration-007-chunking.ts';
+import { addContentRevision } from './migration-008-content-revision.ts';
 import type { Schema } from './schema.ts';
 import type { SqlDialect } from './sql-dialect.ts';
 
@@ -23,6 +24,7 @@ const MIGRATIONS: readonly Migration[] = [
   { number: 4, name: 'web-sources', up: addWebSources },
   { number: 5, name: 'sync', up: addSync },
   { number: 7, name: 'chunking', up: addChunking },
+  { number: 8, name: 'content-revision', up: addContentRevision },
 ];
 
 interface WithMigrations extends Schema {

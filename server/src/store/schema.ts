@@ -57,6 +57,8 @@ export interface BotsTable {
   metadata_json: string;
   /** When content of the bot was last deleted: what was said without naming its sources before that is not remembered. */
   content_removed_at: number | null;
+  /** Another one after each change of what answers may rest on; null: nothing has changed yet. */
+  content_revision: string | null;
   chunking_json: string | null;
   created_at: number;
   updated_at: number;

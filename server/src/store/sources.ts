@@ -1,6 +1,7 @@
 import { type Selectable, sql, type Updateable } from 'kysely';
 import { AppError } from '../kernel/index.ts';
 import { chunkSetOr } from './answering-set.ts';
+import { newRevision, reviseContent } from './content-revision.ts';
 import type { ChunkingStrategy, Failure, Source, SourceInput } from './entities.ts';
 import { indexParts } from './index-key.ts';
 import { UNFINISHED } from './job-rows.ts';
@@ -18,7 +19,10 @@ export function createSourceRepository(scope: TenantScope, now: () => number): S
   return {
     async create(source) {
       try {
-        await scope.insert('sources', [toRow(source)]).execute();
+        await scope.atomically(async (transaction) => {
+          await transaction.insert('sources', [toRow(source)]).execute();
+          await reviseContent(transaction, { botId: source.botId });
+        });
       } catch (error) {
         throw explain(scope, error);
       }
@@ -37,7 +41,12 @@ export function createSourceRepository(scope: TenantScope, now: () => number): S
     list: (botId, page) =>
       fetchTenantPage(scope, sources().where('bot_id', '=', botId), { table: 'sources', page, toItem: toSource }),
     async update(id, changes) {
-      await scope.update('sources').set(toChangedColumns(changes)).where('id', '=', id).execute();
+      const update = (to: TenantScope) =>
+        to.update('sources').set(toChangedColumns(changes)).where('id', '=', id).execute();
+      if (!isShown(changes)) return void (await update(scope));
+      await scope.atomically(async (transaction) => {
+        await Promise.all([update(transaction), reviseContent(transaction, { sourceId: id })]);
+      });
     },
     delete: (botId, id) => scope.atomically((transaction) => deleteSource(transaction, { botId, id, now: now() })),
     async keyed(botId, { prefix, after, limit }) {
@@ -136,9 +145,18 @@ async function deleteSource(
     .where(UNFINISHED)
     .execute();
   await scope.delete('sources').where('id', '=', id).execute();
-  await scope.update('bots').set({ content_removed_at: now }).where('id', '=', botId).execute();
+  await scope
+    .update('bots')
+    .set({ content_removed_at: now, content_revision: newRevision() })
+    .where('id', '=', botId)
+    .execute();
   const files = readJson<readonly SourceInput[]>(source.inputs_json).length;
   return { documentIds, receipt: { sources: 1, documents: documentIds.length, ...counts, files } };
+}
+
+/** Whether answers show what is changed: citations bear the title and the address, filters ask for the rest. */
+function isShown({ title, url, type, metadata }: Parameters<SourceRepository['update']>[1]): boolean {
+  return [title, url, type, metadata].some((change) => change !== undefined);
 }
 
 /** Chunks of a source and the vectors that they have, in every vector space. */

@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { AppError } from '../kernel/index.ts';
+import { describeContentRevision } from './content-revision.contract.ts';
 import { describeJobClaims } from './job-claims.contract.ts';
 import { describeMetadataFilters } from './metadata-filter.contract.ts';
 import type { Store, TenantStore } from './ports.ts';
@@ -15,6 +16,7 @@ export function describeStoreContract(name: string, open: () => Promise<Store>):
   describeTenantIsolation(name, open);
   describeJobClaims(name, open);
   describeMetadataFilters(name, open);
+  describeContentRevision(name, open);
 
   describe(`store contract: ${name}`, () => {
     let store: Store;
@@ -93,7 +95,7 @@ export function describeStoreContract(name: string, open: () => Promise<Store>):
         const bot = samples.bot({ instructions: 'old', temperature: 0.5 });
         await tenant.bots.create(bot);
         const changed = await tenant.bots.update(bot.id, { instructions: null, updatedAt: samples.now + 1 });
-        expect(changed).toEqual({ ...bot, tenantId, instructions: null, updatedAt: samples.now + 1 });
+        expect(changed).toMatchObject({ ...bot, tenantId, instructions: null, updatedAt: samples.now + 1 });
         expect(await tenant.bots.update('bot_none', { name: 'x', updatedAt: 1 })).toBeNull();
 
         const source = await addSource();
