@@ -1,5 +1,8 @@
 export { abortable } from './abortable.ts';
 export { type Batcher, type BatcherOptions, createBatcher } from './batcher.ts';
+export type { Batch, Broadcast, BroadcastOptions } from './broadcast.ts';
+/** @public */
+export { createBroadcast } from './broadcast.ts';
 export { type RetryOptions, retry } from './retry.ts';
 export { createRightOfWay, type RightOfWay } from './right-of-way.ts';
 export { createSingleFlight, type SingleFlight } from './single-flight.ts';
