@@ -30,6 +30,7 @@ export function createModelChooser(
         model,
         deadlines: config.deadlines,
         retries: { attempts: 3, baseDelayMs: 250, maxDelayMs: 4000 },
+        counter: parts.counter,
         clock: parts.clock,
         logger: parts.logger,
         meter: parts.meter,

@@ -82,7 +82,10 @@ export type AnswerEvent =
       readonly conversationId: string | null;
       /** The model that answers, `provider/model`. */
       readonly servedBy: string;
+      /** Upstream calls that were made for it; 0 when no model was asked. */
       readonly attempts: number;
+      /** How the answer falls short of what was asked for: steps of the degradation ladder, `lexical_search`. Mostly empty. */
+      readonly degraded: readonly string[];
     }
   | { readonly type: 'text-delta'; readonly text: string }
   | ToolCallDelta
@@ -94,6 +97,7 @@ export type AnswerEvent =
       readonly citations: readonly Citation[];
       /** True when the answer rests on passages; false when it was declined or nothing fitted. */
       readonly grounded: boolean;
+      /** As in `start`. */
       readonly degraded: readonly string[];
     };
 

@@ -1,12 +1,3 @@
-export {
-  createModelCaller,
-  type ModelAnswer,
-  type ModelCallEvent,
-  type ModelCaller,
-  type ModelCallerOptions,
-  type ModelDeadlines,
-  readAnswer,
-} from './caller/index.ts';
 export { type ModelId, parseModelId } from './model-id.ts';
 export { contentTerms, plainText, questionTerms, type Statement, splitStatements } from './passage-text/index.ts';
 export type {
@@ -31,6 +22,19 @@ export {
   renderSystemPrompt,
   type SystemPromptInput,
 } from './prompts/index.ts';
+export {
+  createModelCaller,
+  type ModelAnswer,
+  type ModelCallEvent,
+  type ModelCaller,
+  type ModelCallerOptions,
+  type ModelCallOptions,
+  type ModelCallReport,
+  type ModelCallStart,
+  type ModelDeadlines,
+  readAnswer,
+} from './router/index.ts';
 export { readServerSentEvents, type ServerSentEvent, type ServerSentEventsOptions } from './server-sent-events.ts';
 export { createTokenCounter } from './token-counter.ts';
+export { countPrompt, countUsage } from './token-usage.ts';
 export { createToolCallCollector, type ToolCallCollector } from './tool-calls.ts';

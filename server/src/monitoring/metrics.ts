@@ -110,6 +110,11 @@ export const METRICS: Readonly<Record<string, MetricDeclaration>> = {
     help: 'Questions answered, by outcome.',
     labels: ['outcome'],
   },
+  chatsphere_degraded_answers_total: {
+    type: 'counter',
+    help: 'Answers that fell short of what was asked for, by step of the degradation ladder.',
+    labels: ['step'],
+  },
   chatsphere_model_retries_total: {
     type: 'counter',
     help: 'Model calls that were tried again.',

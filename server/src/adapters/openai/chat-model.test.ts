@@ -238,6 +238,7 @@ describe('OpenAI chat model behind the model caller', () => {
 
   const callerOf = () =>
     createModelCaller({
+      counter: { count: () => 1 },
       model: createOpenAiChatModel({ baseUrl: standin.url, apiKey: 'sk-secret', model: 'gpt-test' }),
       deadlines: { firstTokenMs: 5000, idleTokenMs: 5000, totalMs: 10_000 },
       retries: { attempts: 3, baseDelayMs: 1, maxDelayMs: 1 },
@@ -281,7 +282,7 @@ describe('OpenAI chat model behind the model caller', () => {
   ])('cancels the upstream call within 100 ms when the client leaves %s', async (_name, fault, events) => {
     standin.settings.fault = fault;
     const controller = new AbortController();
-    const iterator = callerOf().stream(request, controller.signal)[Symbol.asyncIterator]();
+    const iterator = callerOf().stream(request, { signal: controller.signal })[Symbol.asyncIterator]();
     for (let read = 0; read < events; read += 1) await iterator.next();
     const waiting = iterator.next();
     waiting.catch(() => {});

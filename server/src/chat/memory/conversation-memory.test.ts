@@ -181,6 +181,7 @@ describe('summaries', () => {
   function callerOf(reply: string | AppError) {
     const model = createFakeChatModel({ replies: [reply] });
     const caller = createModelCaller({
+      counter,
       model,
       deadlines: { firstTokenMs: 1000, idleTokenMs: 1000, totalMs: 1000 },
       retries: { attempts: 1, baseDelayMs: 0, maxDelayMs: 0 },

@@ -6,4 +6,3 @@ export {
   type Recollection,
 } from './conversation-memory.ts';
 export { createExtractiveSummarizer, createModelSummarizer, type Summarizer } from './summaries.ts';
-export { countPrompt } from './token-usage.ts';

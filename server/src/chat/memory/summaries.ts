@@ -1,5 +1,6 @@
 import {
   type ChatMessage,
+  countUsage,
   type ModelCaller,
   plainText,
   readAnswer,
@@ -8,7 +9,6 @@ import {
   type TokenUsage,
 } from '../../llm/index.ts';
 import { openingOf } from '../context/index.ts';
-import { countUsage } from './token-usage.ts';
 import { type Turn, toChatMessages, withoutMarkers } from './turns.ts';
 
 /** Takes turns into a summary: the new summary holds what the previous one and the turns say. */
@@ -35,7 +35,7 @@ export function createModelSummarizer({ caller, counter, onUsage }: ModelSummari
   return async (previous, turns, signal) => {
     const messages = summaryPrompt(previous, turns);
     const request = { messages, grounding: null, temperature: 0, maxOutputTokens: MOST_SUMMARY_TOKENS };
-    const { text, usage } = await readAnswer(caller.stream(request, signal));
+    const { text, usage } = await readAnswer(caller.stream(request, signal === undefined ? {} : { signal }));
     onUsage(usage ?? countUsage({ messages, answer: text, counter }));
     return text.trim();
   };

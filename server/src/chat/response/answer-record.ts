@@ -1,7 +1,6 @@
 import type { AppError } from '../../kernel/index.ts';
-import type { TokenUsage } from '../../llm/index.ts';
+import { countPrompt, type TokenUsage } from '../../llm/index.ts';
 import type { Citation, Message, UsageRow } from '../../store/index.ts';
-import { countPrompt } from '../memory/index.ts';
 import type { Preparation } from './answer-preparation.ts';
 import type { AnswererOptions } from './answerer-options.ts';
 
@@ -16,6 +15,11 @@ export interface AnswerRecord {
   readonly startedAt: number;
   /** Counted; zero when no model is asked. */
   readonly promptTokens: number;
+  /** The model that answers, `provider/model`: the one to be asked, until another one has answered. */
+  servedBy: string;
+  /** Upstream calls that this took. */
+  attempts: number;
+  degraded: readonly string[];
   /** As the client saw it. */
   text: string;
   /** Names and arguments of the calls of tools, for counting. */
@@ -27,11 +31,21 @@ export interface AnswerRecord {
 
 /** The record of an answer of which nothing was said yet. */
 export function beginRecord(
-  { plan }: Preparation,
+  { plan, model, lexicalOnly }: Preparation,
   { counter, createId }: AnswererOptions,
 ): Omit<AnswerRecord, 'startedAt'> {
   const promptTokens = plan.type === 'say' ? 0 : countPrompt(plan.request.messages, counter);
-  return { messageId: createId('msg'), promptTokens, text: '', toolCallText: '', usage: null, stored: false };
+  return {
+    messageId: createId('msg'),
+    promptTokens,
+    servedBy: model.caller.id,
+    attempts: 0,
+    degraded: lexicalOnly ? ['lexical_search'] : [],
+    text: '',
+    toolCallText: '',
+    usage: null,
+    stored: false,
+  };
 }
 
 /** The usage of the call so far: as the provider said, else counted; zero when no model was asked. */
@@ -47,7 +61,7 @@ export function usageOf({ plan }: Preparation, record: AnswerRecord, options: An
 
 /** The assistant's message as it is stored. */
 export function answerMessage(
-  { conversation, model }: Preparation & { readonly conversation: NonNullable<Preparation['conversation']> },
+  { conversation }: Preparation & { readonly conversation: NonNullable<Preparation['conversation']> },
   record: AnswerRecord,
   end: {
     readonly status: Message['status'];
@@ -65,16 +79,16 @@ export function answerMessage(
     status: end.status,
     citations: end.citations,
     grounded: end.grounded,
-    servedBy: model.caller.id,
+    servedBy: record.servedBy,
     createdAt: end.now,
   };
 }
 
 /** One row of the ledger for the model call behind an answer. */
 export function usageRow(
-  { request, conversation, model }: Preparation,
+  { request, conversation }: Preparation,
   usage: TokenUsage,
-  call: Pick<UsageRow, 'id' | 'outcome' | 'durationMs' | 'createdAt'>,
+  call: Pick<UsageRow, 'id' | 'model' | 'outcome' | 'durationMs' | 'createdAt'>,
 ): Omit<UsageRow, 'tenantId'> {
   return {
     ...call,
@@ -83,7 +97,6 @@ export function usageRow(
     endUser: request.endUser ?? null,
     conversationId: conversation?.id ?? null,
     kind: 'chat',
-    model: model.caller.id,
     inputTokens: usage.inputTokens,
     outputTokens: usage.outputTokens,
   };
@@ -92,10 +105,11 @@ export function usageRow(
 /** Counts an answer that has ended, in whatever way. */
 export function reportAnswer(
   { meter, clock }: AnswererOptions,
-  { model, plan }: Preparation,
+  { plan }: Preparation,
   answer: { readonly record: AnswerRecord; readonly outcome: AnswerOutcome; readonly usage: TokenUsage },
 ): void {
-  const labels = { model: model.caller.id };
+  const labels = { model: answer.record.servedBy };
+  for (const step of answer.record.degraded) meter.count('chatsphere_degraded_answers_total', { step });
   meter.count('chatsphere_answers_total', { outcome: answer.outcome.type });
   if (answer.outcome.type === 'failed') {
     meter.count('ai_error_total', { ...labels, error_type: answer.outcome.error.code });

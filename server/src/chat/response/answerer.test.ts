@@ -44,6 +44,8 @@ const chunk: FoundChunk = {
   externalKey: null,
 };
 
+const counter = { count: (words: string) => words.split(/\s+/u).filter((word) => word !== '').length };
+
 interface Scene {
   readonly replies?: readonly FakeReply[];
   readonly found?: readonly FoundChunk[];
@@ -110,6 +112,7 @@ function setUp(scene: Scene = {}) {
     chooseModel: () => ({
       readsPrompts: scene.readsPrompts ?? true,
       caller: createModelCaller({
+        counter,
         model,
         deadlines: { firstTokenMs: 60_000, idleTokenMs: 60_000, totalMs: 60_000 },
         retries: { attempts: 1, baseDelayMs: 0, maxDelayMs: 0 },
@@ -118,7 +121,7 @@ function setUp(scene: Scene = {}) {
         meter: { ...meter, observe: () => {}, count: () => {} },
       }),
     }),
-    counter: { count: (words) => words.split(/\s+/u).filter((word) => word !== '').length },
+    counter,
     clock,
     createId: (prefix) => {
       ids += 1;
@@ -164,6 +167,7 @@ describe('answerer', () => {
       conversationId: null,
       servedBy: 'fake/model',
       attempts: 1,
+      degraded: [],
     });
     expect(events.filter(({ type }) => type === 'start')).toHaveLength(1);
     expect(textOf(events)).toBe('Four hours per pay period [1].');

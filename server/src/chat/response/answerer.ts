@@ -1,5 +1,5 @@
 import { AppError, toAppError } from '../../kernel/index.ts';
-import type { FinishReason, TokenUsage } from '../../llm/index.ts';
+import type { FinishReason, ModelCallStart, TokenUsage } from '../../llm/index.ts';
 import type { Citation } from '../../store/index.ts';
 import { createConversationMemory } from '../memory/index.ts';
 import type { AnswerEvent, Answerer, AnswerRequest } from '../ports.ts';
@@ -87,7 +87,7 @@ async function* makeAnswer(parts: Parts, request: AnswerRequest, client: Client)
       usage: usageOf(preparation, record, parts),
       citations,
       grounded: outcome.type === 'grounded',
-      degraded: preparation.lexicalOnly ? ['lexical_search'] : [],
+      degraded: record.degraded,
     };
   } catch (error) {
     if (signal.aborted) throw toAbortError(signal);
@@ -122,7 +122,6 @@ async function* speak(
   record: AnswerRecord,
   { signal, onText }: { readonly signal: AbortSignal; readonly onText: (text: string) => void },
 ): AsyncGenerator<AnswerEvent, FinishReason> {
-  let attempts = 0;
   let begun = false;
   let finishReason: FinishReason | null = null;
   const { plan } = preparation;
@@ -131,7 +130,7 @@ async function* speak(
   );
   for await (const event of spoken(preparation, signal)) {
     if (event.type === 'start') {
-      attempts = event.attempts;
+      takeDown(record, event);
       continue;
     }
     if (event.type === 'tool-call-delta') {
@@ -161,29 +160,39 @@ async function* speak(
   return finishReason;
 
   function* begin(): Generator<AnswerEvent> {
-    if (!begun) yield startOf(preparation, record, attempts);
+    if (!begun) yield startOf(preparation, record);
     begun = true;
   }
 }
 
 /** The model's events, or the same for a text that needs no model. */
 function spoken({ plan, model }: Preparation, signal: AbortSignal): ReturnType<typeof model.caller.stream> {
-  return plan.type === 'ask' ? model.caller.stream(plan.request, signal) : say(plan.text);
+  return plan.type === 'ask' ? model.caller.stream(plan.request, { signal }) : say(plan.text, model.caller.id);
 }
 
-async function* say(text: string): ReturnType<typeof spoken> {
-  yield { type: 'start', attempts: 0 };
+async function* say(text: string, servedBy: string): ReturnType<typeof spoken> {
+  yield { type: 'start', attempts: 0, servedBy, degraded: [] };
   yield { type: 'text-delta', text };
   yield { type: 'end', finishReason: 'stop', usage: null };
 }
 
-function startOf({ conversation, model }: Preparation, record: AnswerRecord, attempts: number): AnswerEvent {
+function takeDown(record: AnswerRecord, { servedBy, attempts, degraded }: ModelCallStart): void {
+  record.servedBy = servedBy;
+  record.attempts = attempts;
+  record.degraded = [...degraded, ...record.degraded];
+}
+
+function startOf(
+  { conversation }: Preparation,
+  { messageId, servedBy, attempts, degraded }: AnswerRecord,
+): AnswerEvent {
   return {
     type: 'start',
-    messageId: record.messageId,
+    messageId,
     conversationId: conversation?.id ?? null,
-    servedBy: model.caller.id,
+    servedBy,
     attempts,
+    degraded,
   };
 }
 

@@ -30,6 +30,7 @@ export function settle(
   if (preparation.plan.type === 'ask') {
     const row = usageRow(preparation, usage, {
       id: createId('req'),
+      model: record.servedBy,
       outcome: outcome.type === 'failed' || outcome.type === 'cancelled' ? outcome.type : 'ok',
       durationMs: clock.now() - record.startedAt,
       createdAt: clock.now(),
@@ -56,7 +57,13 @@ async function consolidate(parts: AnswererParts, preparation: Preparation, conve
     counter,
     onUsage: (usage) => {
       const now = clock.now();
-      const row = { id: createId('req'), outcome: 'ok' as const, durationMs: now - startedAt, createdAt: now };
+      const row = {
+        id: createId('req'),
+        model: model.caller.id,
+        outcome: 'ok' as const,
+        durationMs: now - startedAt,
+        createdAt: now,
+      };
       parts.background.add('usage', tenant.usage.add([usageRow(preparation, usage, row)]));
     },
   });

@@ -57,6 +57,7 @@ export function answerHeaders(start: AnswerStart, overheadMs: number): Record<st
     'x-chatsphere-cache': 'miss',
     'x-chatsphere-attempts': String(start.attempts),
     'x-chatsphere-overhead-ms': String(overheadMs),
+    ...(start.degraded.length === 0 ? {} : { 'x-chatsphere-degraded': start.degraded.join(', ') }),
   };
 }
 

@@ -3,7 +3,8 @@ import { createFakeChatModel, type FakeReply } from '../../adapters/fakes/index.
 import { AppError, createManualClock, type ManualClock, silentLogger, silentMeter } from '../../kernel/index.ts';
 import type { ChatModel, ChatModelRequest } from '../ports.ts';
 import { readAnswer } from './model-answer.ts';
-import { createModelCaller, type ModelCallEvent } from './model-caller.ts';
+import type { ModelCallEvent, ModelCallReport } from './model-call.ts';
+import { createModelCaller } from './model-caller.ts';
 
 const request: ChatModelRequest = { messages: [{ role: 'user', content: 'Hi' }], grounding: null };
 
@@ -17,6 +18,7 @@ function setUp(replies: readonly FakeReply[], changes: { clock?: ManualClock; mo
     model: changes.model ?? model,
     deadlines: { firstTokenMs: 1000, idleTokenMs: 500, totalMs: 5000 },
     retries: { attempts: 3, baseDelayMs: 0, maxDelayMs: 0 },
+    counter: { count: (text) => text.split(/\s+/u).filter((word) => word !== '').length },
     clock,
     random: () => 0,
     logger: silentLogger,
@@ -49,11 +51,12 @@ async function readAll(events: AsyncIterable<ModelCallEvent>): Promise<{ seen: M
 const textOf = (events: readonly ModelCallEvent[]): string =>
   events.map((event) => (event.type === 'text-delta' ? event.text : '')).join('');
 
+const start = { type: 'start', attempts: 1, servedBy: 'fake/model', degraded: [] };
 const end: ModelCallEvent = { type: 'end', finishReason: 'stop', usage: null };
 
 describe('model caller', () => {
   const run = ({ caller, clock }: ReturnType<typeof setUp>, signal?: AbortSignal) =>
-    settle(clock, readAll(caller.stream(request, signal)));
+    settle(clock, readAll(caller.stream(request, signal === undefined ? {} : { signal })));
 
   it('starts, says the text and ends once', async () => {
     const made = setUp(['Hello there, friend']);
@@ -78,7 +81,7 @@ describe('model caller', () => {
     it('retries what may be retried and says how many calls it took', async () => {
       const made = setUp([failure('provider_unreachable'), failure('provider_error'), 'Hello']);
       const { seen } = await run(made);
-      expect(seen[0]).toEqual({ type: 'start', attempts: 3 });
+      expect(seen[0]).toMatchObject({ type: 'start', attempts: 3 });
       expect(made.model.calls.map((call) => call.outcome)).toEqual(['failed', 'failed', 'ended']);
     });
 
@@ -117,7 +120,7 @@ describe('model caller', () => {
 
     it('keeps the blanks before the first word', async () => {
       const { seen } = await run(setUp([[{ say: '\n' }, { say: '  ' }, { say: 'Hello' }, { end: 'stop' }]]));
-      expect(seen).toEqual([{ type: 'start', attempts: 1 }, { type: 'text-delta', text: '\n  Hello' }, end]);
+      expect(seen).toEqual([start, { type: 'text-delta', text: '\n  Hello' }, end]);
     });
 
     it.each([
@@ -133,17 +136,14 @@ describe('model caller', () => {
     it.each(['content_filter', 'length'] as const)('takes %s without text as an end', async (finishReason) => {
       const { seen, error } = await run(setUp([[{ end: finishReason }]]));
       expect(error).toBeNull();
-      expect(seen).toEqual([
-        { type: 'start', attempts: 1 },
-        { type: 'end', finishReason, usage: null },
-      ]);
+      expect(seen).toEqual([start, { type: 'end', finishReason, usage: null }]);
     });
 
     it('ends a call that does not begin in time and tries another', async () => {
       const made = setUp([[{ hang: true }], 'Hello']);
       const started = made.clock.now();
       const { seen } = await run(made);
-      expect(seen[0]).toEqual({ type: 'start', attempts: 2 });
+      expect(seen[0]).toMatchObject({ type: 'start', attempts: 2 });
       expect(made.clock.now() - started).toBeLessThan(1500);
       expect(made.model.calls[0]?.outcome).toBe('aborted');
     });
@@ -213,6 +213,65 @@ describe('model caller', () => {
     });
   });
 
+  describe('of every upstream call', () => {
+    const reportsOf = async (replies: readonly FakeReply[], readAtMost = 100) => {
+      const { caller, clock } = setUp(replies);
+      const reports: ModelCallReport[] = [];
+      const events = caller.stream(request, { onCall: (report) => void reports.push(report) });
+      let read = 0;
+      const reading = (async () => {
+        for await (const _event of events) {
+          read += 1;
+          if (read === readAtMost) break;
+        }
+      })();
+      await settle(
+        clock,
+        reading.catch(() => {}),
+      );
+      return reports;
+    };
+
+    it('tells what it used, as the provider says, else counted', async () => {
+      const usage = { inputTokens: 70, outputTokens: 9, cachedInputTokens: 64 };
+      await expect(reportsOf([[{ waitMs: 100 }, { say: 'Hello' }, { end: 'stop', usage }]])).resolves.toEqual([
+        {
+          model: 'fake/model',
+          keyFingerprint: null,
+          outcome: 'ok',
+          errorCode: null,
+          usage,
+          usageSource: 'provider',
+          startedAt: 1_700_000_000_000,
+          firstTokenMs: 100,
+          durationMs: 100,
+        },
+      ]);
+      await expect(reportsOf([[{ say: 'Hello' }, { say: ' there' }, { end: 'stop' }]])).resolves.toMatchObject([
+        { outcome: 'ok', usage: { inputTokens: 5, outputTokens: 2 }, usageSource: 'counted' },
+      ]);
+    });
+
+    it('tells of those that failed before one that did not', async () => {
+      const refused = failure('provider_rate_limited');
+      await expect(reportsOf([refused, [{ hang: true }], 'Hello'])).resolves.toMatchObject([
+        { outcome: 'failed', errorCode: 'provider_rate_limited', usage: { inputTokens: 0, outputTokens: 0 } },
+        { outcome: 'failed', errorCode: 'provider_timeout', usage: { inputTokens: 5, outputTokens: 0 } },
+        { outcome: 'ok', errorCode: null },
+      ]);
+    });
+
+    it('tells of those that broke off, and of those that nobody wanted any more', async () => {
+      const broken: FakeReply = [{ say: 'Hello there' }, { fail: failure('stream_interrupted') }];
+      await expect(reportsOf([broken])).resolves.toMatchObject([
+        { outcome: 'failed', errorCode: 'stream_interrupted', usage: { inputTokens: 5, outputTokens: 2 } },
+      ]);
+      await expect(reportsOf(['Hello there my friend'], 3)).resolves.toMatchObject([
+        { outcome: 'cancelled', errorCode: null, usage: { inputTokens: 5, outputTokens: 2 } },
+      ]);
+    });
+  });
+
   describe('when nobody wants the answer any more', () => {
     const windows: [string, FakeReply, number][] = [
       ['before the first token', [{ hang: true }], 0],
@@ -222,7 +281,7 @@ describe('model caller', () => {
     it.each(windows)('cancels the call %s when the signal aborts', async (_name, reply, events) => {
       const { caller, model } = setUp([reply]);
       const controller = new AbortController();
-      const iterator = caller.stream(request, controller.signal)[Symbol.asyncIterator]();
+      const iterator = caller.stream(request, { signal: controller.signal })[Symbol.asyncIterator]();
       for (let read = 0; read < events; read += 1) await iterator.next();
       const waiting = iterator.next();
       controller.abort(new Error('left'));
@@ -263,7 +322,7 @@ describe('model caller', () => {
       };
       const { caller } = setUp([], { model: deaf });
       const controller = new AbortController();
-      const waiting = readAll(caller.stream(request, controller.signal));
+      const waiting = readAll(caller.stream(request, { signal: controller.signal }));
       controller.abort(new Error('left'));
       await expect(waiting).resolves.toMatchObject({ error: { message: 'left' } });
     });
@@ -271,7 +330,7 @@ describe('model caller', () => {
     it('stops waiting for a retry', async () => {
       const { caller, model } = setUp([failure('provider_rate_limited', { retryAfterMs: 1000 }), 'Hello']);
       const controller = new AbortController();
-      const waiting = readAll(caller.stream(request, controller.signal));
+      const waiting = readAll(caller.stream(request, { signal: controller.signal }));
       await new Promise(setImmediate);
       controller.abort(new Error('left'));
       await expect(waiting).resolves.toMatchObject({ error: { message: 'left' } });
@@ -280,7 +339,9 @@ describe('model caller', () => {
 
     it('calls nobody when the signal was aborted before', async () => {
       const { caller, model } = setUp(['Hello']);
-      await expect(readAll(caller.stream(request, AbortSignal.abort(new Error('left'))))).resolves.toMatchObject({
+      await expect(
+        readAll(caller.stream(request, { signal: AbortSignal.abort(new Error('left')) })),
+      ).resolves.toMatchObject({
         error: { message: 'left' },
       });
       expect(model.calls).toHaveLength(0);

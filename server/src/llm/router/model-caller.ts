@@ -1,22 +1,9 @@
 import { AppError, type Clock, type Logger, type Meter } from '../../kernel/index.ts';
 import { retry } from '../../resilience/index.ts';
-import type { ChatModel, ChatModelEvent, ChatModelRequest, FinishReason } from '../ports.ts';
+import type { ChatModel, ChatModelEvent, ChatModelRequest, FinishReason, TokenCounter } from '../ports.ts';
 import { createLinkedAbort, type LinkedAbort } from './linked-abort.ts';
+import type { ModelCallEvent, ModelCaller, ModelCallReport } from './model-call.ts';
 import { type ModelStream, openModelStream } from './model-stream.ts';
-
-/** `start` comes first, once the model has begun to answer; `attempts` counts the calls that this took. */
-export type ModelCallEvent = { readonly type: 'start'; readonly attempts: number } | ChatModelEvent;
-
-export interface ModelCaller {
-  /** `provider/model`. */
-  readonly id: string;
-  /**
-   * Asks the model. Until its first visible token nothing is yielded and failures are retried where that can help;
-   * after it a failure rejects from the iterator, with what the provider said or `stream_interrupted`. Aborting the
-   * signal or returning the iterator cancels the call at the provider at once, whatever it is waiting for.
-   */
-  stream(request: ChatModelRequest, signal?: AbortSignal): AsyncIterable<ModelCallEvent>;
-}
 
 /** All in milliseconds. */
 export interface ModelDeadlines {
@@ -37,6 +24,7 @@ export interface ModelCallerOptions {
     readonly baseDelayMs: number;
     readonly maxDelayMs: number;
   };
+  readonly counter: TokenCounter;
   readonly clock: Clock;
   /** Uniform in [0, 1), for the jitter of retries. */
   readonly random?: () => number;
@@ -48,10 +36,10 @@ export interface ModelCallerOptions {
 export function createModelCaller(options: ModelCallerOptions): ModelCaller {
   return {
     id: options.model.id,
-    stream: (request, signal) => ({
+    stream: (request, { signal, onCall } = {}) => ({
       [Symbol.asyncIterator]() {
         const call = createLinkedAbort(signal);
-        const events = callModel(options, request, call);
+        const events = callModel(options, { request, onCall }, call);
         return {
           next: () => events.next(),
           // The generator's own return() would wait for the token that is under way.
@@ -66,15 +54,20 @@ export function createModelCaller(options: ModelCallerOptions): ModelCaller {
   };
 }
 
+interface Wanted {
+  readonly request: ChatModelRequest;
+  readonly onCall: ((report: ModelCallReport) => void) | undefined;
+}
+
 async function* callModel(
   options: ModelCallerOptions,
-  request: ChatModelRequest,
+  wanted: Wanted,
   call: LinkedAbort,
 ): AsyncGenerator<ModelCallEvent> {
   const { signal } = call;
   const deadlineAt = options.clock.now() + options.deadlines.totalMs;
   try {
-    const { value: answer, attempts } = await begin({ options, request, signal, deadlineAt });
+    const { value: answer, attempts } = await begin({ ...wanted, options, signal, deadlineAt });
     yield* finish({ ...answer, attempts }, options, signal);
   } finally {
     call[Symbol.dispose]();
@@ -87,7 +80,7 @@ async function* finish(
   signal: AbortSignal,
 ): AsyncGenerator<ModelCallEvent> {
   try {
-    yield { type: 'start', attempts };
+    yield { type: 'start', attempts, servedBy: model.id, degraded: [] };
     let event = first;
     yield event;
     while (event.type !== 'end') {
@@ -104,9 +97,8 @@ async function* finish(
   }
 }
 
-interface Beginning {
+interface Beginning extends Wanted {
   readonly options: ModelCallerOptions;
-  readonly request: ChatModelRequest;
   readonly signal: AbortSignal;
   readonly deadlineAt: number;
 }
@@ -117,13 +109,15 @@ interface BegunAnswer {
 }
 
 /** Calls until one call has begun to answer. */
-function begin({ options, request, signal, deadlineAt }: Beginning) {
-  const { clock, deadlines, model, random = Math.random, retries } = options;
+function begin({ options, request, onCall, signal, deadlineAt }: Beginning) {
+  const { clock, counter, deadlines, model, random = Math.random, retries } = options;
   const onRetry = (failed: FailedCall): void => reportRetry(options, failed);
   const policy = { ...retries, clock, random, signal, deadlineAt, mayRetry: isWorthARetry, onRetry };
   return retry(policy, async (): Promise<BegunAnswer> => {
     const firstTokenAt = clock.now() + deadlines.firstTokenMs;
-    const stream = openModelStream({ model, request, clock, signal, deadlineAt });
+    const stream = openModelStream({
+      ...{ model, keyFingerprint: null, request, clock, counter, signal, deadlineAt, onCall },
+    });
     try {
       return { stream, first: await readFirstEvent(stream, { at: firstTokenAt, mayBeEmpty: hasStops(request) }) };
     } catch (error) {

@@ -1,5 +1,5 @@
 import type { FinishReason, TokenUsage } from '../ports.ts';
-import type { ModelCallEvent } from './model-caller.ts';
+import type { ModelCallEvent } from './model-call.ts';
 
 export interface ModelAnswer {
   readonly text: string;

@@ -1,4 +1,4 @@
-import type { ChatMessage, TokenCounter, TokenUsage } from '../../llm/index.ts';
+import type { ChatMessage, TokenCounter, TokenUsage } from './ports.ts';
 
 /** What chat formats add to each message for its role and its end. */
 const TOKENS_A_MESSAGE = 4;
