@@ -1,17 +1,19 @@
 // Feeds damaged files to the document parser: no crash, no hang, no growth of memory.
 //   node bench/fuzz.mjs --files FOLDER [--count 10000] [--seed 1] [--json]
 // Each round takes a real file, damages it (bits, bytes, blocks, cuts, splices of two files), and parses it to its end in the
-// parser's own worker threads. An outcome is a document or an error with a code; anything else is a crash.
+// parser's own worker processes, whose memory counts. An outcome is a document or an error with a code; anything else is a crash.
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { extname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { createDocumentParser } from '../server/dist/training/index.js';
 import { mulberry32 } from './lib/random.mjs';
+import { treeRssMb } from './lib/server.mjs';
 
 const HANG_MS = 10_000;
 const PARTS = 50;
 const AT_ONCE = 2;
+const SAMPLE_MS = 50;
 /** Damage is in proportion for small files and stays local in large ones. */
 const LARGEST_FILE = 3_000_000;
 
@@ -44,7 +46,13 @@ const warmUp = Math.min(200, Math.floor(Number(values.count) / 10));
 const started = Date.now();
 let restingRss = 0;
 let peakRss = 0;
+const sampler = setInterval(() => {
+  const rss = treeRssMb(process.pid);
+  if (round <= warmUp) restingRss = Math.max(restingRss, rss);
+  peakRss = Math.max(peakRss, rss);
+}, SAMPLE_MS);
 await Promise.all(Array.from({ length: AT_ONCE }, (_, worker) => work(worker)));
+clearInterval(sampler);
 await parser.stop();
 await rm(folder, { recursive: true });
 
@@ -57,7 +65,7 @@ const result = {
   hangs: hangs.length,
   slowest_ms: slowest.ms,
   slowest: slowest.name,
-  rss_growth_mb: Math.round((peakRss - restingRss) / 1024 ** 2),
+  rss_growth_mb: peakRss - restingRss,
   examples: [...crashes, ...hangs].slice(0, 20),
 };
 console.log(JSON.stringify(result, null, values.json ? 0 : 2));
@@ -67,7 +75,7 @@ async function work(worker) {
   while (round < Number(values.count)) {
     round += 1;
     const number = round;
-    if (number % 500 === 0) console.error(`${number} of ${values.count}, RSS ${mb(process.memoryUsage().rss)} MB`);
+    if (number % 500 === 0) console.error(`${number} of ${values.count}, RSS ${treeRssMb(process.pid)} MB`);
     const { name, bytes } = damaged();
     const path = join(folder, `${worker}${extname(name)}`);
     await writeFile(path, bytes);
@@ -78,9 +86,6 @@ async function work(worker) {
     if (ms > slowest.ms) slowest = { ms, name };
     if (outcome.startsWith('crash')) crashes.push({ round: number, name, outcome });
     if (ms > HANG_MS) hangs.push({ round: number, name, ms });
-    const { rss } = process.memoryUsage();
-    if (number <= warmUp) restingRss = Math.max(restingRss, rss);
-    peakRss = Math.max(peakRss, rss);
   }
 }
 
@@ -149,8 +154,4 @@ async function readFiles(root) {
     if (bytes.length > 0 && bytes.length <= LARGEST_FILE) found.push({ name: entry.name, bytes });
   }
   return found.sort((a, b) => (a.name < b.name ? -1 : 1));
-}
-
-function mb(bytes) {
-  return Math.round(bytes / 1024 ** 2);
 }

@@ -80,6 +80,7 @@ try {
       ...(details.length === 0 ? {} : { details: details.slice(0, 20) }),
     }),
   );
+  if (Object.values(found).some((count) => count > 0)) process.exitCode = 1;
 } finally {
   await web.close();
   if (values.folder === undefined) await rm(folder, { recursive: true, force: true });

@@ -1,7 +1,7 @@
 // Starts the built server on a folder of its own and watches its memory.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,6 +9,8 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
 const MAIN = fileURLToPath(new URL('../../server/dist/app/main-cli.js', import.meta.url));
+
+const SAMPLE_MS = 100;
 
 /** An admin key of the benchmark's own, so that no output has to be read for it. */
 export const BENCH_KEY = 'bench-admin-key-0123456789';
@@ -29,6 +31,11 @@ export async function startServer({ dataFolder, env = {}, main = MAIN, nodeArgum
   });
   const exited = new Promise((resolve) => child.once('exit', resolve));
   const url = await listeningUrl(child, exited);
+  let sampledPeakMb = 0;
+  const sampler = setInterval(() => {
+    sampledPeakMb = Math.max(sampledPeakMb, treeRssMb(child.pid));
+  }, SAMPLE_MS).unref();
+  void exited.then(() => clearInterval(sampler));
   while (!(await isReady(url))) {
     if (child.exitCode !== null || performance.now() - startedAt > 60_000)
       throw new Error('the server did not become ready');
@@ -39,9 +46,9 @@ export async function startServer({ dataFolder, env = {}, main = MAIN, nodeArgum
     folder,
     pid: child.pid,
     readyMs: performance.now() - startedAt,
-    rssMb: () => statusMb(child.pid, 'VmRSS'),
-    peakRssMb: () => statusMb(child.pid, 'VmHWM'),
-    cpuSeconds: () => cpuSeconds(child.pid),
+    rssMb: () => treeRssMb(child.pid),
+    peakRssMb: () => Math.max(sampledPeakMb, statusMb(child.pid, 'VmHWM')),
+    cpuSeconds: () => [child.pid, ...childrenOf(child.pid)].reduce((sum, pid) => sum + cpuSeconds(pid), 0),
     kill: async (signal) => {
       child.kill(signal);
       await exited;
@@ -74,17 +81,44 @@ async function isReady(url) {
   }
 }
 
-function statusMb(pid, field) {
-  const line = readFileSync(`/proc/${pid}/status`, 'utf8')
-    .split('\n')
-    .find((row) => row.startsWith(`${field}:`));
-  return Math.round(Number(line?.replace(/\D/g, '')) / 1024);
+/** What a process and those that it has started hold in memory. */
+export function treeRssMb(pid) {
+  return [pid, ...childrenOf(pid)].reduce((sum, one) => sum + statusMb(one, 'VmRSS'), 0);
 }
 
-/** Processor time of the process and its threads so far: unlike wall time, it does not grow when others work, too. */
+function childrenOf(pid) {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name) && statOf(name)[1] === String(pid))
+    .map(Number);
+}
+
+/** Of a process that has ended meanwhile: 0. */
+function statusMb(pid, field) {
+  const line = read(`/proc/${pid}/status`)
+    .split('\n')
+    .find((row) => row.startsWith(`${field}:`));
+  return Math.round(Number(line?.replace(/\D/g, '') ?? 0) / 1024);
+}
+
+/** The fields of a process behind its name. */
+function statOf(pid) {
+  const line = read(`/proc/${pid}/stat`);
+  return line.slice(line.lastIndexOf(')') + 2).split(' ');
+}
+
+function read(path) {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+/** Processor time of a process, its threads and the processes that it has started and that ended; grows only when it works. */
 function cpuSeconds(pid) {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ');
-  return (Number(fields[11]) + Number(fields[12])) / 100;
+  return statOf(pid)
+    .slice(11, 15)
+    .reduce((sum, ticks) => sum + Number(ticks) / 100, 0);
 }
 
 export function sleep(milliseconds) {

@@ -1,3 +1,4 @@
+import { getHeapStatistics } from 'node:v8';
 import { AppError } from '../kernel/index.ts';
 import { serveWorkerCalls } from './worker-call.ts';
 
@@ -11,5 +12,13 @@ serveWorkerCalls(async (request: { readonly act: string }) => {
     const hoard: number[][] = [];
     for (;;) hoard.push(new Array(100_000).fill(1));
   }
+  if (request.act === 'keys') {
+    // One step within the engine, which no limit of a thread can stop.
+    const holes: number[] = [];
+    for (let index = 0; index < 2 ** 24; index += 1) holes[index * 2] = index;
+    return String(Object.keys(holes).length);
+  }
+  if (request.act === 'spin') for (;;);
+  if (request.act === 'limit') return String(getHeapStatistics().heap_size_limit);
   return request.act;
 });

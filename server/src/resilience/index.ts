@@ -6,5 +6,12 @@ export { createBroadcast } from './broadcast.ts';
 export { type RetryOptions, retry } from './retry.ts';
 export { createRightOfWay, type RightOfWay } from './right-of-way.ts';
 export { createSingleFlight, type SingleFlight } from './single-flight.ts';
-export { serveWorkerCalls } from './worker-call.ts';
-export { createWorkerPool, startWorker, type WorkerPool, type WorkerPoolOptions, workerModule } from './worker-pool.ts';
+export { serveWorkerCalls, workerSettings } from './worker-call.ts';
+export {
+  type CallGrant,
+  createWorkerPool,
+  type WorkerPool,
+  type WorkerPoolOptions,
+  workerModule,
+} from './worker-pool.ts';
+export { startWorker } from './worker-process.ts';

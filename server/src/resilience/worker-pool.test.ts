@@ -12,10 +12,14 @@ function withResolvers(): { readonly promise: Promise<void>; readonly resolve: (
 
 describe('worker pool', () => {
   const pools: WorkerPool<{ act: string }, string>[] = [];
-  const makePool = (callTimeoutMs = 10_000): WorkerPool<{ act: string }, string> => {
+  const makePool = (
+    callTimeoutMs = 10_000,
+    isolation: 'thread' | 'process' = 'thread',
+  ): WorkerPool<{ act: string }, string> => {
     const pool = createWorkerPool<{ act: string }, string>({
       module: workerModule(import.meta.url, './echo-worker'),
       size: 2,
+      isolation,
       callTimeoutMs,
       resourceLimits: { maxOldGenerationSizeMb: 48 },
       onCrash: (cause) => new AppError('parse_out_of_memory', 'crashed', { cause }),
@@ -47,6 +51,33 @@ describe('worker pool', () => {
     await expect(pool.call({ act })).rejects.toMatchObject({ code: 'parse_out_of_memory' });
     await expect(pool.call({ act: 'again' })).resolves.toBe('again');
   });
+
+  it.each(['die', 'heap', 'keys'])(
+    'outlives a process that ends in mid-call (%s)',
+    async (act) => {
+      const pool = makePool(30_000, 'process');
+      await expect(pool.call({ act: 'refuse' })).rejects.toMatchObject({ code: 'empty_content', retryable: true });
+      await expect(pool.call({ act })).rejects.toMatchObject({ code: 'parse_out_of_memory' });
+      await expect(pool.call({ act: 'again' })).resolves.toBe('again');
+    },
+    60_000,
+  );
+
+  it('ends a process that hangs, busy or waiting, past the limit that the call was granted', async () => {
+    const pool = makePool(60_000, 'process');
+    await pool.call({ act: 'start' }, undefined, { heapMb: 40 });
+    for (const act of ['spin', 'hang']) {
+      const call = pool.call({ act }, undefined, { timeoutMs: 100, heapMb: 40 });
+      await expect(call).rejects.toMatchObject({ code: 'timeout' });
+    }
+  }, 60_000);
+
+  it('grants a call the heap that it asks for', async () => {
+    const pool = makePool(60_000, 'process');
+    const grants = [{ heapMb: 32 }, { heapMb: 64 }];
+    const [small, large] = await Promise.all(grants.map((grant) => pool.call({ act: 'limit' }, undefined, grant)));
+    expect(Number(large)).toBeGreaterThan(Number(small));
+  }, 60_000);
 
   it('ends a worker that hangs past the time limit', async () => {
     const pool = makePool(300);

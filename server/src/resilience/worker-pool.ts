@@ -1,14 +1,16 @@
-import { Worker, type WorkerOptions } from 'node:worker_threads';
-import { AppError, createDeadline } from '../kernel/index.ts';
+import { AppError } from '../kernel/index.ts';
+import { createBusyDeadline } from './busy-deadline.ts';
 import { fromWire, type WorkerReply } from './worker-call.ts';
+import { startProcess, startThread, type WorkerHandle, type WorkerPlan } from './worker-process.ts';
 
-export interface WorkerPoolOptions<Request> {
-  /** The worker's module: `workerModule(import.meta.url, './x-worker')`. */
-  readonly module: URL;
+export interface WorkerPoolOptions<Request> extends WorkerPlan {
   readonly size: number;
-  readonly workerData?: unknown;
-  readonly resourceLimits?: WorkerOptions['resourceLimits'];
-  /** A call that takes longer ends its worker and rejects with `timeout`. */
+  /** `process`: what overflows its heap ends a process of its own. Absent: threads. */
+  readonly isolation?: 'thread' | 'process';
+  /**
+   * A call that works for longer ends its worker and rejects with `timeout`. Of a process it is the processor time that counts
+   * (on Linux), for up to `LONGEST_WAIT` times as long.
+   */
   readonly callTimeoutMs: number;
   /** Workers idle for this long are ended to give their memory back; absent: kept. */
   readonly idleTimeoutMs?: number;
@@ -20,27 +22,37 @@ export interface WorkerPoolOptions<Request> {
   readonly onCrash?: (cause: unknown) => AppError;
 }
 
+/** What one call may use, where that is not what the pool grants. */
+export interface CallGrant {
+  /** In the place of `callTimeoutMs`. */
+  readonly timeoutMs?: number;
+  /** The old generation of the heap, in MB: the call runs in a worker of just this. */
+  readonly heapMb?: number;
+}
+
 export interface WorkerPool<Request, Response> {
   /** Calls wait for a free worker in order. Aborting a waiting call drops it; aborting a running one ends its worker. */
-  call(request: Request, signal?: AbortSignal): Promise<Response>;
+  call(request: Request, signal?: AbortSignal, grant?: CallGrant): Promise<Response>;
   /** Workers alive now. */
   size(): number;
   stop(): Promise<void>;
 }
 
-/** A third of Node's own: every thread has a young generation of its own, and theirs live for milliseconds. */
-const YOUNG_GENERATION_MB = 16;
+/** A call waits this many times its limit at most, however little of the processor it was given. */
+const LONGEST_WAIT = 3;
 
 interface Task<Request, Response> {
   readonly request: Request;
   readonly signal: AbortSignal | undefined;
+  readonly grant: CallGrant;
   readonly resolve: (response: Response) => void;
   readonly reject: (error: unknown) => void;
   readonly dropWaiting: () => void;
 }
 
 interface Member {
-  readonly worker: Worker;
+  readonly worker: WorkerHandle;
+  readonly heapMb: number | undefined;
   state: 'busy' | 'idle' | 'ended';
   idleTimer: NodeJS.Timeout | undefined;
 }
@@ -50,7 +62,7 @@ export function workerModule(caller: string, name: string): URL {
   return new URL(`${name}${caller.endsWith('.ts') ? '.ts' : '.js'}`, caller);
 }
 
-/** Worker threads behind a call: started on demand, one call each at a time, replaced when they die or hang. */
+/** Worker threads or processes behind a call: started on demand, one call each at a time, replaced when they die or hang. */
 export function createWorkerPool<Request, Response>(
   options: WorkerPoolOptions<Request>,
 ): WorkerPool<Request, Response> {
@@ -58,26 +70,30 @@ export function createWorkerPool<Request, Response>(
   const waiting: Task<Request, Response>[] = [];
   let stopped = false;
 
-  function startMember(): Member {
-    const member: Member = { worker: startWorker(options), state: 'idle', idleTimer: undefined };
+  function startMember({ heapMb }: CallGrant): Member {
+    const { resourceLimits } = options;
+    const limits = heapMb === undefined ? resourceLimits : { ...resourceLimits, maxOldGenerationSizeMb: heapMb };
+    const plan = { ...options, ...(limits === undefined ? {} : { resourceLimits: limits }) };
+    const worker = options.isolation === 'process' ? startProcess(plan) : startThread(plan);
+    const member: Member = { worker, heapMb, state: 'idle', idleTimer: undefined };
     members.add(member);
     return member;
   }
 
-  function endMember(member: Member): Promise<number> {
+  function endMember(member: Member): Promise<unknown> {
     member.state = 'ended';
     clearTimeout(member.idleTimer);
     members.delete(member);
-    return member.worker.terminate();
+    return member.worker.end();
   }
 
   function next(): void {
-    while (waiting.length > 0 && !stopped) {
-      const idle = [...members].find((member) => member.state === 'idle');
-      const member = idle ?? (members.size < options.size ? startMember() : undefined);
-      if (member === undefined) return;
-      const task = waiting.shift();
-      if (task !== undefined) void run(member, task);
+    for (let [task] = waiting; task !== undefined && !stopped; [task] = waiting) {
+      const { grant } = task;
+      if ([...members].filter(({ state }) => state === 'busy').length >= options.size) return;
+      const idle = [...members].find(({ state, heapMb }) => state === 'idle' && heapMb === grant.heapMb);
+      waiting.shift();
+      void run(idle ?? startMember(grant), task);
     }
   }
 
@@ -85,7 +101,7 @@ export function createWorkerPool<Request, Response>(
     member.state = 'busy';
     task.signal?.removeEventListener('abort', task.dropWaiting);
     clearTimeout(member.idleTimer);
-    member.worker.ref();
+    member.worker.keep(true);
     try {
       const way = options.giveWay?.(task.signal);
       if (way !== undefined) await way;
@@ -108,14 +124,14 @@ export function createWorkerPool<Request, Response>(
   function rest(member: Member): void {
     if (member.state === 'ended') return;
     member.state = 'idle';
-    member.worker.unref();
+    member.worker.keep(false);
     if (options.idleTimeoutMs === undefined) return;
     member.idleTimer = setTimeout(() => void endMember(member), options.idleTimeoutMs);
     member.idleTimer.unref();
   }
 
   return {
-    call: (request, signal) =>
+    call: (request, signal, grant = {}) =>
       new Promise((resolve, reject) => {
         if (stopped) return reject(draining());
         if (signal?.aborted) return reject(signal.reason);
@@ -125,7 +141,7 @@ export function createWorkerPool<Request, Response>(
           waiting.splice(position, 1);
           reject(signal?.reason);
         };
-        const task: Task<Request, Response> = { request, signal, resolve, reject, dropWaiting };
+        const task: Task<Request, Response> = { request, signal, grant, resolve, reject, dropWaiting };
         signal?.addEventListener('abort', dropWaiting, { once: true });
         waiting.push(task);
         next();
@@ -152,41 +168,19 @@ class WorkerFailure extends Error {
   }
 }
 
-/** Starts a worker thread from source or compiled code. For threads that a pool does not fit (many calls in flight). */
-export function startWorker({
-  module,
-  workerData,
-  resourceLimits,
-}: Pick<WorkerPoolOptions<never>, 'module' | 'workerData' | 'resourceLimits'>): Worker {
-  // Run from source (tests), a worker needs the same TypeScript loader; compiled code needs none.
-  const fromSource = module.pathname.endsWith('.ts');
-  const worker = new Worker(fromSource ? importThroughLoader(module) : module, {
-    eval: fromSource,
-    workerData,
-    resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB, ...resourceLimits },
-  });
-  worker.setMaxListeners(0);
-  // A worker that dies while idle must not take the process with it; callers see deaths through their own listeners.
-  worker.on('error', () => {});
-  return worker;
-}
-
-function importThroughLoader(module: URL): string {
-  return `import('tsx/esm/api').then(({ register }) => { register(); return import(${JSON.stringify(module.href)}); });`;
-}
-
 function callMember<Request, Response>(
-  worker: Worker,
+  worker: WorkerHandle,
   task: Task<Request, Response>,
   options: WorkerPoolOptions<Request>,
 ): Promise<Response> {
   return new Promise((resolve, reject) => {
-    const deadline = createDeadline(options.callTimeoutMs, task.signal);
+    const limitMs = task.grant.timeoutMs ?? options.callTimeoutMs;
+    const deadline = createBusyDeadline({ limitMs, longestMs: limitMs * LONGEST_WAIT, pid: worker.pid }, task.signal);
     const settle = (act: () => void): void => {
       deadline[Symbol.dispose]();
-      worker.off('message', onMessage);
-      worker.off('error', onError);
-      worker.off('exit', onExit);
+      worker.events.off('message', onMessage);
+      worker.events.off('error', onError);
+      worker.events.off('exit', onExit);
       deadline.signal.removeEventListener('abort', onAbort);
       act();
     };
@@ -196,12 +190,13 @@ function callMember<Request, Response>(
     const onMessage = (reply: WorkerReply<Response>): void =>
       settle(() => (reply.ok ? resolve(reply.value) : reject(fromWire(reply.error))));
     const onError = (error: unknown): void => settle(() => reject(new WorkerFailure(crash(error))));
-    const onExit = (code: number): void => settle(() => reject(new WorkerFailure(crash(new Error(`exit ${code}`)))));
+    const onExit = (code: number | null): void =>
+      settle(() => reject(new WorkerFailure(crash(new Error(`exit ${code}`)))));
     const onAbort = (): void => settle(() => reject(new WorkerFailure(deadline.signal.reason)));
-    worker.on('message', onMessage);
-    worker.on('error', onError);
-    worker.on('exit', onExit);
+    worker.events.on('message', onMessage);
+    worker.events.on('error', onError);
+    worker.events.on('exit', onExit);
     deadline.signal.addEventListener('abort', onAbort, { once: true });
-    worker.postMessage(task.request, [...(options.transferOf?.(task.request) ?? [])]);
+    worker.post(task.request, options.transferOf?.(task.request) ?? []);
   });
 }

@@ -1,6 +1,13 @@
 import { AppError } from '../../kernel/index.ts';
-import { createWorkerPool, type RightOfWay, type WorkerPool, workerModule } from '../../resilience/index.ts';
+import {
+  type CallGrant,
+  createWorkerPool,
+  type RightOfWay,
+  type WorkerPool,
+  workerModule,
+} from '../../resilience/index.ts';
 import type { DocumentParser, TextSplitterLoader, TextToCut } from '../ports.ts';
+import { demandOf, grantOf } from './parse-grant.ts';
 import type { PartOfInput } from './parse-input.ts';
 import { fromWireChunks, fromWirePart, type WireChunks, type WirePart } from './wire-part.ts';
 
@@ -38,9 +45,11 @@ export interface DocumentParserOptions extends Partial<ParseLimits> {
   readonly splitters?: SplitterModule;
   /** Lets questions go first, before each part is parsed. */
   readonly giveWay?: RightOfWay['giveWay'];
-  /** Worker threads at most; each holds about 100 MB while it works. */
+  /** Worker processes at most; each holds about 100 MB while it works. */
   readonly size?: number;
+  /** For the largest inputs, of processor time where that is known (see `grantOf`). */
   readonly timeoutMs?: number;
+  /** For large inputs; small ones get less. */
   readonly heapMb?: number;
   /** Idle workers end after this long and give their memory back. */
   readonly idleTimeoutMs?: number;
@@ -57,8 +66,8 @@ const DEFAULTS = {
 } as const;
 
 /**
- * Parses in worker threads, off the event loop: a document that hangs ends as `parse_timeout`, one that eats its heap
- * as `parse_out_of_memory`, and neither harms the process. Other refusals are those of `loadContent`.
+ * Parses in worker processes, off the event loop: a document that hangs ends as `parse_timeout`, one that eats its heap
+ * as `parse_out_of_memory`, and neither harms this process: V8 ends the process of whatever thread overflows its heap. Other refusals are those of `loadContent`.
  */
 export function createDocumentParser(options: DocumentParserOptions = {}): DocumentParser {
   const { size, timeoutMs, heapMb, idleTimeoutMs, giveWay, ...limits } = { ...DEFAULTS, ...options };
@@ -66,6 +75,7 @@ export function createDocumentParser(options: DocumentParserOptions = {}): Docum
     createWorkerPool({
       module: workerModule(import.meta.url, './parse-worker'),
       size,
+      isolation: 'process',
       workerData: limits satisfies ParseLimits & { readonly splitters?: SplitterModule },
       resourceLimits: { maxOldGenerationSizeMb: heapMb, maxYoungGenerationSizeMb: 16 },
       callTimeoutMs: timeoutMs,
@@ -75,22 +85,29 @@ export function createDocumentParser(options: DocumentParserOptions = {}): Docum
     });
   let pool: WorkerPool<ParserCall, WirePart | WireChunks> | null = null;
 
-  async function call<Answer>(request: ParserCall, name: string, signal: AbortSignal | undefined): Promise<Answer> {
+  async function call<Answer>(
+    request: ParserCall,
+    { name, demand }: { readonly name: string; readonly demand: number },
+    signal: AbortSignal | undefined,
+  ): Promise<Answer> {
     pool ??= makePool();
+    const grant = grantOf(demand, { timeoutMs, heapMb });
     try {
-      return (await pool.call(request, signal)) as Answer;
+      return (await pool.call(request, signal, grant)) as Answer;
     } catch (error) {
-      throw signal?.aborted ? error : nameInput(error, name, timeoutMs);
+      throw signal?.aborted ? error : nameInput(error, name, grant);
     }
   }
 
   return {
     async parse(input, signal) {
-      return fromWirePart(await call<WirePart>({ type: 'parse', input }, input.name, signal));
+      const of = { name: input.name, demand: await demandOf(input.path) };
+      return fromWirePart(await call<WirePart>({ type: 'parse', input }, of, signal));
     },
     async cut({ title, text, structure, chunking }, signal) {
       const asked = { title, text, chunking, ...(structure === undefined ? {} : { structure }) };
-      return fromWireChunks(await call<WireChunks>({ type: 'cut', text: asked }, title, signal), text);
+      const of = { name: title, demand: text.length };
+      return fromWireChunks(await call<WireChunks>({ type: 'cut', text: asked }, of, signal), text);
     },
     async start() {
       pool ??= makePool();
@@ -102,13 +119,17 @@ export function createDocumentParser(options: DocumentParserOptions = {}): Docum
   };
 }
 
-function nameInput(error: unknown, name: string, timeoutMs: number): unknown {
+function nameInput(error: unknown, name: string, { timeoutMs }: Required<CallGrant>): unknown {
   if (!(error instanceof AppError)) return error;
   const advice = 'Split it into smaller files.';
   if (error.code === 'timeout') {
-    return new AppError('parse_timeout', `"${name}" could not be read within ${timeoutMs / 1_000} s. ${advice}`, {
-      cause: error,
-    });
+    return new AppError(
+      'parse_timeout',
+      `"${name}" could not be read within ${Math.round(timeoutMs / 1_000)} s. ${advice}`,
+      {
+        cause: error,
+      },
+    );
   }
   if (error.code === 'parse_out_of_memory') {
     return new AppError(error.code, `"${name}" needs more memory to read than it may use. ${advice}`, { cause: error });

@@ -1,14 +1,13 @@
-import { workerData } from 'node:worker_threads';
 import { AppError } from '../../kernel/index.ts';
 import { createTokenCounter } from '../../llm/index.ts';
-import { serveWorkerCalls } from '../../resilience/index.ts';
+import { serveWorkerCalls, workerSettings } from '../../resilience/index.ts';
 import { createChunkers, createTableGrouping } from '../chunking/strategies.ts';
 import type { TextSplitterLoader } from '../ports.ts';
 import type { ParseLimits, ParserCall, SplitterExports, SplitterModule } from './document-parser.ts';
 import { createInputParser, cutText } from './parse-input.ts';
 import { toWireChunks, toWirePart, type WireChunks, type WirePart } from './wire-part.ts';
 
-const { splitters, ...limits }: ParseLimits & { readonly splitters?: SplitterModule } = workerData;
+const { splitters, ...limits } = workerSettings<ParseLimits & { readonly splitters?: SplitterModule }>();
 
 /** Loaded when the first text is cut by one: the module brings a vendor's code. */
 const loadSplitter: TextSplitterLoader = async (strategy) => {

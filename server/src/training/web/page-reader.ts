@@ -7,7 +7,7 @@ export type PageReaderRequest =
   | { readonly type: 'page'; readonly path: string; readonly url: string; readonly mediaType: string }
   | { readonly type: 'sitemap'; readonly path: string };
 
-/** Reads stored pages and sitemaps in a thread of its own, within time and memory. Rejects with an AppError when one cannot be read. */
+/** Reads stored pages and sitemaps in a process of its own, within time and memory. Rejects with an AppError when one cannot be read. */
 export interface PageReader {
   page(page: Omit<Extract<PageReaderRequest, { type: 'page' }>, 'type'>, signal: AbortSignal): Promise<PageScan>;
   sitemap(path: string, signal: AbortSignal): Promise<SitemapScan>;
@@ -22,6 +22,7 @@ export function createPageReader(): PageReader {
   const pool: WorkerPool<PageReaderRequest, PageScan | SitemapScan> = createWorkerPool({
     module: workerModule(import.meta.url, './page-worker'),
     size: 1,
+    isolation: 'process',
     resourceLimits: { maxOldGenerationSizeMb: HEAP_MB },
     callTimeoutMs: TIMEOUT_MS,
     idleTimeoutMs: IDLE_MS,
