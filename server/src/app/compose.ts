@@ -31,6 +31,7 @@ import {
   type Trainer,
   withoutRemovedSources,
 } from '../training/index.ts';
+import { composeAnswerCache } from './answer-cache.ts';
 import { composeWeb } from './compose-web.ts';
 import type { Config } from './config.ts';
 import { DEFAULT_TENANT_ID } from './first-start.ts';
@@ -179,7 +180,10 @@ export function composeApplication(options: CompositionOptions): Composition {
   };
   const searcher = createSearcher({ ...search, spaces });
   const chooseModel = createModelChooser({ config, clock, logger, meter, embeddings, counter });
-  const answerer = createAnswerer({ store, searcher, chooseModel, counter, clock, createId, logger, meter });
+  const answerer = createAnswerer({
+    ...{ store, searcher, chooseModel, counter, clock, createId, logger, meter },
+    ...composeAnswerCache(options),
+  });
   const apiKeys = createApiKeys({
     store,
     pepper: options.pepper,

@@ -24,6 +24,14 @@ export interface Config {
     readonly idleTokenMs: number;
     readonly totalMs: number;
   };
+  /** Answers that are kept for others who ask the same; null: none are. */
+  readonly answerCache: {
+    readonly ttlMs: number;
+    /** How much longer they are kept for when no model can be had. */
+    readonly staleMs: number;
+    /** Most memory that they take. */
+    readonly maxBytes: number;
+  } | null;
   readonly maxUploadBytes: number;
   /** Packages whose text splitters a chunking strategy may name. */
   readonly chunkingModules: readonly string[];
@@ -43,6 +51,8 @@ const DEFAULT_BASE_URL = 'https://api.openai.com/v1';
 const EMBEDDING_PROVIDERS = ['local', 'openai'];
 const LOCAL_EMBEDDERS = ['static-en', 'use-lite'];
 const CHAT_PROVIDERS = ['openai', 'chatsphere'];
+
+const MONTH_SECONDS = 31 * 86_400;
 
 const milliseconds = (fallback: number) => z.coerce.number().int().min(1).max(3_600_000).default(fallback);
 const httpUrl = z.url({ protocol: /^https?$/, error: 'must be an http:// or https:// address' });
@@ -69,6 +79,15 @@ const environmentSchema = z.object({
     .min(1024)
     .max(10 * 1024 ** 3)
     .default(100 * 1024 ** 2),
+  ANSWER_CACHE: z.enum(['on', 'off'], { error: 'must be on or off' }).default('on'),
+  ANSWER_CACHE_TTL_SECONDS: z.coerce.number().int().min(1).max(MONTH_SECONDS).default(3600),
+  ANSWER_CACHE_STALE_SECONDS: z.coerce.number().int().min(0).max(MONTH_SECONDS).default(86_400),
+  ANSWER_CACHE_BYTES: z.coerce
+    .number()
+    .int()
+    .min(65_536)
+    .max(64 * 1024 ** 3)
+    .default(32 * 1024 ** 2),
   CHUNKING_MODULES: z.string().default('@langchain/textsplitters'),
   CRAWL_ALLOW_PRIVATE_HOSTS: z.string().default(''),
   LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
@@ -132,6 +151,14 @@ function toConfig(environment: Environment, withoutEffect: readonly string[]): C
       idleTokenMs: environment.LLM_IDLE_TOKEN_TIMEOUT_MS,
       totalMs: environment.LLM_TOTAL_TIMEOUT_MS,
     },
+    answerCache:
+      environment.ANSWER_CACHE === 'off'
+        ? null
+        : {
+            ttlMs: environment.ANSWER_CACHE_TTL_SECONDS * 1000,
+            staleMs: environment.ANSWER_CACHE_STALE_SECONDS * 1000,
+            maxBytes: environment.ANSWER_CACHE_BYTES,
+          },
     maxUploadBytes: environment.MAX_UPLOAD_BYTES,
     chunkingModules: namesIn(environment.CHUNKING_MODULES),
     crawlAllowPrivateHosts: namesIn(environment.CRAWL_ALLOW_PRIVATE_HOSTS),

@@ -4,6 +4,7 @@ export type {
   AnswerEvent,
   Answerer,
   AnswerRequest,
+  CacheState,
   Searcher,
   SearchHit,
   SearchRequest,
@@ -12,6 +13,7 @@ export type {
   SearchSpaces,
 } from './ports.ts';
 export {
+  type AnswerCacheOptions,
   type AnswererOptions,
   type AnsweringModel,
   createAnswerer,

@@ -69,7 +69,12 @@ export interface AnswerRequest extends ModelSettings {
   readonly keyId?: string;
   /** True when nobody reads the answer before its end. */
   readonly wholeAnswer?: boolean;
+  /** `off`: the answer is made anew, and not kept for others. */
+  readonly cache?: 'off';
 }
+
+/** Where an answer comes from: made for this request, or made for an equal one, or for one that means the same. */
+export type CacheState = 'miss' | 'exact' | 'semantic';
 
 /**
  * An answer as it comes: one `start` (nothing is committed before it: whatever fails earlier rejects), then text and calls of
@@ -84,6 +89,7 @@ export type AnswerEvent =
       readonly servedBy: string;
       /** Upstream calls that were made for it; 0 when no model was asked. */
       readonly attempts: number;
+      readonly cache: CacheState;
       /** How the answer falls short of what was asked for: steps of the degradation ladder, `lexical_search`. Mostly empty. */
       readonly degraded: readonly string[];
     }

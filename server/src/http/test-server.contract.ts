@@ -84,6 +84,7 @@ export const START: AnswerEvent = {
   conversationId: null,
   servedBy: 'local/extractive',
   attempts: 1,
+  cache: 'miss',
   degraded: [],
 };
 

@@ -115,6 +115,11 @@ export const METRICS: Readonly<Record<string, MetricDeclaration>> = {
     help: 'Answers that fell short of what was asked for, by step of the degradation ladder.',
     labels: ['step'],
   },
+  chatsphere_answer_cache_total: {
+    type: 'counter',
+    help: 'Where answers come from: kept (exact, semantic), joined (made for an equal question just now), waited (made by another process), miss (made anew), stale (kept too long, as no model could be had), off (not to be kept).',
+    labels: ['result'],
+  },
   chatsphere_model_retries_total: {
     type: 'counter',
     help: 'Model calls that were tried again.',

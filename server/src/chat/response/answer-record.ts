@@ -1,6 +1,7 @@
 import type { AppError } from '../../kernel/index.ts';
 import { countPrompt, type TokenUsage } from '../../llm/index.ts';
-import type { Citation, Message, UsageRow } from '../../store/index.ts';
+import type { UsageRow } from '../../store/index.ts';
+import type { AnswerOpening } from './answer-opening.ts';
 import type { Preparation } from './answer-preparation.ts';
 import type { AnswererOptions } from './answerer-options.ts';
 
@@ -11,7 +12,6 @@ export type AnswerOutcome =
 
 /** What is known of an answer while it is made; filled in as it comes. */
 export interface AnswerRecord {
-  readonly messageId: string;
   readonly startedAt: number;
   /** Counted; zero when no model is asked. */
   readonly promptTokens: number;
@@ -26,17 +26,15 @@ export interface AnswerRecord {
   toolCallText: string;
   /** What the provider said; null: nothing. */
   usage: TokenUsage | null;
-  stored: boolean;
 }
 
 /** The record of an answer of which nothing was said yet. */
 export function beginRecord(
   { plan, model, lexicalOnly }: Preparation,
-  { counter, createId }: AnswererOptions,
+  { counter }: AnswererOptions,
 ): Omit<AnswerRecord, 'startedAt'> {
   const promptTokens = plan.type === 'say' ? 0 : countPrompt(plan.request.messages, counter);
   return {
-    messageId: createId('msg'),
     promptTokens,
     servedBy: model.caller.id,
     attempts: 0,
@@ -44,7 +42,6 @@ export function beginRecord(
     text: '',
     toolCallText: '',
     usage: null,
-    stored: false,
   };
 }
 
@@ -59,34 +56,9 @@ export function usageOf({ plan }: Preparation, record: AnswerRecord, options: An
   );
 }
 
-/** The assistant's message as it is stored. */
-export function answerMessage(
-  { conversation }: Preparation & { readonly conversation: NonNullable<Preparation['conversation']> },
-  record: AnswerRecord,
-  end: {
-    readonly status: Message['status'];
-    readonly citations: readonly Citation[];
-    readonly grounded: boolean;
-    readonly now: number;
-  },
-): Omit<Message, 'tenantId'> {
-  return {
-    id: record.messageId,
-    botId: conversation.botId,
-    conversationId: conversation.id,
-    role: 'assistant',
-    content: record.text,
-    status: end.status,
-    citations: end.citations,
-    grounded: end.grounded,
-    servedBy: record.servedBy,
-    createdAt: end.now,
-  };
-}
-
 /** One row of the ledger for the model call behind an answer. */
 export function usageRow(
-  { request, conversation }: Preparation,
+  { request, conversation }: AnswerOpening,
   usage: TokenUsage,
   call: Pick<UsageRow, 'id' | 'model' | 'outcome' | 'durationMs' | 'createdAt'>,
 ): Omit<UsageRow, 'tenantId'> {

@@ -2,6 +2,7 @@ import type { Clock, IdMaker, Logger, Meter } from '../../kernel/index.ts';
 import type { ModelCaller, PromptTemplateName, TokenCounter } from '../../llm/index.ts';
 import type { Store } from '../../store/index.ts';
 import type { Searcher } from '../ports.ts';
+import type { AnswerCacheOptions } from './answer-cache-options.ts';
 
 /** A model that can answer. */
 export interface AnsweringModel {
@@ -20,6 +21,8 @@ export interface AnswererOptions {
   readonly createId: IdMaker;
   readonly logger: Logger;
   readonly meter: Meter;
+  /** Absent: every answer is made anew. */
+  readonly answerCache?: AnswerCacheOptions;
   /** For what a bot does not set. */
   readonly defaults?: {
     readonly refusalMessage?: string;

@@ -164,6 +164,7 @@ describe('answerer', () => {
     expect(events[0]).toEqual({
       type: 'start',
       messageId: 'msg_1',
+      cache: 'miss',
       conversationId: null,
       servedBy: 'fake/model',
       attempts: 1,

@@ -3,14 +3,18 @@ import type { FinishReason, ModelCallStart, TokenUsage } from '../../llm/index.t
 import type { Citation } from '../../store/index.ts';
 import { createConversationMemory } from '../memory/index.ts';
 import type { AnswerEvent, Answerer, AnswerRequest } from '../ports.ts';
+import { toAbortError } from './abort-error.ts';
+import { createAnswerCache } from './answer-cache.ts';
+import { type AnswerOpening, openAnswer } from './answer-opening.ts';
 import { type Preparation, prepareAnswer } from './answer-preparation.ts';
-import { type AnswerOutcome, type AnswerRecord, answerMessage, beginRecord, usageOf } from './answer-record.ts';
+import { type AnswerOutcome, type AnswerRecord, beginRecord, usageOf } from './answer-record.ts';
 import type { AnswererOptions } from './answerer-options.ts';
 import { createBackgroundWork } from './background-work.ts';
 import { citeAnswer } from './citations.ts';
+import { type Delivery, deliver, type MadeEvent } from './delivery.ts';
 import { createMarkerFilter } from './marker-filter.ts';
 import { isRefusal } from './refusal.ts';
-import { type AnswererParts as Parts, settle } from './settlement.ts';
+import { type AnswererParts as Parts, remember, settle } from './settlement.ts';
 
 /** An answerer whose book-keeping can be waited for. */
 export interface TrackedAnswerer extends Answerer {
@@ -35,7 +39,8 @@ export function createAnswerer(options: AnswererOptions): TrackedAnswerer {
   });
   const background = createBackgroundWork(options.logger);
   const stop = new AbortController();
-  const parts: Parts = { ...options, memory, background, stopping: stop.signal };
+  const cache = options.answerCache === undefined ? null : createAnswerCache({ ...options, ...options.answerCache });
+  const parts: Parts = { ...options, memory, background, cache, stopping: stop.signal };
   return {
     answer: (request, signal, reportUsage = () => {}) => ({
       [Symbol.asyncIterator]: () => cancellable(parts, request, { signal, reportUsage }),
@@ -56,7 +61,7 @@ interface Client {
 function cancellable(parts: Parts, request: AnswerRequest, client: Client): AsyncIterator<AnswerEvent> {
   const reader = new AbortController();
   const signal = AbortSignal.any([client.signal, reader.signal]);
-  const events = makeAnswer(parts, request, { ...client, signal });
+  const events = deliver(parts, () => beginAnswer(parts, request, { ...client, signal }), signal);
   return {
     next: () => events.next(),
     async return() {
@@ -67,10 +72,20 @@ function cancellable(parts: Parts, request: AnswerRequest, client: Client): Asyn
   };
 }
 
-async function* makeAnswer(parts: Parts, request: AnswerRequest, client: Client): AsyncGenerator<AnswerEvent> {
+/** An answer that is kept, is being made for somebody else who asks the same, or is made for this client. */
+async function beginAnswer(parts: Parts, request: AnswerRequest, client: Client): Promise<Delivery> {
+  const { signal } = client;
+  const opening = await openAnswer(parts, request);
+  signal.throwIfAborted();
+  const make = (within: AbortSignal) => makeAnswer(parts, opening, { ...client, signal: within });
+  const source = parts.cache === null ? { events: make(signal) } : await parts.cache.source(opening, make, signal);
+  return { ...source, opening, onStored: () => remember(parts, opening) };
+}
+
+async function* makeAnswer(parts: Parts, opening: AnswerOpening, client: Client): AsyncGenerator<MadeEvent> {
   const { signal, reportUsage } = client;
   const startedAt = parts.clock.now();
-  const preparation = await prepareAnswer(parts, request, signal).catch((error: unknown) => {
+  const preparation = await prepareAnswer(parts, opening, signal).catch((error: unknown) => {
     throw signal.aborted ? toAbortError(signal) : error;
   });
   const record: AnswerRecord = { ...beginRecord(preparation, parts), startedAt };
@@ -80,7 +95,6 @@ async function* makeAnswer(parts: Parts, request: AnswerRequest, client: Client)
     const finishReason = yield* speak(preparation, record, { signal, onText });
     const citations = await cite(preparation, record);
     outcome = { type: outcomeOf(preparation, record, citations) };
-    await store(parts, preparation, { record, status: 'complete', citations });
     yield {
       type: 'end',
       finishReason,
@@ -94,7 +108,6 @@ async function* makeAnswer(parts: Parts, request: AnswerRequest, client: Client)
     outcome = { type: 'failed', error: toAppError(error) };
     throw outcome.error;
   } finally {
-    if (!record.stored) await storePartial(parts, preparation, record);
     reportUsage(settle(parts, preparation, { record, outcome }));
   }
 }
@@ -111,17 +124,12 @@ function usageMeter({ counter }: Parts, { promptTokens }: AnswerRecord, reportUs
   };
 }
 
-function toAbortError({ reason }: AbortSignal): AppError {
-  if (reason instanceof AppError) return reason;
-  return new AppError('request_aborted', 'The client left before the answer was complete.', { cause: reason });
-}
-
 /** Says the start, the text and the calls of tools; `start` waits for the first of them that is visible. Returns why the text ended. */
 async function* speak(
   preparation: Preparation,
   record: AnswerRecord,
   { signal, onText }: { readonly signal: AbortSignal; readonly onText: (text: string) => void },
-): AsyncGenerator<AnswerEvent, FinishReason> {
+): AsyncGenerator<MadeEvent, FinishReason> {
   let begun = false;
   let finishReason: FinishReason | null = null;
   const { plan } = preparation;
@@ -159,8 +167,8 @@ async function* speak(
   yield* begin();
   return finishReason;
 
-  function* begin(): Generator<AnswerEvent> {
-    if (!begun) yield startOf(preparation, record);
+  function* begin(): Generator<MadeEvent> {
+    if (!begun) yield startOf(record);
     begun = true;
   }
 }
@@ -182,18 +190,8 @@ function takeDown(record: AnswerRecord, { servedBy, attempts, degraded }: ModelC
   record.degraded = [...degraded, ...record.degraded];
 }
 
-function startOf(
-  { conversation }: Preparation,
-  { messageId, servedBy, attempts, degraded }: AnswerRecord,
-): AnswerEvent {
-  return {
-    type: 'start',
-    messageId,
-    conversationId: conversation?.id ?? null,
-    servedBy,
-    attempts,
-    degraded,
-  };
+function startOf({ servedBy, attempts, degraded }: AnswerRecord): MadeEvent {
+  return { type: 'start', servedBy, attempts, degraded, cache: 'miss' };
 }
 
 /** Citations that hold against the stored text; none for a refusal. */
@@ -217,38 +215,4 @@ function outcomeOf(
 ): 'grounded' | 'declined' | 'ungrounded' {
   if (plan.type === 'say' || isRefusal(record.text, plan.refusalMessage)) return 'declined';
   return citations.length > 0 ? 'grounded' : 'ungrounded';
-}
-
-async function store(
-  { clock }: Parts,
-  preparation: Preparation,
-  answer: {
-    readonly record: AnswerRecord;
-    readonly status: 'complete' | 'incomplete';
-    readonly citations: readonly Citation[];
-  },
-): Promise<void> {
-  const { conversation, tenant } = preparation;
-  // A turn in which the model only called tools goes on with what they answer, and is stored then.
-  if (conversation === null || (answer.record.text === '' && answer.record.toolCallText !== '')) return;
-  const now = clock.now();
-  const { record, status, citations } = answer;
-  const grounded = citations.length > 0;
-  await tenant.transaction(async ({ messages, conversations }) => {
-    await messages.append(
-      answerMessage({ ...preparation, conversation }, record, { status, citations, grounded, now }),
-    );
-    await conversations.update(conversation.id, { updatedAt: now });
-  });
-  record.stored = true;
-}
-
-/** What was said before the answer broke off. A failure here must not hide the one that broke it. */
-async function storePartial(parts: Parts, preparation: Preparation, record: AnswerRecord): Promise<void> {
-  if (record.text === '') return;
-  try {
-    await store(parts, preparation, { record, status: 'incomplete', citations: [] });
-  } catch (err) {
-    parts.logger.error({ message: record.messageId, err }, 'partial answer not stored');
-  }
 }

@@ -5,6 +5,8 @@ import {
   createModelSummarizer,
   type Summarizer,
 } from '../memory/index.ts';
+import type { AnswerCache } from './answer-cache.ts';
+import type { AnswerOpening } from './answer-opening.ts';
 import type { Preparation } from './answer-preparation.ts';
 import { type AnswerOutcome, type AnswerRecord, reportAnswer, usageOf, usageRow } from './answer-record.ts';
 import type { AnswererOptions } from './answerer-options.ts';
@@ -14,11 +16,13 @@ import type { BackgroundWork } from './background-work.ts';
 export interface AnswererParts extends AnswererOptions {
   readonly memory: ConversationMemory;
   readonly background: BackgroundWork;
+  /** Null: every answer is made anew. */
+  readonly cache: AnswerCache | null;
   /** Aborts when the process stops and nothing slow is begun or waited for any more. */
   readonly stopping: AbortSignal;
 }
 
-/** Ledger, metrics and memory, after the last event. Returns what the answer used. */
+/** Ledger and metrics, after the last event. Returns what the answer used. */
 export function settle(
   parts: AnswererParts,
   preparation: Preparation,
@@ -37,19 +41,22 @@ export function settle(
     });
     background.add('usage', preparation.tenant.usage.add([row]));
   }
-  const { conversation } = preparation;
-  if (conversation !== null && record.stored)
-    background.add('memory', consolidate(parts, preparation, conversation.id));
   return usage;
+}
+
+/** Takes a stored answer into the conversation's memory, in the background. */
+export function remember(parts: AnswererParts, opening: AnswerOpening): void {
+  const { conversation } = opening;
+  if (conversation !== null) parts.background.add('memory', consolidate(parts, opening, conversation.id));
 }
 
 /**
  * A summary by the model, or without one when there is none that can or it fails. Given up when the process stops: the
  * next turn takes the same messages into it.
  */
-async function consolidate(parts: AnswererParts, preparation: Preparation, conversationId: string): Promise<void> {
+async function consolidate(parts: AnswererParts, opening: AnswerOpening, conversationId: string): Promise<void> {
   const { counter, logger, clock, createId, stopping } = parts;
-  const { model, tenant } = preparation;
+  const { model, tenant } = opening;
   const plain = createExtractiveSummarizer(counter);
   const startedAt = clock.now();
   const byModel = createModelSummarizer({
@@ -64,7 +71,7 @@ async function consolidate(parts: AnswererParts, preparation: Preparation, conve
         durationMs: now - startedAt,
         createdAt: now,
       };
-      parts.background.add('usage', tenant.usage.add([usageRow(preparation, usage, row)]));
+      parts.background.add('usage', tenant.usage.add([usageRow(opening, usage, row)]));
     },
   });
   const summarize: Summarizer = async (previous, turns, signal) => {

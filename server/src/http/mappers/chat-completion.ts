@@ -19,7 +19,7 @@ export type AnswerEnd = Extract<AnswerEvent, { readonly type: 'end' }>;
 /** Rejects with `invalid_request` when the last message is no question. */
 export function answerRequestOf(
   body: ChatCompletionBody,
-  caller: { readonly bot: Bot; readonly keyId: string | null },
+  caller: { readonly bot: Bot; readonly keyId: string | null; readonly cacheHeader?: string | undefined },
 ): AnswerRequest {
   const messages = chatMessagesOf(body.messages);
   const question = messages.at(-1);
@@ -36,6 +36,7 @@ export function answerRequestOf(
     ...(body.conversation === undefined || body.conversation === null ? {} : { conversation: body.conversation }),
     ...(typeof body.user === 'string' ? { endUser: body.user } : {}),
     ...(caller.keyId === null ? {} : { keyId: caller.keyId }),
+    ...(caller.cacheHeader?.trim().toLowerCase() === 'off' ? { cache: 'off' } : {}),
     ...(typeof body.temperature === 'number' ? { temperature: body.temperature } : {}),
     ...(typeof maxOutputTokens === 'number' ? { maxOutputTokens } : {}),
     ...(body.stop === undefined || body.stop === null ? {} : { stop: [body.stop].flat() }),
@@ -54,7 +55,7 @@ export interface CompletionFrame {
 export function answerHeaders(start: AnswerStart, overheadMs: number): Record<string, string> {
   return {
     'x-chatsphere-served-by': start.servedBy.replace(/[^\x20-\x7e]/g, '?'),
-    'x-chatsphere-cache': 'miss',
+    'x-chatsphere-cache': start.cache,
     'x-chatsphere-attempts': String(start.attempts),
     'x-chatsphere-overhead-ms': String(overheadMs),
     ...(start.degraded.length === 0 ? {} : { 'x-chatsphere-degraded': start.degraded.join(', ') }),
@@ -147,7 +148,7 @@ function extrasOf(start: AnswerStart, end: AnswerEnd): AnswerExtras {
     citations: end.citations.map(toWireCitation),
     grounded: end.grounded,
     served_by: start.servedBy,
-    cache: 'miss',
+    cache: start.cache,
     degraded: end.degraded,
   };
 }

@@ -23,7 +23,7 @@ import {
   toChatCompletion,
 } from '../mappers/chat-completion.ts';
 import { findBot } from '../owned.ts';
-import { principalOf, signalOfClient } from '../request-context.ts';
+import { headerOf, principalOf, signalOfClient } from '../request-context.ts';
 import type { ZodApp } from '../zod-app.ts';
 
 /** A conversation, not a library: longer messages do not fit a model anyway. */
@@ -62,7 +62,11 @@ export function addChatRoutes(app: ZodApp, { store, answerer, clock, logger }: H
     async (request, reply): Promise<ChatCompletion | undefined> => {
       const { body } = request;
       const bot = await findModel(request, body.model);
-      const answer = answerRequestOf(body, { bot, keyId: principalOf(request).keyId });
+      const answer = answerRequestOf(body, {
+        bot,
+        keyId: principalOf(request).keyId,
+        cacheHeader: headerOf(request, 'x-chatsphere-cache'),
+      });
       const frame = { model: body.model, created: Math.floor(clock.now() / 1000) };
       const asked = { request, reply, answer, frame };
       if (body.stream !== true) return complete(asked);

@@ -1,0 +1,21 @@
+import type { Clock } from '../kernel/index.ts';
+import type { CacheKey } from './cache-key.ts';
+import type { Lease, Leases } from './ports.ts';
+
+/** Leases among those who share this object. */
+export function createMemoryLeases({ clock }: { readonly clock: Pick<Clock, 'now'> }): Leases {
+  const held = new Map<CacheKey, { readonly expiresAt: number }>();
+  return {
+    async acquire(key, ttlMs): Promise<Lease | null> {
+      const other = held.get(key);
+      if (other !== undefined && other.expiresAt > clock.now()) return null;
+      const own = { expiresAt: clock.now() + ttlMs };
+      held.set(key, own);
+      return {
+        async release() {
+          if (held.get(key) === own) held.delete(key);
+        },
+      };
+    },
+  };
+}

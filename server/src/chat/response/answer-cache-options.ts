@@ -1,0 +1,13 @@
+import type { Cache, Leases } from '../../cache/index.ts';
+
+export interface AnswerCacheOptions {
+  readonly cache: Cache;
+  /** Keeps processes that share the cache from making the same answer at once. */
+  readonly leases: Leases;
+  /** How long an answer is given to others who ask the same. */
+  readonly ttlMs: number;
+  /** How much longer it is kept for when no model can be had. */
+  readonly staleMs: number;
+  /** Changes with what the house itself puts into prompts. */
+  readonly promptVersion: string;
+}

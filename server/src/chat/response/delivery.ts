@@ -1,0 +1,135 @@
+import type { Citation, Message } from '../../store/index.ts';
+import type { AnswerEvent, CacheState } from '../ports.ts';
+import { toAbortError } from './abort-error.ts';
+import type { AnswerOpening } from './answer-opening.ts';
+import type { AnswererOptions } from './answerer-options.ts';
+
+type Start = Extract<AnswerEvent, { readonly type: 'start' }>;
+
+/** The start of an answer that is not yet anybody's: without ids. */
+export type MadeStart = Omit<Start, 'messageId' | 'conversationId'>;
+
+/** What an answer is made of, before it is given to clients. */
+export type MadeEvent = Exclude<AnswerEvent, Start> | MadeStart;
+
+/** Where the events of an answer come from. */
+export interface AnswerSource {
+  readonly events: AsyncIterable<MadeEvent>;
+  /** Where the answer comes from, when the events do not say it right for this client. */
+  readonly cache?: CacheState;
+}
+
+/** An answer for one client. */
+export interface Delivery extends AnswerSource {
+  readonly opening: AnswerOpening;
+  /** Called once the answer is stored in its conversation. */
+  readonly onStored: () => void;
+}
+
+/** What one client has been given. */
+interface Delivered {
+  readonly messageId: string;
+  servedBy: string | null;
+  text: string;
+  stored: boolean;
+}
+
+/**
+ * Gives an answer to one client, with a message id of its own, and keeps question and answer in the client's conversation.
+ * The answer is stored before its `end` is given out; one that breaks off is stored as far as it came.
+ */
+export async function* deliver(
+  options: AnswererOptions,
+  begin: () => Promise<Delivery>,
+  signal: AbortSignal,
+): AsyncGenerator<AnswerEvent> {
+  const { events, cache, opening, onStored } = await begin().catch((error: unknown) => {
+    throw signal.aborted ? toAbortError(signal) : error;
+  });
+  // First the question: ids are in the order of what is said.
+  const question = storeQuestion(options, opening);
+  question.catch(() => {});
+  const messageId = options.createId('msg');
+  const conversationId = opening.conversation?.id ?? null;
+  const delivered: Delivered = { messageId, servedBy: null, text: '', stored: false };
+  try {
+    for await (const event of events) {
+      if (event.type === 'start') {
+        await question;
+        delivered.servedBy = event.servedBy;
+        yield { ...event, messageId, conversationId, cache: cache ?? event.cache };
+        continue;
+      }
+      if (event.type === 'text-delta') delivered.text += event.text;
+      // A turn in which the model only called tools goes on with what they answer, and is stored then.
+      else if (event.type === 'end' && (delivered.text !== '' || event.finishReason !== 'tool_calls')) {
+        await storeAnswer(options, opening, { delivered, status: 'complete', citations: event.citations });
+      }
+      yield event;
+    }
+  } catch (error) {
+    throw signal.aborted ? toAbortError(signal) : error;
+  } finally {
+    if (!delivered.stored) await storePartial(options, opening, delivered);
+    if (delivered.stored) onStored();
+  }
+}
+
+async function storeQuestion(
+  { createId, clock }: AnswererOptions,
+  { conversation, tenant, asked }: AnswerOpening,
+): Promise<void> {
+  if (conversation === null) return;
+  await tenant.messages.append({
+    id: createId('msg'),
+    botId: conversation.botId,
+    conversationId: conversation.id,
+    role: 'user',
+    content: asked.question,
+    status: 'complete',
+    citations: [],
+    grounded: null,
+    servedBy: null,
+    createdAt: clock.now(),
+  });
+}
+
+async function storeAnswer(
+  { clock }: AnswererOptions,
+  { conversation, tenant }: AnswerOpening,
+  answer: {
+    readonly delivered: Delivered;
+    readonly status: Message['status'];
+    readonly citations: readonly Citation[];
+  },
+): Promise<void> {
+  if (conversation === null) return;
+  const { delivered, status, citations } = answer;
+  const now = clock.now();
+  await tenant.transaction(async ({ messages, conversations }) => {
+    await messages.append({
+      id: delivered.messageId,
+      botId: conversation.botId,
+      conversationId: conversation.id,
+      role: 'assistant',
+      content: delivered.text,
+      status,
+      citations,
+      grounded: citations.length > 0,
+      servedBy: delivered.servedBy,
+      createdAt: now,
+    });
+    await conversations.update(conversation.id, { updatedAt: now });
+  });
+  delivered.stored = true;
+}
+
+/** What was said before the answer broke off. A failure here must not hide the one that broke it. */
+async function storePartial(options: AnswererOptions, opening: AnswerOpening, delivered: Delivered): Promise<void> {
+  if (delivered.text === '') return;
+  try {
+    await storeAnswer(options, opening, { delivered, status: 'incomplete', citations: [] });
+  } catch (err) {
+    options.logger.error({ message: delivered.messageId, err }, 'partial answer not stored');
+  }
+}
