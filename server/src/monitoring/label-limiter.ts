@@ -18,11 +18,10 @@ export function createLabelLimiter(maxValues: number): (metric: string, labels: 
     return value;
   }
 
-  return (metric, labels) =>
-    Object.fromEntries(
-      Object.entries(labels).map(([label, value]) => [
-        label,
-        limit(`${metric} ${label}`, value.slice(0, MAX_VALUE_LENGTH)),
-      ]),
-    );
+  return (metric, labels) => {
+    const limited: Record<string, string> = {};
+    for (const label in labels)
+      limited[label] = limit(`${metric} ${label}`, (labels[label] ?? '').slice(0, MAX_VALUE_LENGTH));
+    return limited;
+  };
 }

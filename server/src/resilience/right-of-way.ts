@@ -20,22 +20,41 @@ export interface RightOfWayOptions {
   readonly openMs?: number;
 }
 
+/** Below this, those who have left are not worth being cleared away. */
+const MANY = 64;
+
+interface Visit {
+  readonly at: number;
+  hasLeft: boolean;
+}
+
 /**
  * Whoever enters closes the way for those who give way, until all have left. Who never leaves (a slow model) or who comes
  * in endless numbers takes no more than `longestWaitMs / (longestWaitMs + openMs)` of the time.
  */
 export function createRightOfWay(options: RightOfWayOptions): RightOfWay {
   const { clock, onWaited, longestHoldMs = 250, longestWaitMs = 150, openMs = 50 } = options;
-  /** When those who are in came, the latest at the end. */
-  const inside = new Map<symbol, number>();
+  /** Those who are in, the latest at the end; among them some who have left and were not the latest then. */
+  let entered: Visit[] = [];
+  let left = 0;
   let closedSince = 0;
   let openUntil = Number.NEGATIVE_INFINITY;
-  let freed = new AbortController();
+  /** Only while somebody waits: most questions come and go without holding anything up. */
+  let freed: AbortController | null = null;
+
+  /** When the latest of those who are in came; undefined: nobody is in. */
+  function latestEntry(): number | undefined {
+    while (entered.at(-1)?.hasLeft === true) {
+      entered.pop();
+      left -= 1;
+    }
+    return entered.at(-1)?.at;
+  }
 
   /** How long the way stays closed if nobody comes or goes; 0: it is open. */
   function closedFor(): number {
     const now = clock.now();
-    const latest = [...inside.values()].at(-1);
+    const latest = latestEntry();
     if (latest === undefined || now < openUntil) return 0;
     const patienceEnds = Math.max(closedSince, openUntil) + longestWaitMs;
     if (now >= patienceEnds && latest + longestHoldMs > now) openUntil = now + openMs;
@@ -45,6 +64,7 @@ export function createRightOfWay(options: RightOfWayOptions): RightOfWay {
   async function wait(firstMs: number, signal: AbortSignal | undefined): Promise<void> {
     const startedAt = clock.now();
     for (let milliseconds = firstMs; milliseconds > 0; milliseconds = closedFor()) {
+      freed ??= new AbortController();
       const woken = signal === undefined ? freed.signal : AbortSignal.any([signal, freed.signal]);
       await clock.sleep(milliseconds, woken).catch(() => {});
       signal?.throwIfAborted();
@@ -54,16 +74,23 @@ export function createRightOfWay(options: RightOfWayOptions): RightOfWay {
 
   return {
     enter() {
-      const key = Symbol('inside');
       const now = clock.now();
       // Those who only wait for something slower have not kept the way closed.
-      const latest = [...inside.values()].at(-1);
+      const latest = latestEntry();
       if (latest === undefined || latest + longestHoldMs <= now) closedSince = now;
-      inside.set(key, now);
+      const visit: Visit = { at: now, hasLeft: false };
+      entered.push(visit);
       return () => {
-        if (!inside.delete(key) || closedFor() > 0) return;
-        freed.abort();
-        freed = new AbortController();
+        if (visit.hasLeft) return;
+        visit.hasLeft = true;
+        left += 1;
+        if (left > MANY && left * 2 > entered.length) {
+          entered = entered.filter(({ hasLeft }) => !hasLeft);
+          left = 0;
+        }
+        if (freed === null || closedFor() > 0) return;
+        freed.abort('free');
+        freed = null;
       };
     },
     giveWay(signal) {

@@ -43,6 +43,7 @@ export interface ApiKeysOptions {
 export function createApiKeys(options: ApiKeysOptions): ApiKeys {
   const { store, pepper, clock } = options;
   const cache = createKeyCache({ load: (hash) => store.system.findApiKey(hash), clock });
+  const principals = new WeakMap<ApiKey, Principal>();
   const touch = createKeyTouch({
     write: (ids, now) => store.system.touchApiKeys(ids, now),
     clock,
@@ -92,10 +93,19 @@ export function createApiKeys(options: ApiKeysOptions): ApiKeys {
     if (key === null || key.revokedAt !== null) throw invalidKey();
     const now = clock.now();
     if (key.expiresAt !== null && key.expiresAt <= now) throw expiredKey();
-    const principal = principalOf(key);
+    const principal = principalFor(key);
     if (tenantId !== undefined) requireTenantOf(principal, tenantId);
     touch.used(key);
     return principal;
+  }
+
+  /** A key is read once a second at most, and asked for with every request. */
+  function principalFor(key: ApiKey): Principal {
+    const known = principals.get(key);
+    if (known !== undefined) return known;
+    const made = principalOf(key);
+    principals.set(key, made);
+    return made;
   }
 
   async function asAdmin(tenantId: string | undefined): Promise<Principal> {

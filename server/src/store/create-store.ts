@@ -1,4 +1,5 @@
 import { type Kysely, sql } from 'kysely';
+import { LRUCache } from 'lru-cache';
 import type { Clock } from '../kernel/index.ts';
 import { createApiKeyRepository } from './api-keys.ts';
 import { createBotRepository } from './bots.ts';
@@ -9,6 +10,7 @@ import { createGenerationRepository } from './generations.ts';
 import { createGoldenQuestionRepository } from './golden-questions.ts';
 import { createIdempotencyRepository } from './idempotency.ts';
 import { createJobRepository, requireLease } from './jobs.ts';
+import { createKeptBots } from './kept-bots.ts';
 import { createMessageRepository } from './messages.ts';
 import { migrate } from './migrations.ts';
 import type { Store, TenantRepositories, TenantStore } from './ports.ts';
@@ -21,6 +23,10 @@ import { createSystemStore } from './system-store.ts';
 import { createTenantScope, type TenantScope } from './tenant-scope.ts';
 import { createTenantRepository } from './tenants.ts';
 import { createUsageRepository } from './usage.ts';
+import type { WriteWatch } from './write-watch.ts';
+
+/** They hold nothing but their tenant's id; making one takes longer than most reads. */
+const MOST_TENANT_STORES = 1_000;
 
 export interface StoreOptions {
   /** Opens its connections on first use; `stop` destroys it, so a stopped store cannot be started again. */
@@ -34,11 +40,14 @@ export interface StoreOptions {
   readonly background: Kysely<Schema>;
   readonly dialect: SqlDialect;
   readonly clock: Pick<Clock, 'now'>;
+  /** Knows of every write of this process, when no other writes to the database; else nothing is kept in memory. */
+  readonly writes?: WriteWatch;
 }
 
 /** The store over a SQL database. */
-export function createStore({ database, background, dialect, clock }: StoreOptions): Store {
+export function createStore({ database, background, dialect, clock, writes }: StoreOptions): Store {
   let startedAt = clock.now();
+  const keptBots = writes === undefined ? null : createKeptBots(writes);
 
   function repositoriesIn(scope: TenantScope): TenantRepositories {
     return {
@@ -59,12 +68,24 @@ export function createStore({ database, background, dialect, clock }: StoreOptio
     };
   }
 
+  const tenantStores = new LRUCache<string, TenantStore>({ max: MOST_TENANT_STORES });
+
   function forTenant(tenantId: string): TenantStore {
+    const known = tenantStores.get(tenantId);
+    if (known !== undefined) return known;
+    const made = openTenant(tenantId);
+    tenantStores.set(tenantId, made);
+    return made;
+  }
+
+  function openTenant(tenantId: string): TenantStore {
     const scope = createTenantScope(database, dialect, tenantId);
     const backgroundScope = createTenantScope(background, dialect, tenantId);
+    const repositories = repositoriesIn(scope);
     return {
       tenantId,
-      ...repositoriesIn(scope),
+      ...repositories,
+      bots: keptBots?.of(tenantId, repositories.bots) ?? repositories.bots,
       transaction: (work) => scope.atomically((transaction) => work(repositoriesIn(transaction))),
       fencedTransaction: (lease, work) =>
         backgroundScope.atomically(async (transaction) => {

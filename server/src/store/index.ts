@@ -78,3 +78,4 @@ export type { BotKey, MetadataComparison, SqlDialect } from './sql-dialect.ts';
 export type { Fingerprint, RemovalReceipt, RemovedContent, SyncItem, SyncItemState, SyncRun } from './sync-entities.ts';
 export type { SyncRunRepository } from './sync-ports.ts';
 export type { WebSource } from './web-source.ts';
+export { createWriteRecorder, type WriteRecorder, type WriteWatch } from './write-watch.ts';

@@ -8,6 +8,7 @@ import {
   SqliteIntrospector,
   SqliteQueryCompiler,
 } from 'kysely';
+import type { WriteRecorder } from '../../store/index.ts';
 import type { StatementResult, StatementRunner } from './statement.ts';
 import type { Durability, TurnStatement, WriterTurns, WriteTurn } from './writer-turns.ts';
 
@@ -18,6 +19,8 @@ export interface SqliteConnections {
   readonly turns: WriterTurns;
   /** Of everything that is written through this dialect. */
   readonly durability: Durability;
+  /** Told of the writes that it concerns, from the first one of a transaction to its end. */
+  readonly writes: WriteRecorder;
 }
 
 /** Kysely over the connections: reads outside transactions go to the reader, all else takes its turn at the writer. */
@@ -30,14 +33,24 @@ export function createKyselyDialect(connections: SqliteConnections): Dialect {
   };
 }
 
-function createDriver({ writer, reader, turns, durability }: SqliteConnections): Driver {
+function createDriver({ writer, reader, turns, durability, writes }: SqliteConnections): Driver {
   const turnOf = new WeakMap<DatabaseConnection, WriteTurn>();
+  const recording = new WeakMap<DatabaseConnection, () => void>();
 
   function run(connection: DatabaseConnection, statement: TurnStatement): Promise<StatementResult> {
     const turn = turnOf.get(connection);
-    if (turn !== undefined) return turn.execute(statement);
+    if (turn !== undefined) {
+      if (writes.concerns(statement.sql) && !recording.has(connection)) recording.set(connection, writes.begin());
+      return turn.execute(statement);
+    }
     if (reader !== null && isRead(statement.sql)) return reader.execute({ ...statement, within: 'nothing' });
-    return turns.run(statement, durability);
+    const running = turns.run(statement, durability);
+    return writes.concerns(statement.sql) ? running.finally(writes.begin()) : running;
+  }
+
+  function endRecording(connection: DatabaseConnection): void {
+    recording.get(connection)?.();
+    recording.delete(connection);
   }
 
   function createConnection(): DatabaseConnection {
@@ -60,12 +73,15 @@ function createDriver({ writer, reader, turns, durability }: SqliteConnections):
     },
     async commitTransaction(connection) {
       await turnOf.get(connection)?.commit();
+      endRecording(connection);
     },
     async rollbackTransaction(connection) {
       await turnOf.get(connection)?.rollback();
+      endRecording(connection);
     },
     async releaseConnection(connection) {
       turnOf.delete(connection);
+      endRecording(connection);
     },
     async destroy() {
       await reader?.stop();

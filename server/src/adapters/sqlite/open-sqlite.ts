@@ -1,7 +1,7 @@
 import { Kysely } from 'kysely';
 import type { WordVectorCache } from '../../embeddings/index.ts';
 import type { Clock, Logger } from '../../kernel/index.ts';
-import { createStore, type Schema, type Store } from '../../store/index.ts';
+import { createStore, createWriteRecorder, type Schema, type Store } from '../../store/index.ts';
 import type { LexicalIndex } from '../../vector-store/index.ts';
 import { createDatabaseInProcess, createDatabaseThread } from './database-thread.ts';
 import { createKyselyDialect } from './kysely-dialect.ts';
@@ -36,12 +36,13 @@ export function openSqlite({ file, clock, logger, titleWeight = DEFAULT_TITLE_WE
     writer,
     onAbandoned: () => logger.error({}, 'a database transaction was idle for too long and was rolled back'),
   });
+  const writes = createWriteRecorder();
   const open = (durability: Durability): Kysely<Schema> =>
-    new Kysely({ dialect: createKyselyDialect({ writer, reader, turns, durability }) });
+    new Kysely({ dialect: createKyselyDialect({ writer, reader, turns, durability, writes }) });
   const database = open('synced');
   const background = open('ordered');
   return {
-    store: createStore({ database, background, dialect: sqliteSqlDialect, clock }),
+    store: createStore({ database, background, dialect: sqliteSqlDialect, clock, writes }),
     lexicalIndex: createSqliteLexicalIndex({ database, titleWeight }),
     wordVectorCache: createSqliteWordVectorCache(background),
   };

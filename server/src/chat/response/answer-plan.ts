@@ -24,6 +24,8 @@ export interface PlanInput {
   readonly found: SearchResult;
   readonly model: AnsweringModel;
   readonly documents: DocumentTexts;
+  /** Whether the bot has sources. */
+  readonly isTrained: boolean;
 }
 
 const DEFAULT_CONTEXT_TOKENS = 3000;
@@ -40,10 +42,7 @@ export async function planAnswer(options: AnswererOptions, input: PlanInput): Pr
     counter: options.counter,
   });
   if (passages.length > 0) return groundedPlan(options, input, { passages, refusalMessage });
-  const { items: sources } = await options.store
-    .forTenant(bot.tenantId)
-    .sources.list(bot.id, { limit: 1, order: 'asc' });
-  if (sources.length === 0) {
+  if (!input.isTrained) {
     return input.model.readsPrompts ? openPlan(input, refusalMessage) : { type: 'say', text: NO_CONTENT_MESSAGE };
   }
   if (input.model.readsPrompts) return { type: 'say', text: refusalMessage };

@@ -15,6 +15,7 @@ import { type Delivery, deliver, type MadeEvent } from './delivery.ts';
 import { createMarkerFilter } from './marker-filter.ts';
 import { isRefusal } from './refusal.ts';
 import { type AnswererParts as Parts, remember, settle } from './settlement.ts';
+import { createTrainedBots } from './trained-bots.ts';
 
 /** An answerer whose book-keeping can be waited for. */
 export interface TrackedAnswerer extends Answerer {
@@ -40,7 +41,8 @@ export function createAnswerer(options: AnswererOptions): TrackedAnswerer {
   const background = createBackgroundWork(options.logger);
   const stop = new AbortController();
   const cache = options.answerCache === undefined ? null : createAnswerCache({ ...options, ...options.answerCache });
-  const parts: Parts = { ...options, memory, background, cache, stopping: stop.signal };
+  const trainedBots = createTrainedBots(options.store);
+  const parts: Parts = { ...options, memory, background, cache, trainedBots, stopping: stop.signal };
   return {
     answer: (request, signal, reportUsage = () => {}) => ({
       [Symbol.asyncIterator]: () => cancellable(parts, request, { signal, reportUsage }),

@@ -11,6 +11,7 @@ import type { Preparation } from './answer-preparation.ts';
 import { type AnswerOutcome, type AnswerRecord, reportAnswer, usageOf, usageRow } from './answer-record.ts';
 import type { AnswererOptions } from './answerer-options.ts';
 import type { BackgroundWork } from './background-work.ts';
+import type { TrainedBots } from './trained-bots.ts';
 
 /** What an answerer is made of, with what it makes itself. */
 export interface AnswererParts extends AnswererOptions {
@@ -18,6 +19,7 @@ export interface AnswererParts extends AnswererOptions {
   readonly background: BackgroundWork;
   /** Null: every answer is made anew. */
   readonly cache: AnswerCache | null;
+  readonly trainedBots: TrainedBots;
   /** Aborts when the process stops and nothing slow is begun or waited for any more. */
   readonly stopping: AbortSignal;
 }
