@@ -69,6 +69,13 @@ module.exports = {
       },
     },
     {
+      // A server that was not told of LangChain.js must not load it; classes are loaded by name. Its own side is for others.
+      name: 'langchain-on-demand',
+      severity,
+      from: { path: source, pathNot: [`${source}adapters/langchain/client/`, test] },
+      to: { path: 'node_modules/@langchain/' },
+    },
+    {
       name: 'contract-is-a-leaf',
       severity,
       from: { path: `${source}http/contract/`, pathNot: test },

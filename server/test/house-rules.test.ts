@@ -17,6 +17,7 @@ const violations: readonly { readonly rule: string; readonly files: Readonly<Rec
   { rule: 'adapters-only-from-app', files: { 'store/seeded.ts': "import '../adapters/sqlite/index.ts';" } },
   { rule: 'no-sibling-adapter', files: { 'adapters/sqlite/seeded.ts': "import '../file-system/index.ts';" } },
   { rule: 'vendor-sdk-only-in-adapters', files: { 'store/seeded.ts': "import 'libsql';" } },
+  { rule: 'langchain-on-demand', files: { 'adapters/langchain/seeded.ts': "import '@langchain/core/messages';" } },
   { rule: 'contract-is-a-leaf', files: { 'http/contract/seeded.ts': "import '../../chat/index.ts';" } },
   {
     rule: 'no-cycle',

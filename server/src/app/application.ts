@@ -2,9 +2,11 @@ import { randomBytes } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { type DataFolderLock, lockDataFolder } from '../adapters/file-system/index.ts';
+import { loadLangChain } from '../adapters/langchain/index.ts';
 import { openSqlite } from '../adapters/sqlite/index.ts';
 import type { ServingState } from '../http/index.ts';
 import { AppError, createDeadline, createIdMaker, type Lifecycle, type Logger, systemClock } from '../kernel/index.ts';
+import { createTokenCounter } from '../llm/index.ts';
 import { createLogger, createMeter } from '../monitoring/index.ts';
 import { createRightOfWay } from '../resilience/index.ts';
 import { createKeySecret, hashSecret } from '../security/index.ts';
@@ -56,9 +58,12 @@ export async function startApplication(config: Config, options: StartOptions): P
 }
 
 async function startLocked(config: Config, options: StartOptions, lock: DataFolderLock): Promise<RunningApplication> {
+  const langChain = await loadLangChain(config.langChain, [process.cwd(), config.dataFolder]);
   const pepper = await loadSecret(config.dataFolder, config.secret);
   const localKey = createKeySecret('live', randomBytes);
-  const secrets = [pepper, localKey, config.adminKey, config.openAi.apiKey].filter((secret) => secret !== null);
+  const secrets = [pepper, localKey, config.adminKey, config.openAi.apiKey, ...config.langChain.secrets].filter(
+    (secret) => secret !== null,
+  );
   const logger = createLogger({ level: config.logLevel, secrets });
   const meter = createMeter({ logger });
   const clock = systemClock;
@@ -71,7 +76,8 @@ async function startLocked(config: Config, options: StartOptions, lock: DataFold
   });
   const { giveWay } = questionsFirst;
   const wordVectors = sqlite.wordVectorCache;
-  const embedders = createEmbedders({ config, clock, logger, meter, wordVectors, giveWay });
+  const counter = createTokenCounter();
+  const embedders = createEmbedders({ config, langChain, counter, clock, logger, meter, wordVectors, giveWay });
   const foundation = createLifecycle(
     [{ name: 'store', start: () => store.start(), stop: () => store.stop() }, embedders],
     logger,
@@ -91,6 +97,8 @@ async function startLocked(config: Config, options: StartOptions, lock: DataFold
       clock,
       createId,
       sqlite,
+      langChain,
+      counter,
       embedders,
       follower: embedders.follower,
       questionsFirst,

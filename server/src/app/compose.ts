@@ -1,15 +1,14 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
-import { createEmbeddedVectorStore } from '../adapters/embedded-vectors/index.ts';
 import { createFileBlobStore } from '../adapters/file-system/index.ts';
-import { TEXT_SPLITTER_MODULE } from '../adapters/langchain/index.ts';
+import { type LangChain, TEXT_SPLITTER_MODULE } from '../adapters/langchain/index.ts';
 import type { Sqlite } from '../adapters/sqlite/index.ts';
 import { createAnswerer, createSearcher } from '../chat/index.ts';
 import type { Embedder, EmbeddingSpaces } from '../embeddings/index.ts';
 import { createHttpApp, type DemoBot, type ServingState, type ZodApp } from '../http/index.ts';
 import { createJobEvents, createJobRunner, createJobWatch, createMemoryTransport } from '../jobs/index.ts';
 import type { Clock, IdMaker, Lifecycle, Logger } from '../kernel/index.ts';
-import { createTokenCounter } from '../llm/index.ts';
+import type { TokenCounter } from '../llm/index.ts';
 import type { PrometheusMeter } from '../monitoring/index.ts';
 import type { RightOfWay } from '../resilience/index.ts';
 import { createApiKeys, createRateLimiter } from '../security/index.ts';
@@ -32,6 +31,7 @@ import {
   withoutRemovedSources,
 } from '../training/index.ts';
 import { composeAnswerCache } from './answer-cache.ts';
+import { composeVectorStore } from './compose-vector-store.ts';
 import { composeWeb } from './compose-web.ts';
 import type { Config } from './config.ts';
 import { DEFAULT_TENANT_ID } from './first-start.ts';
@@ -40,7 +40,6 @@ import { createHousekeeping, removeUnfinishedImports } from './housekeeping.ts';
 import { createModelChooser } from './models.ts';
 import { createIndexSearch } from './search-spaces.ts';
 
-const VECTOR_MEMORY_BYTES = 256 * 1024 ** 2;
 const JSON_BODY_BYTES = 10 * 1024 ** 2;
 /** Loading waits mostly for the parser and the database; embedding takes the processor. */
 const STAGES_AT_ONCE = 8;
@@ -54,6 +53,9 @@ export interface CompositionOptions {
   readonly clock: Clock;
   readonly createId: IdMaker;
   readonly sqlite: Sqlite;
+  /** What the configuration names of LangChain.js, loaded. */
+  readonly langChain: LangChain;
+  readonly counter: TokenCounter;
   /** Closed to background work while questions are being answered. */
   readonly questionsFirst: RightOfWay;
   readonly blobFolder: string;
@@ -77,16 +79,11 @@ export interface Composition {
 
 /** The whole house in one place: what is made of what. Nothing runs yet. */
 export function composeApplication(options: CompositionOptions): Composition {
-  const { config, embedders, logger, meter, clock, createId } = options;
+  const { config, embedders, langChain, counter, logger, meter, clock, createId } = options;
   const { store, lexicalIndex } = options.sqlite;
-  const counter = createTokenCounter();
   const blobs = createFileBlobStore({ folder: options.blobFolder });
   const embeddings = embedders.own;
-  const embeddedVectors = createEmbeddedVectorStore({
-    loadNamespace: ({ botId, generation }, signal) => store.system.loadVectors(botId, generation, signal),
-    memoryCapBytes: VECTOR_MEMORY_BYTES,
-    logger,
-  });
+  const indexedVectors = composeVectorStore(options);
   const { giveWay } = options.questionsFirst;
   const parser = createDocumentParser({
     giveWay,
@@ -103,7 +100,7 @@ export function composeApplication(options: CompositionOptions): Composition {
     embeddings,
     indexes,
     embedder: options.follower,
-    vectors: withoutRemovedSources(embeddedVectors, removedSources),
+    vectors: withoutRemovedSources(indexedVectors, removedSources),
   });
   const { vectors, spaces } = following;
   const web = composeWeb({ config, version: options.version, store, announce, clock, createId, logger });
@@ -179,7 +176,7 @@ export function composeApplication(options: CompositionOptions): Composition {
     }),
   };
   const searcher = createSearcher({ ...search, spaces });
-  const chooseModel = createModelChooser({ config, clock, logger, meter, embeddings, counter });
+  const chooseModel = createModelChooser({ config, langChain, clock, logger, meter, embeddings, counter });
   const answerer = createAnswerer({
     ...{ store, searcher, chooseModel, counter, clock, createId, logger, meter },
     ...composeAnswerCache(options),

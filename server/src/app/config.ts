@@ -1,6 +1,8 @@
 import { isAbsolute, resolve } from 'node:path';
 import { z } from 'zod';
+import type { LangChainSettings } from '../adapters/langchain/index.ts';
 import { AppError } from '../kernel/index.ts';
+import { namesNotIn, readLangChainSettings } from './langchain-config.ts';
 
 /** Everything the process is told from outside, read once and frozen. Durations in milliseconds, sizes in bytes. */
 export interface Config {
@@ -33,6 +35,9 @@ export interface Config {
     readonly maxBytes: number;
   } | null;
   readonly maxUploadBytes: number;
+  /** Chat models, embeddings and the vector store of LangChain.js, by their names. */
+  readonly langChain: LangChainSettings;
+  readonly vectorStore: 'embedded' | 'langchain';
   /** Packages whose text splitters a chunking strategy may name. */
   readonly chunkingModules: readonly string[];
   /** Hosts (`name` or `name:port`) that the crawler may reach on private addresses. */
@@ -48,9 +53,10 @@ export interface ModelName {
 }
 
 const DEFAULT_BASE_URL = 'https://api.openai.com/v1';
-const EMBEDDING_PROVIDERS = ['local', 'openai'];
+const LANGCHAIN = 'langchain';
+const EMBEDDING_PROVIDERS = ['local', 'openai', LANGCHAIN];
 const LOCAL_EMBEDDERS = ['static-en', 'use-lite'];
-const CHAT_PROVIDERS = ['openai', 'chatsphere'];
+const CHAT_PROVIDERS = ['openai', 'chatsphere', LANGCHAIN];
 
 const MONTH_SECONDS = 31 * 86_400;
 
@@ -88,6 +94,7 @@ const environmentSchema = z.object({
     .min(65_536)
     .max(64 * 1024 ** 3)
     .default(32 * 1024 ** 2),
+  LANGCHAIN_CONFIG: z.string().optional(),
   CHUNKING_MODULES: z.string().default('@langchain/textsplitters'),
   CRAWL_ALLOW_PRIVATE_HOSTS: z.string().default(''),
   LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
@@ -95,7 +102,9 @@ const environmentSchema = z.object({
     .undefined({ error: 'is not supported in this version: it stores in the data folder. Unset it' })
     .optional(),
   REDIS_URL: z.undefined({ error: 'is not supported in this version: it runs as one process. Unset it' }).optional(),
-  VECTOR_STORE: z.enum(['auto', 'embedded'], { error: 'must be auto or embedded in this version' }).default('auto'),
+  VECTOR_STORE: z
+    .enum(['auto', 'embedded', LANGCHAIN], { error: 'must be auto, embedded or langchain in this version' })
+    .default('auto'),
   QUEUE: z.enum(['auto', 'memory'], { error: 'must be auto or memory in this version' }).default('auto'),
 });
 
@@ -112,8 +121,19 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     Object.entries(environment).filter(([, value]) => value !== undefined && value.trim() !== ''),
   );
   const parsed = environmentSchema.safeParse(given);
+  const langChain = readLangChainSettings(given['LANGCHAIN_CONFIG'], given);
   const faults = parsed.success
-    ? modelFaults(parsed.data)
+    ? [
+        ...langChain.faults,
+        ...modelFaults(parsed.data),
+        ...(langChain.faults.length > 0
+          ? []
+          : namesNotIn(langChain.settings, {
+              chatModel: chatModelOf(parsed.data),
+              embeddingModel: embeddingModelOf(parsed.data),
+              vectorStore: parsed.data.VECTOR_STORE,
+            })),
+      ]
     : parsed.error.issues.map((issue) => `${issue.path.join('.')} ${issue.message}`);
   if (faults.length > 0 || !parsed.success) {
     throw new AppError(
@@ -122,14 +142,17 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     );
   }
   return Object.freeze(
-    toConfig(
-      parsed.data,
-      WITHOUT_EFFECT.filter((name) => name in given),
-    ),
+    toConfig(parsed.data, {
+      langChain: langChain.settings,
+      withoutEffect: WITHOUT_EFFECT.filter((name) => name in given),
+    }),
   );
 }
 
-function toConfig(environment: Environment, withoutEffect: readonly string[]): Config {
+function toConfig(
+  environment: Environment,
+  { langChain, withoutEffect }: { readonly langChain: LangChainSettings; readonly withoutEffect: readonly string[] },
+): Config {
   const folder = environment.CHATSPHERE_DATA_DIR;
   return {
     host: environment.HOST,
@@ -160,6 +183,8 @@ function toConfig(environment: Environment, withoutEffect: readonly string[]): C
             maxBytes: environment.ANSWER_CACHE_BYTES,
           },
     maxUploadBytes: environment.MAX_UPLOAD_BYTES,
+    langChain,
+    vectorStore: environment.VECTOR_STORE === LANGCHAIN ? LANGCHAIN : 'embedded',
     chunkingModules: namesIn(environment.CHUNKING_MODULES),
     crawlAllowPrivateHosts: namesIn(environment.CRAWL_ALLOW_PRIVATE_HOSTS),
     logLevel: environment.LOG_LEVEL,
@@ -184,14 +209,14 @@ function modelFaults(environment: Environment): string[] {
   const faults: string[] = [];
   if (!CHAT_PROVIDERS.includes(chat.provider)) {
     faults.push(
-      `CHAT_MODEL names the unknown provider "${chat.provider}"; use openai/<model> or chatsphere/extractive`,
+      `CHAT_MODEL names the unknown provider "${chat.provider}"; use openai/<model>, langchain/<name> or chatsphere/extractive`,
     );
   } else if (chat.provider === 'chatsphere' && chat.model !== 'extractive') {
     faults.push('CHAT_MODEL: the only built-in model is chatsphere/extractive');
   }
   if (!EMBEDDING_PROVIDERS.includes(embedding.provider)) {
     faults.push(
-      `EMBEDDING_MODEL names the unknown provider "${embedding.provider}"; use local/static-en, local/use-lite or openai/<model>`,
+      `EMBEDDING_MODEL names the unknown provider "${embedding.provider}"; use local/static-en, local/use-lite, openai/<model> or langchain/<name>`,
     );
   } else if (embedding.provider === 'local' && !LOCAL_EMBEDDERS.includes(embedding.model)) {
     faults.push(

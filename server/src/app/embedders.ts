@@ -1,3 +1,4 @@
+import { LANGCHAIN_PROVIDER, type LangChain } from '../adapters/langchain/index.ts';
 import { createStaticEmbedder, createUseLiteEmbedder, createUseLiteModel } from '../adapters/local-embedder/index.ts';
 import { createOpenAiEmbedder } from '../adapters/openai/index.ts';
 import {
@@ -9,7 +10,7 @@ import {
   withDimensions,
 } from '../embeddings/index.ts';
 import { AppError, type Clock, type Lifecycle, type Logger, type Meter, toAppError } from '../kernel/index.ts';
-import { parseModelId } from '../llm/index.ts';
+import { parseModelId, type TokenCounter } from '../llm/index.ts';
 import type { RightOfWay } from '../resilience/index.ts';
 import type { Config, ModelName } from './config.ts';
 
@@ -18,6 +19,8 @@ interface EmbedderParts {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly meter: Meter;
+  readonly langChain: LangChain;
+  readonly counter: TokenCounter;
   readonly wordVectors: WordVectorCache;
   /** Lets questions go first, before each step of work in the background. */
   readonly giveWay: RightOfWay['giveWay'];
@@ -53,6 +56,7 @@ export function createEmbedders(parts: EmbedderParts): Embedders {
   function makeEmbedder({ provider, model }: ModelName): Embedder {
     if (provider === 'local' && model === 'use-lite') return createUseLiteEmbedder({ model: teacher });
     if (provider === 'local' && model === 'static-en') return createStaticEmbedder({ ...parts, teacher });
+    if (provider === LANGCHAIN_PROVIDER) return parts.langChain.createEmbedder(model, parts);
     const reachable = config.openAi.apiKey !== null || config.embeddingModel.provider === 'openai';
     if (provider === 'openai' && reachable) {
       return createOpenAiEmbedder({ ...config.openAi, connectTimeoutMs: config.deadlines.connectMs, model });

@@ -1,4 +1,5 @@
 import { createExtractiveChatModel, EXTRACTIVE_MODEL_ID } from '../adapters/extractive/index.ts';
+import { LANGCHAIN_PROVIDER, type LangChain } from '../adapters/langchain/index.ts';
 import { createOpenAiChatModel } from '../adapters/openai/index.ts';
 import type { AnsweringModel } from '../chat/index.ts';
 import type { EmbeddingGenerator } from '../embeddings/index.ts';
@@ -8,6 +9,7 @@ import type { Config } from './config.ts';
 
 interface ModelParts {
   readonly config: Config;
+  readonly langChain: LangChain;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly meter: Meter;
@@ -45,6 +47,7 @@ export function createModelChooser(
 function createChatModel(
   {
     config,
+    langChain,
     embeddings,
     counter,
   }: ModelParts & { readonly embeddings: EmbeddingGenerator; readonly counter: TokenCounter },
@@ -56,6 +59,7 @@ function createChatModel(
       (await embeddings.embed(texts, { purpose })).vectors;
     return createExtractiveChatModel({ counter, ...(embeddings.profile.id === 'local/static-en' ? { embed } : {}) });
   }
+  if (provider === LANGCHAIN_PROVIDER) return langChain.createChatModel(name);
   const reachable = config.openAi.apiKey !== null || config.chatModel.provider === 'openai';
   if (provider === 'openai' && reachable) {
     return createOpenAiChatModel({ ...config.openAi, connectTimeoutMs: config.deadlines.connectMs, model: name });

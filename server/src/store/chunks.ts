@@ -142,6 +142,15 @@ export function createChunkRepository(scope: TenantScope): ChunkRepository {
         .execute();
       return new Map(rows.map((row) => [row.hash, unpackWindows(row.vectors, row.windows)]));
     },
+    async vectorsOf(botId, generation, chunkIds) {
+      const rows = await withVectors(scope, generation)
+        .select(['chunks.id', 'chunk_vectors.windows', 'chunk_vectors.vectors'])
+        .where('chunks.bot_id', '=', botId)
+        .where('chunks.chunk_set', '=', chunkSetOr(indexParts(generation).chunkSet))
+        .where((where) => scope.dialect.isOneOf(where.ref('chunks.id'), chunkIds))
+        .execute();
+      return rows.map((row) => ({ chunkId: row.id, windows: unpackWindows(row.vectors, row.windows) }));
+    },
     async hasVectors(botId, generation) {
       const row = await scope
         .select('chunk_vectors')

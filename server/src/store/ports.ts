@@ -238,6 +238,8 @@ export interface ChunkRepository {
   sample(botId: string, chunkSet: string, limit: number): Promise<readonly EmbeddableChunk[]>;
   /** Vectors of the tenant's earlier chunks with these hashes in the space, by hash, whatever set they are in. */
   findVectors(generation: string, hashes: readonly string[]): Promise<ReadonlyMap<string, readonly Float32Array[]>>;
+  /** Vectors of these chunks of the bot in the generation; chunks without any are left out. */
+  vectorsOf(botId: string, generation: string, chunkIds: readonly string[]): Promise<readonly ChunkVectors[]>;
   /** Whether any chunk of the bot has vectors of the generation. */
   hasVectors(botId: string, generation: string): Promise<boolean>;
   putVectors(generation: string, vectors: readonly ChunkVectors[]): Promise<void>;

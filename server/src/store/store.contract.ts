@@ -344,6 +344,23 @@ export function describeStoreContract(name: string, open: () => Promise<Store>):
         expect(found.size).toBe(2);
         expect((await tenant.chunks.findVectors('other', hashes)).size).toBe(0);
 
+        const ids = chunks.map(({ id }) => id);
+        const asked = await tenant.chunks.vectorsOf(botId, GENERATION, [...ids, 'chk_none']);
+        expect(new Map(asked.map(({ chunkId, windows }) => [chunkId, read(windows)]))).toEqual(
+          new Map([
+            [
+              ids[0],
+              [
+                [1, 0],
+                [0, 1],
+              ],
+            ],
+            [ids[1], []],
+          ]),
+        );
+        expect(await tenant.chunks.vectorsOf('bot_other', GENERATION, ids)).toEqual([]);
+        expect(await tenant.chunks.vectorsOf(botId, 'other', ids)).toEqual([]);
+
         await tenant.chunks.putVectors(GENERATION, [{ chunkId: first ?? '', windows: [vector(0.5, 0.5)] }]);
         const replaced = await tenant.chunks.findVectors(GENERATION, hashes);
         expect(read(replaced.get(hashes[0] ?? ''))).toEqual([[0.5, 0.5]]);

@@ -98,6 +98,7 @@ const ATTEMPTS: Attempts = {
         owner.document.chunks.map(({ hash }) => hash),
       )),
     ],
+    vectorsOf: (stranger, owner) => stranger.vectorsOf(owner.bot.id, GENERATION, owner.chunkIds),
     hasVectors: async (stranger, owner) => (await stranger.hasVectors(owner.bot.id, GENERATION)) || null,
     holdQuotes: async (stranger, owner) =>
       (

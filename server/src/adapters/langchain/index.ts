@@ -1,5 +1,13 @@
 import { workerModule } from '../../resilience/index.ts';
 
+export { type LangChain, loadLangChain } from './langchain.ts';
+export {
+  LANGCHAIN_PROVIDER,
+  type LangChainChatModelPart,
+  type LangChainEmbeddingsPart,
+  type LangChainPart,
+  type LangChainSettings,
+} from './settings.ts';
 export { loadTextSplitter } from './text-splitter.ts';
 
 /** Where parse workers find `loadTextSplitter`: they load it by themselves, and only when a strategy asks for it. */
