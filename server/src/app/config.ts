@@ -278,8 +278,3 @@ export function configWith(overrides: {
   }
   return Object.freeze({ ...readConfig(), ...overrides });
 }
-
-/** Whether colours are welcome (https://no-color.org). */
-export function wantsColor(): boolean {
-  return (process.env['NO_COLOR'] ?? '') === '';
-}

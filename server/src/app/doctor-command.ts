@@ -18,7 +18,7 @@ interface Check {
 const MIN_FREE_BYTES = 1024 ** 3;
 
 export interface DoctorParts {
-  readonly config: (overrides: { readonly dataFolder?: string }) => Config;
+  readonly config: (overrides: { readonly dataFolder?: string }) => Promise<Config>;
   readonly findRunning: (dataFolder: string | undefined) => Promise<{ readonly url: string } | null>;
   /** What the running server says of `GET /v1/workers`; null when none runs. */
   readonly findWorkers: (dataFolder: string | undefined) => Promise<Wire | null>;
@@ -62,9 +62,9 @@ function checksFor(parts: DoctorParts, dataFolder: string | undefined): readonly
   const overrides = dataFolder === undefined ? {} : { dataFolder };
   return [
     { name: 'node', run: async () => checkNode() },
-    { name: 'configuration', run: async () => checkConfiguration(parts.config(overrides)) },
-    { name: 'data folder', run: () => checkFolder(parts.config(overrides).dataFolder) },
-    { name: 'disk', run: () => checkDisk(parts.config(overrides).dataFolder) },
+    { name: 'configuration', run: async () => checkConfiguration(await parts.config(overrides)) },
+    { name: 'data folder', run: async () => checkFolder((await parts.config(overrides)).dataFolder) },
+    { name: 'disk', run: async () => checkDisk((await parts.config(overrides)).dataFolder) },
     { name: 'server', run: () => checkServer(parts, dataFolder) },
     { name: 'workers', run: () => checkWorkers(parts, dataFolder) },
     { name: 'application', run: () => checkApplication(parts, dataFolder) },
@@ -109,7 +109,7 @@ async function checkDisk(folder: string): Promise<CheckResult> {
 async function checkServer(parts: DoctorParts, dataFolder: string | undefined): Promise<CheckResult> {
   const running = await parts.findRunning(dataFolder);
   if (running !== null) return { level: 'ok', detail: `running at ${running.url}` };
-  const { host, port } = parts.config({});
+  const { host, port } = await parts.config({});
   const free = await portIsFree(host, port);
   return free
     ? { level: 'ok', detail: `not running; ${host}:${port} is free` }

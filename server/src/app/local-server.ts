@@ -1,9 +1,7 @@
-import { readDataFolderLock } from '../adapters/file-system/index.ts';
 import { createDeadline, systemClock } from '../kernel/index.ts';
 import type { RunningApplication } from './application.ts';
 import { type ApiClient, asList, asText, createApiClient, type Wire } from './cli/api-client.ts';
 import type { InProcessServer } from './cli/connection.ts';
-import { configWith } from './config.ts';
 import { DEMO_SLUG } from './demo-slug.ts';
 
 const DEMO_WAIT_MS = 20_000;
@@ -29,6 +27,7 @@ export interface LocalServers {
 
 export function createLocalServers(options: LocalServerOptions): LocalServers {
   async function start(dataFolder: string | undefined): Promise<RunningApplication> {
+    const { configWith } = await import('./config.ts');
     const config = configWith({ ...folderOverride(dataFolder), host: '127.0.0.1', port: 0 });
     const logLevel = config.logLevel === 'info' ? 'warn' : config.logLevel;
     const { startApplication } = await import('./application.ts');
@@ -36,6 +35,10 @@ export function createLocalServers(options: LocalServerOptions): LocalServers {
   }
   return {
     async findRunning(dataFolder) {
+      const [{ readDataFolderLock }, { configWith }] = await Promise.all([
+        import('../adapters/file-system/index.ts'),
+        import('./config.ts'),
+      ]);
       const holder = await readDataFolderLock(configWith(folderOverride(dataFolder)).dataFolder);
       return holder?.url === undefined || holder.key === undefined ? null : { url: holder.url, key: holder.key };
     },

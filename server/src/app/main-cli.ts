@@ -4,7 +4,6 @@ import { fileURLToPath } from 'node:url';
 import { systemClock } from '../kernel/index.ts';
 import { openConnection } from './cli/connection.ts';
 import { runCli } from './cli/run-cli.ts';
-import { configWith, wantsColor } from './config.ts';
 import { createDoctorCommand } from './doctor-command.ts';
 import { createLocalServers } from './local-server.ts';
 import { createServeCommand } from './serve-command.ts';
@@ -14,6 +13,10 @@ const { version } = JSON.parse(readFileSync(new URL('../../package.json', import
 };
 const documentation = fileURLToPath(new URL('../../../', import.meta.url));
 const local = createLocalServers({ version, documentation });
+
+// Loaded when needed: most commands only talk to a server, and should not wait for what they do not use.
+const config = async (overrides: Parameters<typeof import('./config.ts').configWith>[0]) =>
+  (await import('./config.ts')).configWith(overrides);
 
 const interrupt = new AbortController();
 for (const name of ['SIGINT', 'SIGTERM'] as const) {
@@ -27,17 +30,21 @@ process.stdout.on('error', () => process.exit(0));
 
 process.exitCode = await runCli(process.argv.slice(2), {
   version,
-  terminal: { stdin: process.stdin, stdout: process.stdout, stderr: process.stderr, color: wantsColor() },
+  terminal: {
+    stdin: process.stdin,
+    stdout: process.stdout,
+    stderr: process.stderr,
+    color: process.stdout.hasColors?.() ?? false,
+  },
   clock: systemClock,
   signal: interrupt.signal,
   applicationCommands: [
     createServeCommand({
-      config: configWith,
-      // Loaded when needed: most commands only talk to a server, and should not wait for its code.
-      startApplication: async (config) =>
-        (await import('./application.ts')).startApplication(config, { version, documentation, makeAdminKey: true }),
+      config,
+      startApplication: async (own) =>
+        (await import('./application.ts')).startApplication(own, { version, documentation, makeAdminKey: true }),
     }),
-    createDoctorCommand({ config: configWith, ...local }),
+    createDoctorCommand({ config, ...local }),
   ],
   connect: (target) =>
     openConnection(target, { fetch, findRunning: local.findRunning, startInProcess: local.startInProcess }),

@@ -9,7 +9,7 @@ export interface ServeParts {
     readonly dataFolder?: string;
     readonly port?: number;
     readonly host?: string;
-  }) => Config;
+  }) => Promise<Config>;
   readonly startApplication: (config: Config) => Promise<RunningApplication>;
 }
 
@@ -27,7 +27,7 @@ Stops on Ctrl-C or SIGTERM: answers that are under way may finish, unfinished tr
       const port = numberOption({ name: 'serve' }, context, 'port');
       const host = context.values['host'];
       const folder = context.values['data-dir'];
-      const config = parts.config({
+      const config = await parts.config({
         ...(port === undefined ? {} : { port }),
         ...(typeof host === 'string' ? { host } : {}),
         ...(typeof folder === 'string' ? { dataFolder: folder } : {}),

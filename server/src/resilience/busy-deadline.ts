@@ -15,7 +15,7 @@ export interface BusyDeadline extends Disposable {
 }
 
 /** Who has worked for less of the limit waits for something that does not come, on however busy a machine. */
-const LEAST_SHARE = 0.1;
+const LEAST_SHARE = 0.02;
 /** A tick of the counters in `/proc`, in ms. */
 const TICK_MS = 10;
 /** Places of the user and the system time behind the name of the process. */

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { stat } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 import type { FileToTrain } from './folder-walk.ts';
 
@@ -29,6 +29,8 @@ export interface HashOptions {
 }
 
 const FILES_AT_ONCE = 8;
+/** A stream costs more than reading so much. */
+const READ_AT_ONCE_BYTES = 1024 ** 2;
 
 export function createFileHasher(): FileHasher {
   const known = new Map<string, { readonly stamp: string; readonly hash: string }>();
@@ -38,7 +40,7 @@ export function createFileHasher(): FileHasher {
       const stamp = await stampOf(file.path);
       if (stamp === null) return 'gone';
       const before = known.get(file.path);
-      const hash = before?.stamp === stamp.text ? before.hash : await sha256Of(file.path, signal);
+      const hash = before?.stamp === stamp.text ? before.hash : await sha256Of(file.path, stamp.bytes, signal);
       known.set(file.path, { stamp: stamp.text, hash });
       return { ...file, hash, bytes: stamp.bytes };
     } catch (error) {
@@ -81,8 +83,9 @@ export async function stampOf(path: string): Promise<{ readonly text: string; re
   }
 }
 
-async function sha256Of(path: string, signal: AbortSignal): Promise<string> {
+async function sha256Of(path: string, bytes: number, signal: AbortSignal): Promise<string> {
   const digest = createHash('sha256');
-  await pipeline(createReadStream(path), digest, { signal });
+  if (bytes <= READ_AT_ONCE_BYTES) digest.update(await readFile(path, { signal }));
+  else await pipeline(createReadStream(path), digest, { signal });
   return digest.digest('hex');
 }

@@ -63,7 +63,8 @@ Example:
         return trainOnWeb(context, bot, clock);
       }
       await checkPaths(context);
-      const before = await takeSnapshot(context.positionals);
+      // What changes while the first training is under way is seen by the first look after it.
+      const before = context.values['watch'] === true ? await takeSnapshot(context.positionals) : null;
       const walk = before?.walk ?? (await walkPaths(context.positionals));
       if (walk.files.length === 0) {
         throw new CliError(EXIT.failure, 'There is nothing to train on here.', {
