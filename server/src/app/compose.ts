@@ -31,6 +31,7 @@ import {
   withoutRemovedSources,
 } from '../training/index.ts';
 import { composeAnswerCache } from './answer-cache.ts';
+import { composeUsage } from './compose-usage.ts';
 import { composeVectorStore } from './compose-vector-store.ts';
 import { composeWeb } from './compose-web.ts';
 import type { Config } from './config.ts';
@@ -177,8 +178,10 @@ export function composeApplication(options: CompositionOptions): Composition {
   };
   const searcher = createSearcher({ ...search, spaces });
   const chooseModel = createModelChooser({ config, langChain, clock, logger, meter, embeddings, counter });
+  const usage = composeUsage({ config, store, clock, logger, meter });
+  const { ledger } = usage;
   const answerer = createAnswerer({
-    ...{ store, searcher, chooseModel, counter, clock, createId, logger, meter },
+    ...{ store, searcher, chooseModel, ledger, counter, clock, createId, logger, meter },
     ...composeAnswerCache(options),
   });
   const apiKeys = createApiKeys({
@@ -201,6 +204,8 @@ export function composeApplication(options: CompositionOptions): Composition {
     searcher,
     answerer,
     embeddings,
+    ledger,
+    prices: usage.listPrices,
     generations,
     requireModel: (id) => {
       chooseModel(id);
@@ -228,6 +233,7 @@ export function composeApplication(options: CompositionOptions): Composition {
     parts: [
       { name: 'vector store', start: () => vectors.start(), stop: () => vectors.stop() },
       { name: 'parser', start: () => parser.start(), stop: () => parser.stop() },
+      ledger,
       { name: 'answers', start: async () => {}, stop: () => answerer.drain() },
       { name: 'job transport', start: () => transport.start(), stop: () => transport.stop() },
       {

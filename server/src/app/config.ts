@@ -34,6 +34,8 @@ export interface Config {
     /** Most memory that they take. */
     readonly maxBytes: number;
   } | null;
+  /** The operator's own model prices; null: those that come with the server. */
+  readonly modelPricesFile: string | null;
   readonly maxUploadBytes: number;
   /** Chat models, embeddings and the vector store of LangChain.js, by their names. */
   readonly langChain: LangChainSettings;
@@ -79,6 +81,7 @@ const environmentSchema = z.object({
   LLM_FIRST_TOKEN_TIMEOUT_MS: milliseconds(20_000),
   LLM_IDLE_TOKEN_TIMEOUT_MS: milliseconds(15_000),
   LLM_TOTAL_TIMEOUT_MS: milliseconds(120_000),
+  MODEL_PRICES_FILE: z.string().min(1).optional(),
   MAX_UPLOAD_BYTES: z.coerce
     .number()
     .int()
@@ -182,6 +185,7 @@ function toConfig(
             staleMs: environment.ANSWER_CACHE_STALE_SECONDS * 1000,
             maxBytes: environment.ANSWER_CACHE_BYTES,
           },
+    modelPricesFile: environment.MODEL_PRICES_FILE === undefined ? null : resolve(environment.MODEL_PRICES_FILE),
     maxUploadBytes: environment.MAX_UPLOAD_BYTES,
     langChain,
     vectorStore: environment.VECTOR_STORE === LANGCHAIN ? LANGCHAIN : 'embedded',

@@ -1,10 +1,12 @@
 export { createToolCallCollector, type ToolCall } from '../llm/index.ts';
 export { createSearcher } from './context/index.ts';
+export { createUsageLedger, type NewUsage, type UsageLedger } from './ledger/index.ts';
 export type {
   AnswerEvent,
   Answerer,
   AnswerRequest,
   CacheState,
+  EmbeddingUse,
   Searcher,
   SearchHit,
   SearchRequest,

@@ -17,6 +17,8 @@ export interface SearchRequest {
   readonly passages?: { readonly maxCharacters: number };
   /** The turns before the query, oldest first: entities of theirs are carried into a follow-up question. */
   readonly messages?: readonly ChatMessage[];
+  /** Told of every call to a remote embedder that the search makes. Must not throw. */
+  readonly onEmbedding?: (use: EmbeddingUse) => void;
 }
 
 export interface SearchHit {
@@ -34,6 +36,18 @@ export interface SearchResult {
   readonly hits: readonly SearchHit[];
   /** True when the dense side could not be asked and words alone answered. */
   readonly lexicalOnly: boolean;
+}
+
+/** A call to an embedder that is not in this process. */
+export interface EmbeddingUse {
+  /** `provider/model`. */
+  readonly model: string;
+  readonly text: string;
+  /** Null: the provider did not say. Zero for calls that failed. */
+  readonly inputTokens: number | null;
+  readonly outcome: 'ok' | 'failed' | 'cancelled';
+  readonly errorCode: string | null;
+  readonly durationMs: number;
 }
 
 /** One space of vectors that a bot's content is searched in. */

@@ -64,7 +64,7 @@ describe('embedding generator', () => {
     expect(vectors[0]).toEqual(vectors[2]);
     expect(vectors[0]).not.toBe(vectors[2]);
     expect(vectors[1]).toEqual(new Float32Array(32));
-    expect(await generator.embed([], DOCUMENT)).toEqual({ vectors: [], inputTokens: 0 });
+    expect(await generator.embed([], DOCUMENT)).toEqual({ vectors: [], inputTokens: 0, fromMemory: true });
   });
 
   it('remembers queries, but not documents, other widths or provisional vectors', async () => {

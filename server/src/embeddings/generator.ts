@@ -91,7 +91,7 @@ export function createEmbeddingGenerator(options: EmbeddingGeneratorOptions): Em
         done.set(text, item);
         if (isQuery && !item.provisional) queries.set(space, text, item.vector);
       }
-      return gather(texts, done);
+      return { ...gather(texts, done), ...(fresh.length === 0 ? { fromMemory: true } : {}) };
     },
   };
 }

@@ -33,6 +33,8 @@ export interface EmbeddingResult {
   readonly inputTokens: number;
   /** True when asking again later may give better vectors of the same space: use them, but do not keep them. */
   readonly provisional?: boolean;
+  /** True when no call was made: all vectors were known. */
+  readonly fromMemory?: boolean;
 }
 
 /** Text to vectors. The `do` prefix keeps callers from using it past the generator, which splits, caches and checks. */

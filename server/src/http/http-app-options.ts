@@ -1,9 +1,9 @@
-import type { Answerer, Searcher } from '../chat/index.ts';
+import type { Answerer, Searcher, UsageLedger } from '../chat/index.ts';
 import type { EmbeddingGenerator } from '../embeddings/index.ts';
 import type { JobEvents } from '../jobs/index.ts';
 import type { Clock, IdMaker, Logger, Meter } from '../kernel/index.ts';
 import type { ApiKeys, RateLimiter } from '../security/index.ts';
-import type { Store } from '../store/index.ts';
+import type { FrozenPrice, Store } from '../store/index.ts';
 import type {
   BundleExporter,
   BundleImporter,
@@ -29,6 +29,13 @@ export interface DemoBot {
   readonly publicKey: string;
 }
 
+/** What a model costs now. */
+export interface ListedPrice extends FrozenPrice {
+  readonly aliases: readonly string[];
+  readonly kind: 'chat' | 'embedding';
+  readonly origin: 'built-in' | 'file';
+}
+
 /** What the routes are made of. */
 export interface HttpParts {
   readonly store: Store;
@@ -39,6 +46,8 @@ export interface HttpParts {
   readonly searcher: Searcher;
   readonly answerer: Answerer;
   readonly embeddings: EmbeddingGenerator;
+  readonly ledger: Pick<UsageLedger, 'record' | 'flush'>;
+  readonly prices: () => Promise<readonly ListedPrice[]>;
   /** Without it a bot keeps the index that it has. */
   readonly generations?: Generations;
   /** Throws `model_not_found` for a chat model that this server cannot call. */

@@ -30,6 +30,7 @@ import { addSourceRoutes } from './routes/source-routes.ts';
 import { addSyncRoutes } from './routes/sync-routes.ts';
 import { addSystemRoutes, requireServing } from './routes/system-routes.ts';
 import { addTenantRoutes } from './routes/tenant-routes.ts';
+import { addUsageRoutes } from './routes/usage-routes.ts';
 import { SECURITY_HEADERS } from './security-headers.ts';
 import { digestUpload } from './upload.ts';
 import type { ZodApp } from './zod-app.ts';
@@ -109,6 +110,7 @@ async function addRoutes(app: ZodApp, parts: HttpParts): Promise<void> {
   addChatRoutes(app, parts);
   addEmbeddingRoutes(app, parts);
   addModelRoutes(app, parts);
+  addUsageRoutes(app, parts);
   addConversationRoutes(app, parts);
   addApiKeyRoutes(app, parts);
 }

@@ -1,3 +1,3 @@
 export { createHttpApp } from './http-app.ts';
-export type { DemoBot, HttpLimits, HttpParts, ServingState } from './http-app-options.ts';
+export type { DemoBot, HttpLimits, HttpParts, ListedPrice, ServingState } from './http-app-options.ts';
 export type { ZodApp } from './zod-app.ts';

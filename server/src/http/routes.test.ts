@@ -476,6 +476,7 @@ describe('embeddings', () => {
     });
     const bytes = Buffer.from(coded.body.data[1].embedding, 'base64');
     expect([0, 4, 8].map((offset) => bytes.readFloatLE(offset))).toEqual([1, 0.5, -0.25]);
+    await server.ledger.flush();
     const usage = await server.store.forTenant('tnt_default').usage.list({ limit: 10, order: 'asc' });
     expect(usage.items.map((row) => [row.kind, row.inputTokens])).toEqual([
       ['embedding', 1],

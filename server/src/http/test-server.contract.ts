@@ -1,10 +1,19 @@
 import { randomBytes } from 'node:crypto';
 import type { InjectOptions } from 'fastify';
 import { openSqlite } from '../adapters/sqlite/index.ts';
-import type { AnswerEvent, Answerer, AnswerRequest, Searcher, SearchRequest } from '../chat/index.ts';
+import {
+  type AnswerEvent,
+  type Answerer,
+  type AnswerRequest,
+  createUsageLedger,
+  type Searcher,
+  type SearchRequest,
+  type UsageLedger,
+} from '../chat/index.ts';
 import type { EmbeddingGenerator } from '../embeddings/index.ts';
 import { createJobEvents } from '../jobs/index.ts';
-import { type Clock, createIdMaker, type Logger, systemClock } from '../kernel/index.ts';
+import { type Clock, createIdMaker, type Logger, silentMeter, systemClock } from '../kernel/index.ts';
+import { createPriceBook } from '../llm/index.ts';
 import { createApiKeys, createRateLimiter, hashSecret } from '../security/index.ts';
 import type { ApiKeyScope, Bot, Citation, Source, Store } from '../store/index.ts';
 import {
@@ -36,6 +45,7 @@ export interface TestServer {
   readonly app: ZodApp;
   readonly store: Store;
   readonly parts: HttpParts;
+  readonly ledger: UsageLedger;
   readonly trained: TrainerCall[];
   readonly asked: AnswerRequest[];
   readonly searched: SearchRequest[];
@@ -124,6 +134,8 @@ export async function startTestServer(
   const announced: string[] = [];
   const questions: ('came' | 'left')[] = [];
 
+  const prices = createPriceBook({ clock, logger });
+  const ledger = createUsageLedger({ store: store.system.usage, prices, clock, logger, meter: silentMeter });
   const trainer = scriptedTrainer(store, { createId, trained, before: () => server.beforeTraining() });
   const parts: HttpParts = {
     store,
@@ -154,6 +166,8 @@ export async function startTestServer(
       },
     },
     embeddings: scriptedEmbeddings(embedded),
+    ledger,
+    prices: async () => prices.list(),
     chunkingModules: ['@langchain/textsplitters'],
     apiKeys: createApiKeys({
       store,
@@ -189,6 +203,7 @@ export async function startTestServer(
     app,
     store,
     parts,
+    ledger,
     trained,
     asked,
     searched,
@@ -229,6 +244,7 @@ export async function startTestServer(
     },
     async stop() {
       await app.close();
+      await ledger.stop();
       await store.stop();
     },
   };

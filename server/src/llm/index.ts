@@ -17,6 +17,16 @@ export type {
   ToolDefinition,
 } from './ports.ts';
 export {
+  type ChargedTokens,
+  costInNanoUsd,
+  createPriceBook,
+  type ModelPrice,
+  type PriceBook,
+  type PriceBookOptions,
+  type PriceFile,
+  type UnitPrices,
+} from './prices/index.ts';
+export {
   isPromptTemplateName,
   type PromptTemplateName,
   renderSystemPrompt,
@@ -36,5 +46,5 @@ export {
 } from './router/index.ts';
 export { readServerSentEvents, type ServerSentEvent, type ServerSentEventsOptions } from './server-sent-events.ts';
 export { createTokenCounter } from './token-counter.ts';
-export { countPrompt, countUsage } from './token-usage.ts';
+export { countPrompt } from './token-usage.ts';
 export { createToolCallCollector, type ToolCallCollector } from './tool-calls.ts';

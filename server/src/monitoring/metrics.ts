@@ -33,6 +33,11 @@ export const METRICS: Readonly<Record<string, MetricDeclaration>> = {
     help: 'Model calls that failed, by error code.',
     labels: ['model', 'error_type'],
   },
+  chatsphere_usage_rows_dropped_total: {
+    type: 'counter',
+    help: 'Usage rows that were lost because the database was away for too long or refused them.',
+    labels: [],
+  },
   chatsphere_http_requests_total: {
     type: 'counter',
     help: 'HTTP requests answered, by route pattern.',

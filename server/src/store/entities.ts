@@ -328,23 +328,6 @@ export interface ApiKey {
   readonly createdAt: number;
 }
 
-/** One row for every model call, also failed and cancelled ones. */
-export interface UsageRow {
-  readonly id: string;
-  readonly tenantId: string;
-  readonly botId: string | null;
-  readonly keyId: string | null;
-  readonly endUser: string | null;
-  readonly conversationId: string | null;
-  readonly kind: 'chat' | 'embedding';
-  readonly model: string;
-  readonly inputTokens: number;
-  readonly outputTokens: number;
-  readonly outcome: 'ok' | 'failed' | 'cancelled';
-  readonly durationMs: number;
-  readonly createdAt: number;
-}
-
 export interface IdempotencyRecord {
   readonly key: string;
   /** Hash of method, path and body: the same key with another request is an error. */

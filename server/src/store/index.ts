@@ -31,7 +31,6 @@ export {
   type SourceType,
   type Tenant,
   type TrainingStage,
-  type UsageRow,
   type Worker,
 } from './entities.ts';
 export type {
@@ -69,7 +68,6 @@ export type {
   TenantRepositories,
   TenantRepository,
   TenantStore,
-  UsageRepository,
   WorkerRegistry,
 } from './ports.ts';
 export type { Schema } from './schema.ts';
@@ -77,5 +75,17 @@ export type { PageCopy, SourcePage, SourcePageRepository } from './source-page-p
 export type { BotKey, MetadataComparison, SqlDialect } from './sql-dialect.ts';
 export type { Fingerprint, RemovalReceipt, RemovedContent, SyncItem, SyncItemState, SyncRun } from './sync-entities.ts';
 export type { SyncRunRepository } from './sync-ports.ts';
+export type {
+  FrozenPrice,
+  UsageDimension,
+  UsageFilter,
+  UsageGroup,
+  UsageGroupKey,
+  UsageQuery,
+  UsageRow,
+  UsageSummary,
+  UsageTotals,
+} from './usage-entities.ts';
+export type { UsageLedgerStore, UsageRepository } from './usage-ports.ts';
 export type { WebSource } from './web-source.ts';
 export { createWriteRecorder, type WriteRecorder, type WriteWatch } from './write-watch.ts';

@@ -7,6 +7,7 @@ import { addWebSources } from './migration-004-web-sources.ts';
 import { addSync } from './migration-005-sync.ts';
 import { addChunking } from './migration-007-chunking.ts';
 import { addContentRevision } from './migration-008-content-revision.ts';
+import { addUsageLedger } from './migration-009-usage-ledger.ts';
 import type { Schema } from './schema.ts';
 import type { SqlDialect } from './sql-dialect.ts';
 
@@ -25,6 +26,7 @@ const MIGRATIONS: readonly Migration[] = [
   { number: 5, name: 'sync', up: addSync },
   { number: 7, name: 'chunking', up: addChunking },
   { number: 8, name: 'content-revision', up: addContentRevision },
+  { number: 9, name: 'usage-ledger', up: addUsageLedger },
 ];
 
 interface WithMigrations extends Schema {

@@ -22,7 +22,6 @@ import type {
   SourceStatus,
   Tenant,
   TrainingStage,
-  UsageRow,
   Worker,
 } from './entities.ts';
 import type { GenerationRepository, GoldenQuestionRepository } from './generation-ports.ts';
@@ -30,6 +29,7 @@ import type { Page, PageRequest } from './page.ts';
 import type { SourcePageRepository } from './source-page-ports.ts';
 import type { Fingerprint, RemovalReceipt, RemovedContent } from './sync-entities.ts';
 import type { SyncRunRepository } from './sync-ports.ts';
+import type { UsageLedgerStore, UsageRepository } from './usage-ports.ts';
 import type { WebSource } from './web-source.ts';
 
 export type { Page, PageRequest };
@@ -301,11 +301,6 @@ export interface ApiKeyRepository {
   revoke(id: string, now: number): Promise<boolean>;
 }
 
-export interface UsageRepository {
-  add(rows: readonly Omit<UsageRow, 'tenantId'>[]): Promise<void>;
-  list(page: PageRequest): Promise<Page<UsageRow>>;
-}
-
 export interface IdempotencyRepository {
   /** Claims the key: null when it is now ours, else the record that holds it. Atomic. */
   claim(record: Pick<IdempotencyRecord, 'key' | 'fingerprint' | 'createdAt'>): Promise<IdempotencyRecord | null>;
@@ -320,6 +315,7 @@ export interface SystemStore {
   touchApiKeys(ids: readonly string[], now: number): Promise<void>;
   readonly jobs: JobClaims;
   readonly workers: WorkerRegistry;
+  readonly usage: UsageLedgerStore;
   /** Settings of the installation (admin key hash, first-start marks). */
   getSetting(name: string): Promise<string | null>;
   setSetting(name: string, value: string): Promise<void>;

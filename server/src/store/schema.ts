@@ -1,5 +1,6 @@
 import type { Generated } from 'kysely';
 import type { GoldenQuestionsTable, IndexGenerationsTable } from './schema-generations.ts';
+import type { UsagePricesTable, UsageTable } from './schema-usage.ts';
 
 /**
  * The tables as Kysely sees them. Every listable table has `number`, which grows with each insert and gives lists their
@@ -22,6 +23,7 @@ export interface Schema {
   messages: MessagesTable;
   api_keys: ApiKeysTable;
   usage: UsageTable;
+  usage_prices: UsagePricesTable;
   idempotency: IdempotencyTable;
   sync_runs: SyncRunsTable;
   sync_items: SyncItemsTable;
@@ -31,7 +33,7 @@ export interface Schema {
 }
 
 /** The tables whose rows belong to a tenant; repositories reach them through a `TenantScope` only. */
-export type TenantTable = Exclude<keyof Schema, 'tenants' | 'settings' | 'word_vectors' | 'workers'>;
+export type TenantTable = Exclude<keyof Schema, 'tenants' | 'usage_prices' | 'settings' | 'word_vectors' | 'workers'>;
 
 interface TenantsTable {
   number: Generated<number>;
@@ -296,23 +298,6 @@ export interface ApiKeysTable {
   expires_at: number | null;
   revoked_at: number | null;
   last_used_at: number | null;
-  created_at: number;
-}
-
-export interface UsageTable {
-  number: Generated<number>;
-  id: string;
-  tenant_id: string;
-  bot_id: string | null;
-  key_id: string | null;
-  end_user: string | null;
-  conversation_id: string | null;
-  kind: string;
-  model: string;
-  input_tokens: number;
-  output_tokens: number;
-  outcome: string;
-  duration_ms: number;
   created_at: number;
 }
 

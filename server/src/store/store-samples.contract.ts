@@ -1,19 +1,9 @@
-import type {
-  ApiKey,
-  Bot,
-  Conversation,
-  Job,
-  Message,
-  NewChunk,
-  NewDocument,
-  Source,
-  Tenant,
-  UsageRow,
-} from './entities.ts';
+import type { ApiKey, Bot, Conversation, Job, Message, NewChunk, NewDocument, Source, Tenant } from './entities.ts';
 import type { Generation, GoldenQuestion } from './generation-entities.ts';
 import { FIRST_CHUNK_SET } from './index-key.ts';
 import type { Store, TenantStore } from './ports.ts';
 import type { SyncRun } from './sync-entities.ts';
+import type { UsageRow } from './usage-entities.ts';
 
 /** Entities for tests, complete and plain; each call makes new ids. */
 export function createSamples(seed: string) {
@@ -224,11 +214,22 @@ export function createSamples(seed: string) {
     keyId: null,
     endUser: null,
     conversationId: null,
+    answerId: null,
     kind: 'chat',
     model: 'fake/model',
+    keyFingerprint: null,
     inputTokens: 1,
+    cachedInputTokens: 0,
     outputTokens: 2,
+    usageSource: 'provider',
     outcome: 'ok',
+    errorCode: null,
+    cache: null,
+    calls: 1,
+    requests: 1,
+    costNanoUsd: null,
+    priceId: null,
+    firstTokenMs: null,
     durationMs: 3,
     createdAt: now,
     ...changes,

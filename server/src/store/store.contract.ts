@@ -87,8 +87,8 @@ export function describeStoreContract(name: string, open: () => Promise<Store>):
         expect(await store.system.findApiKey(apiKey.secretHash)).toEqual({ ...apiKey, tenantId });
 
         const usage = samples.usage({ botId, keyId: apiKey.id, endUser: 'u' });
-        await tenant.usage.add([usage]);
-        expect((await tenant.usage.list(ASCENDING)).items).toEqual([{ ...usage, tenantId }]);
+        await store.system.usage.add([{ ...usage, tenantId }], []);
+        expect((await tenant.usage.list(ASCENDING)).items).toEqual([{ ...usage, tenantId, price: null }]);
       });
 
       it('changes what it is told to and nothing else', async () => {
@@ -517,7 +517,7 @@ export function describeStoreContract(name: string, open: () => Promise<Store>):
         const own = await fill();
         const other = await fill();
         await own.tenant.apiKeys.create(samples.apiKey());
-        await own.tenant.usage.add([samples.usage()]);
+        await store.system.usage.add([{ ...samples.usage(), tenantId: own.tenantId }], []);
         expect(await store.tenants.delete(own.tenantId)).toBe(true);
         await contentIsGone(own);
         expect(await store.tenants.get(own.tenantId)).toBeNull();

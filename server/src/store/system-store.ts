@@ -8,6 +8,7 @@ import { readJson } from './json-columns.ts';
 import type { SystemStore } from './ports.ts';
 import type { Schema } from './schema.ts';
 import type { SqlDialect } from './sql-dialect.ts';
+import { createUsageLedgerStore } from './usage.ts';
 import { unpackWindows } from './vector-columns.ts';
 import { createWorkerRegistry } from './workers.ts';
 
@@ -45,6 +46,7 @@ export function createSystemStore({ database, background, dialect, startedAt }: 
     },
     jobs: createJobClaims(background),
     workers: createWorkerRegistry(background),
+    usage: createUsageLedgerStore({ database, background, dialect }),
     async getSetting(name) {
       const row = await database.selectFrom('settings').select('value').where('name', '=', name).executeTakeFirst();
       return row?.value ?? null;

@@ -173,8 +173,11 @@ const ATTEMPTS: Attempts = {
     revoke: (stranger, owner) => stranger.revoke(owner.apiKey.id, LATER),
   },
   usage: {
-    add: (stranger, owner) => stranger.add([{ ...owner.usage, model: 'stolen' }]),
     list: (stranger) => stranger.list(PAGE),
+    summarize: async (stranger) => {
+      const { groups, total } = await stranger.summarize({ groupBy: ['tenant', 'model'], limit: 100, order: 'asc' });
+      return total.calls === 0 ? groups : total;
+    },
   },
   idempotency: {
     claim: (stranger) => stranger.claim({ key: 'idem-1', fingerprint: 'stolen', createdAt: LATER }),
@@ -279,7 +282,7 @@ async function fillTenant(store: Store) {
   await tenant.conversations.create(conversation);
   await tenant.messages.append(message);
   await tenant.apiKeys.create(apiKey);
-  await tenant.usage.add([usage]);
+  await store.system.usage.add([{ ...usage, tenantId: tenantRow.id }], []);
   await tenant.idempotency.claim({ key: 'idem-1', fingerprint: 'f', createdAt: samples.now });
   return {
     tenantId: tenantRow.id,

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll } from 'vitest';
 import { silentLogger, systemClock } from '../../kernel/index.ts';
 import { describeStoreContract } from '../../store/store.contract.ts';
+import { describeUsageContract } from '../../store/usage.contract.ts';
 import { describeLexicalIndexContract } from '../../vector-store/lexical-index.contract.ts';
 import { openSqlite, type Sqlite } from './index.ts';
 
@@ -34,6 +35,9 @@ const inMemory = openOnce(async () => ':memory:');
 
 describeStoreContract('SQLite on a file', async () => (await onFile()).store);
 describeStoreContract('SQLite in memory', async () => (await inMemory()).store);
+
+describeUsageContract('SQLite on a file', async () => (await onFile()).store);
+describeUsageContract('SQLite in memory', async () => (await inMemory()).store);
 
 describeLexicalIndexContract('SQLite on a file', onFile);
 describeLexicalIndexContract('SQLite in memory', inMemory);

@@ -9,13 +9,11 @@ import {
   type SearchFilter,
   type VectorStore,
 } from '../../vector-store/index.ts';
-import type { SearchSpace, SearchSpaces } from '../ports.ts';
+import type { SearchRequest, SearchSpace, SearchSpaces } from '../ports.ts';
 import type { DenseScores } from './fusion.ts';
+import { embedQuery } from './query-embedding.ts';
 import { withinTime } from './time-limit.ts';
 
-/** A query's vector from an embedder in this process, and from one behind a network. */
-const LOCAL_EMBEDDING_LIMIT_MS = 250;
-const REMOTE_EMBEDDING_LIMIT_MS = 1500;
 /** A namespace that has left memory is read from the database within this, or words answer alone this once. */
 const VECTOR_SEARCH_LIMIT_MS = 1000;
 
@@ -34,6 +32,7 @@ export interface CandidateRequest {
   readonly limit: number;
   readonly filter: SearchFilter;
   readonly signal: AbortSignal | undefined;
+  readonly onEmbedding: SearchRequest['onEmbedding'];
 }
 
 /** Raw scores of the candidates: the best of each side, completed with what the other sides say of them. */
@@ -137,15 +136,10 @@ async function searchSpace(
   { space, isFirst }: Pick<DenseSide, 'space' | 'isFirst'>,
   request: CandidateRequest,
 ): Promise<DenseSide | null> {
-  const { query, limit, filter, signal } = request;
+  const { limit, filter, signal } = request;
   const { embeddings } = space;
   try {
-    const patience = embeddings.profile.local ? LOCAL_EMBEDDING_LIMIT_MS : REMOTE_EMBEDDING_LIMIT_MS;
-    const milliseconds = space.patienceMs ?? patience;
-    const embedded = await withinTime({ clock, milliseconds, signal }, (within) =>
-      embeddings.embed([query], { purpose: 'query', signal: within }),
-    );
-    const [vector] = embedded.vectors;
+    const vector = await embedQuery(clock, space, request);
     if (vector === undefined) return null;
     const found = await withinTime({ clock, milliseconds: VECTOR_SEARCH_LIMIT_MS, signal }, (within) =>
       vectors.search(namespaceOf(request.bot, space), { vector, limit, filter }, within),

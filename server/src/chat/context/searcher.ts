@@ -51,6 +51,7 @@ export function createSearcher(options: SearcherOptions): Searcher {
       limit: Math.max(MIN_CANDIDATES, wanted + SPARE_CANDIDATES),
       filter,
       signal,
+      onEmbedding: request.onEmbedding,
     });
     const threshold = request.scoreThreshold ?? bot.retrieval.scoreThreshold ?? 0;
     const ranked = rank(candidates, weightsOf(bot, request, candidates)).filter(({ score }) => score >= threshold);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { createFakeChatModel } from '../../adapters/fakes/index.ts';
 import { AppError, createManualClock, silentLogger, silentMeter } from '../../kernel/index.ts';
-import { createModelCaller } from '../../llm/index.ts';
+import { createModelCaller, type ModelCallReport } from '../../llm/index.ts';
 import type { Conversation, Message } from '../../store/index.ts';
 import { createConversationMemory, type MemoryRepositories } from './conversation-memory.ts';
 import { createExtractiveSummarizer, createModelSummarizer } from './summaries.ts';
@@ -174,7 +174,7 @@ describe('summaries', () => {
       question: messageOf('msg_a', 'user', 'q'.repeat(30_000)),
       answer: messageOf('msg_b', 'assistant', 'a'),
     };
-    await createModelSummarizer({ caller, counter, onUsage: () => {} })(null, [long]);
+    await createModelSummarizer({ caller, onCall: () => {} })(null, [long]);
     expect(model.calls[0]?.request.messages.at(-1)?.content.length).toBeLessThan(3000);
   });
 
@@ -194,18 +194,18 @@ describe('summaries', () => {
 
   it('are written by the model from the old summary and the turns, and accounted for', async () => {
     const { model, caller } = callerOf('They asked about leave.');
-    const usage: unknown[] = [];
-    const summarize = createModelSummarizer({ caller, counter, onUsage: (used) => usage.push(used) });
+    const usage: ModelCallReport[] = [];
+    const summarize = createModelSummarizer({ caller, onCall: (report) => usage.push(report) });
     expect(await summarize('Earlier: hello', turns.slice(0, 1))).toBe('They asked about leave.');
     const prompt = model.calls[0]?.request.messages.at(-1)?.content;
     expect(prompt).toContain('Earlier: hello');
     expect(prompt).toContain('user: Question number 0 about leave?');
-    expect(usage).toHaveLength(1);
+    expect(usage).toMatchObject([{ outcome: 'ok', model: 'fake/model' }]);
   });
 
   it('reject when the model fails', async () => {
     const { caller } = callerOf(new AppError('provider_error', 'no'));
-    const summarize = createModelSummarizer({ caller, counter, onUsage: () => {} });
+    const summarize = createModelSummarizer({ caller, onCall: () => {} });
     await expect(summarize(null, turns)).rejects.toMatchObject({ code: 'provider_error' });
   });
 });

@@ -1,12 +1,11 @@
 import {
   type ChatMessage,
-  countUsage,
   type ModelCaller,
+  type ModelCallReport,
   plainText,
   readAnswer,
   splitStatements,
   type TokenCounter,
-  type TokenUsage,
 } from '../../llm/index.ts';
 import { openingOf } from '../context/index.ts';
 import { type Turn, toChatMessages, withoutMarkers } from './turns.ts';
@@ -25,18 +24,17 @@ const INSTRUCTIONS =
 
 export interface ModelSummarizerOptions {
   readonly caller: ModelCaller;
-  readonly counter: TokenCounter;
-  /** Told what each summary cost. */
-  readonly onUsage: (usage: TokenUsage) => void;
+  /** Told of every upstream call. */
+  readonly onCall: (report: ModelCallReport) => void;
 }
 
 /** A summary written by a chat model. Rejects when the model fails. */
-export function createModelSummarizer({ caller, counter, onUsage }: ModelSummarizerOptions): Summarizer {
+export function createModelSummarizer({ caller, onCall }: ModelSummarizerOptions): Summarizer {
   return async (previous, turns, signal) => {
     const messages = summaryPrompt(previous, turns);
     const request = { messages, grounding: null, temperature: 0, maxOutputTokens: MOST_SUMMARY_TOKENS };
-    const { text, usage } = await readAnswer(caller.stream(request, signal === undefined ? {} : { signal }));
-    onUsage(usage ?? countUsage({ messages, answer: text, counter }));
+    const options = { onCall, ...(signal === undefined ? {} : { signal }) };
+    const { text } = await readAnswer(caller.stream(request, options));
     return text.trim();
   };
 }

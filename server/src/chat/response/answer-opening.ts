@@ -2,6 +2,7 @@ import type { ChatMessage } from '../../llm/index.ts';
 import type { Conversation, TenantStore } from '../../store/index.ts';
 import type { ConversationMemory, Recollection } from '../memory/index.ts';
 import type { AnswerRequest } from '../ports.ts';
+import { type AnswerUsage, createAnswerUsage } from './answer-usage.ts';
 import type { AnswererOptions, AnsweringModel } from './answerer-options.ts';
 import { type Asked, readAsked } from './asked.ts';
 import { openConversation } from './conversation-opening.ts';
@@ -16,6 +17,8 @@ export interface AnswerOpening {
   /** The turns before the question as search takes them: remembered, or sent along. */
   readonly history: readonly ChatMessage[];
   readonly model: AnsweringModel;
+  /** What is used on behalf of this client. */
+  readonly usage: AnswerUsage;
 }
 
 /**
@@ -33,10 +36,12 @@ export async function openAnswer(
     ...options,
     conversations: tenant.conversations,
   });
+  const usage = createAnswerUsage(options, request);
+  usage.inConversation(conversation?.id ?? null);
   const isContinued = conversation !== null && request.conversation !== true;
   const memory = isContinued
     ? await options.memory.recall(tenant, conversation)
     : options.memory.recallSent(asked.history);
   const history = isContinued ? memory.messages : asked.history;
-  return { request, asked, tenant, conversation, memory, history, model };
+  return { request, asked, tenant, conversation, memory, history, model, usage };
 }

@@ -17,11 +17,13 @@ export async function prepareAnswer(
   opening: AnswerOpening,
   signal: AbortSignal,
 ): Promise<Preparation> {
-  const { request, asked, tenant, history } = opening;
+  const { request, asked, tenant, history, usage } = opening;
   signal.throwIfAborted();
+  const { onEmbedding } = usage;
+  const query = { query: asked.question, messages: history, onEmbedding };
   const isTrained = await options.trainedBots.has(request.bot);
   const found = isTrained
-    ? await options.searcher.search(request.bot, { query: asked.question, messages: history }, signal)
+    ? await options.searcher.search(request.bot, query, signal)
     : { query: asked.question, hits: [], lexicalOnly: false };
   signal.throwIfAborted();
   const documents = createDocumentTexts(tenant.documents);

@@ -1,7 +1,5 @@
 import type { AppError } from '../../kernel/index.ts';
 import { countPrompt, type TokenUsage } from '../../llm/index.ts';
-import type { UsageRow } from '../../store/index.ts';
-import type { AnswerOpening } from './answer-opening.ts';
 import type { Preparation } from './answer-preparation.ts';
 import type { AnswererOptions } from './answerer-options.ts';
 
@@ -54,24 +52,6 @@ export function usageOf({ plan }: Preparation, record: AnswerRecord, options: An
       outputTokens: options.counter.count(record.text + record.toolCallText),
     }
   );
-}
-
-/** One row of the ledger for the model call behind an answer. */
-export function usageRow(
-  { request, conversation }: AnswerOpening,
-  usage: TokenUsage,
-  call: Pick<UsageRow, 'id' | 'model' | 'outcome' | 'durationMs' | 'createdAt'>,
-): Omit<UsageRow, 'tenantId'> {
-  return {
-    ...call,
-    botId: request.bot.id,
-    keyId: request.keyId ?? null,
-    endUser: request.endUser ?? null,
-    conversationId: conversation?.id ?? null,
-    kind: 'chat',
-    inputTokens: usage.inputTokens,
-    outputTokens: usage.outputTokens,
-  };
 }
 
 /** Counts an answer that has ended, in whatever way. */

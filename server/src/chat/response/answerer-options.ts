@@ -1,6 +1,7 @@
 import type { Clock, IdMaker, Logger, Meter } from '../../kernel/index.ts';
 import type { ModelCaller, PromptTemplateName, TokenCounter } from '../../llm/index.ts';
 import type { Store } from '../../store/index.ts';
+import type { UsageLedger } from '../ledger/index.ts';
 import type { Searcher } from '../ports.ts';
 import type { AnswerCacheOptions } from './answer-cache-options.ts';
 
@@ -17,6 +18,8 @@ export interface AnswererOptions {
   /** The model for a bot's setting (null: the server's default). Throws `model_not_found`. */
   readonly chooseModel: (id: string | null) => AnsweringModel;
   readonly counter: TokenCounter;
+  /** Takes down what answers use. */
+  readonly ledger: Pick<UsageLedger, 'record'>;
   readonly clock: Clock;
   readonly createId: IdMaker;
   readonly logger: Logger;

@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { createFakeChatModel, type FakeReply } from '../../adapters/fakes/index.ts';
 import { AppError, createManualClock, silentLogger } from '../../kernel/index.ts';
 import { createModelCaller, type TokenUsage } from '../../llm/index.ts';
-import type { Bot, Conversation, Document, FoundChunk, Message, Store, UsageRow } from '../../store/index.ts';
+import type { Bot, Conversation, Document, FoundChunk, Message, Store } from '../../store/index.ts';
+import type { NewUsage } from '../ledger/index.ts';
 import type { AnswerEvent, AnswerRequest, SearchRequest } from '../ports.ts';
 import { createAnswerer } from './answerer.ts';
 import { DEFAULT_REFUSAL_MESSAGE, NO_CONTENT_MESSAGE } from './refusal.ts';
@@ -60,7 +61,7 @@ function setUp(scene: Scene = {}) {
   const model = createFakeChatModel({ replies: scene.replies ?? ['Four hours per pay period [1].'], clock });
   const messages: Omit<Message, 'tenantId'>[] = [];
   const conversations = new Map<string, Conversation>();
-  const usage: Omit<UsageRow, 'tenantId'>[] = [];
+  const usage: NewUsage[] = [];
   const documentsRead: string[] = [];
   const searches: SearchRequest[] = [];
   const measures: string[] = [];
@@ -86,7 +87,6 @@ function setUp(scene: Scene = {}) {
         return ids.map((id) => ({ id, text: scene.documentText ?? text }) as Document);
       },
     },
-    usage: { add: async (rows: readonly UsageRow[]) => void usage.push(...rows) },
     transaction: async (work: (inside: unknown) => Promise<unknown>) => work(repositories),
   };
   let ids = 0;
@@ -122,6 +122,7 @@ function setUp(scene: Scene = {}) {
       }),
     }),
     counter,
+    ledger: { record: (row) => void usage.push(row) },
     clock,
     createId: (prefix) => {
       ids += 1;
@@ -276,7 +277,10 @@ describe('answerer', () => {
     await answerer.drain();
     expect(model.calls[1]?.outcome).toBe('aborted');
     expect([...conversations.values()][0]).toMatchObject({ summary: null, summarizedThrough: null });
-    expect(usage).toHaveLength(1);
+    expect(usage.map(({ kind, outcome, requests }) => [kind, outcome, requests])).toEqual([
+      ['chat', 'ok', 1],
+      ['summary', 'cancelled', 0],
+    ]);
   });
 
   it.each([

@@ -176,8 +176,9 @@ async function* speak(
 }
 
 /** The model's events, or the same for a text that needs no model. */
-function spoken({ plan, model }: Preparation, signal: AbortSignal): ReturnType<typeof model.caller.stream> {
-  return plan.type === 'ask' ? model.caller.stream(plan.request, { signal }) : say(plan.text, model.caller.id);
+function spoken({ plan, model, usage }: Preparation, signal: AbortSignal): ReturnType<typeof model.caller.stream> {
+  if (plan.type === 'say') return say(plan.text, model.caller.id);
+  return model.caller.stream(plan.request, { signal, onCall: usage.onCall });
 }
 
 async function* say(text: string, servedBy: string): ReturnType<typeof spoken> {

@@ -43,13 +43,14 @@ export async function* deliver(
   begin: () => Promise<Delivery>,
   signal: AbortSignal,
 ): AsyncGenerator<AnswerEvent> {
+  const startedAt = options.clock.now();
   const { events, cache, opening, onStored } = await begin().catch((error: unknown) => {
     throw signal.aborted ? toAbortError(signal) : error;
   });
   // First the question: ids are in the order of what is said.
   const question = storeQuestion(options, opening);
   question.catch(() => {});
-  const messageId = options.createId('msg');
+  const messageId = opening.usage.answerId;
   const conversationId = opening.conversation?.id ?? null;
   const delivered: Delivered = { messageId, servedBy: null, text: '', stored: false };
   try {
@@ -57,7 +58,11 @@ export async function* deliver(
       if (event.type === 'start') {
         await question;
         delivered.servedBy = event.servedBy;
-        yield { ...event, messageId, conversationId, cache: cache ?? event.cache };
+        const state = cache ?? event.cache;
+        if (state !== 'miss') {
+          opening.usage.onCached(state, { model: event.servedBy, durationMs: options.clock.now() - startedAt });
+        }
+        yield { ...event, messageId, conversationId, cache: state };
         continue;
       }
       if (event.type === 'text-delta') delivered.text += event.text;

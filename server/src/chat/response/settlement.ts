@@ -8,7 +8,7 @@ import {
 import type { AnswerCache } from './answer-cache.ts';
 import type { AnswerOpening } from './answer-opening.ts';
 import type { Preparation } from './answer-preparation.ts';
-import { type AnswerOutcome, type AnswerRecord, reportAnswer, usageOf, usageRow } from './answer-record.ts';
+import { type AnswerOutcome, type AnswerRecord, reportAnswer, usageOf } from './answer-record.ts';
 import type { AnswererOptions } from './answerer-options.ts';
 import type { BackgroundWork } from './background-work.ts';
 import type { TrainedBots } from './trained-bots.ts';
@@ -30,18 +30,15 @@ export function settle(
   preparation: Preparation,
   { record, outcome }: { readonly record: AnswerRecord; readonly outcome: AnswerOutcome },
 ): TokenUsage {
-  const { background, clock, createId } = parts;
   const usage = usageOf(preparation, record, parts);
   reportAnswer(parts, preparation, { record, outcome, usage });
   if (preparation.plan.type === 'ask') {
-    const row = usageRow(preparation, usage, {
-      id: createId('req'),
+    preparation.usage.settle({
       model: record.servedBy,
       outcome: outcome.type === 'failed' || outcome.type === 'cancelled' ? outcome.type : 'ok',
-      durationMs: clock.now() - record.startedAt,
-      createdAt: clock.now(),
+      errorCode: outcome.type === 'failed' ? outcome.error.code : null,
+      durationMs: parts.clock.now() - record.startedAt,
     });
-    background.add('usage', preparation.tenant.usage.add([row]));
   }
   return usage;
 }
@@ -57,25 +54,10 @@ export function remember(parts: AnswererParts, opening: AnswerOpening): void {
  * next turn takes the same messages into it.
  */
 async function consolidate(parts: AnswererParts, opening: AnswerOpening, conversationId: string): Promise<void> {
-  const { counter, logger, clock, createId, stopping } = parts;
-  const { model, tenant } = opening;
+  const { counter, logger, stopping } = parts;
+  const { model, tenant, usage } = opening;
   const plain = createExtractiveSummarizer(counter);
-  const startedAt = clock.now();
-  const byModel = createModelSummarizer({
-    caller: model.caller,
-    counter,
-    onUsage: (usage) => {
-      const now = clock.now();
-      const row = {
-        id: createId('req'),
-        model: model.caller.id,
-        outcome: 'ok' as const,
-        durationMs: now - startedAt,
-        createdAt: now,
-      };
-      parts.background.add('usage', tenant.usage.add([usageRow(opening, usage, row)]));
-    },
-  });
+  const byModel = createModelSummarizer({ caller: model.caller, onCall: usage.onSummaryCall });
   const summarize: Summarizer = async (previous, turns, signal) => {
     if (!model.readsPrompts) return plain(previous, turns, signal);
     try {

@@ -91,3 +91,15 @@ export {
   wireSyncUpload,
 } from './sync-runs.ts';
 export { tenantBody, type WireTenant, wireTenant } from './tenants.ts';
+export {
+  type UsageQueryString,
+  usageCallsQuery,
+  usageQuery,
+  type WirePrice,
+  type WireUsageCall,
+  type WireUsageGroup,
+  type WireUsageReport,
+  wirePrices,
+  wireUsage,
+  wireUsageCall,
+} from './usage.ts';

@@ -1,6 +1,8 @@
+import type { EmbeddingUse } from '../../chat/index.ts';
 import type { EmbeddingGenerator } from '../../embeddings/index.ts';
-import { AppError } from '../../kernel/index.ts';
+import { AppError, toAppError } from '../../kernel/index.ts';
 import { embeddingsBody, wireEmbeddings } from '../contract/index.ts';
+import { recordEmbedding } from '../embedding-usage.ts';
 import type { HttpParts } from '../http-app-options.ts';
 import { principalOf, signalOfClient } from '../request-context.ts';
 import type { ZodApp } from '../zod-app.ts';
@@ -21,14 +23,29 @@ export function addEmbeddingRoutes(app: ZodApp, parts: HttpParts): void {
       const { input, model, dimensions, encoding_format: format } = request.body;
       requireEmbedder(embeddings, model);
       requireDimensions(embeddings, dimensions);
+      const { user } = request.body;
       const startedAt = clock.now();
-      const { vectors, inputTokens } = await embeddings.embed([input].flat(), {
-        purpose: 'document',
-        signal: signalOfClient(reply),
-        ...(typeof dimensions === 'number' ? { dimensions } : {}),
-      });
+      const signal = signalOfClient(reply);
+      const record = (use: Pick<EmbeddingUse, 'inputTokens' | 'outcome' | 'errorCode'>): void =>
+        recordEmbedding(parts, principalOf(request), {
+          botId: null,
+          endUser: user ?? null,
+          requests: 1,
+          use: { model: embeddings.profile.id, durationMs: clock.now() - startedAt, ...use },
+        });
+      const { vectors, inputTokens } = await embeddings
+        .embed([input].flat(), {
+          purpose: 'document',
+          signal,
+          ...(typeof dimensions === 'number' ? { dimensions } : {}),
+        })
+        .catch((error: unknown) => {
+          const outcome = signal.aborted ? 'cancelled' : 'failed';
+          record({ inputTokens: 0, outcome, errorCode: outcome === 'failed' ? toAppError(error).code : null });
+          throw error;
+        });
       request.usedTokens = inputTokens;
-      await recordUsage({ ...principalOf(request), inputTokens, durationMs: clock.now() - startedAt });
+      record({ inputTokens, outcome: 'ok', errorCode: null });
       return {
         object: 'list' as const,
         data: vectors.map((vector, index) => ({
@@ -41,36 +58,6 @@ export function addEmbeddingRoutes(app: ZodApp, parts: HttpParts): void {
       };
     },
   );
-
-  interface Used {
-    readonly tenantId: string;
-    readonly keyId: string | null;
-    readonly inputTokens: number;
-    readonly durationMs: number;
-  }
-
-  /** The vectors are paid for: an answer is given even when the row cannot be written. */
-  async function recordUsage({ tenantId, keyId, inputTokens, durationMs }: Used): Promise<void> {
-    const row = {
-      id: parts.createId('req'),
-      botId: null,
-      keyId,
-      endUser: null,
-      conversationId: null,
-      kind: 'embedding' as const,
-      model: embeddings.profile.id,
-      inputTokens,
-      outputTokens: 0,
-      outcome: 'ok' as const,
-      durationMs,
-      createdAt: clock.now(),
-    };
-    try {
-      await parts.store.forTenant(tenantId).usage.add([row]);
-    } catch (error) {
-      parts.logger.error({ error }, 'The use of an embedder could not be recorded');
-    }
-  }
 }
 
 /** Whether a client may call the embedder by this name: its id, or OpenAI's own name for one of theirs. */

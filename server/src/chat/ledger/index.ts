@@ -1,0 +1,1 @@
+export { createUsageLedger, type NewUsage, type UsageLedger, type UsageLedgerOptions } from './usage-ledger.ts';
