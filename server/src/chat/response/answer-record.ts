@@ -1,7 +1,10 @@
 import type { AppError } from '../../kernel/index.ts';
-import { countPrompt, type TokenUsage } from '../../llm/index.ts';
+import { type ChatMessage, countPrompt, type TokenUsage } from '../../llm/index.ts';
 import type { Preparation } from './answer-preparation.ts';
 import type { AnswererOptions } from './answerer-options.ts';
+
+/** As English has them, for estimates. */
+export const CHARACTERS_A_TOKEN = 4;
 
 /** What becomes of an answer. */
 export type AnswerOutcome =
@@ -11,8 +14,8 @@ export type AnswerOutcome =
 /** What is known of an answer while it is made; filled in as it comes. */
 export interface AnswerRecord {
   readonly startedAt: number;
-  /** Counted; zero when no model is asked. */
-  readonly promptTokens: number;
+  /** Estimated by its length; zero when no model is asked. Counting takes longer than most of what else is done here. */
+  readonly promptEstimate: number;
   /** The model that answers, `provider/model`: the one to be asked, until another one has answered. */
   servedBy: string;
   /** Upstream calls that this took. */
@@ -27,13 +30,9 @@ export interface AnswerRecord {
 }
 
 /** The record of an answer of which nothing was said yet. */
-export function beginRecord(
-  { plan, model, lexicalOnly }: Preparation,
-  { counter }: AnswererOptions,
-): Omit<AnswerRecord, 'startedAt'> {
-  const promptTokens = plan.type === 'say' ? 0 : countPrompt(plan.request.messages, counter);
+export function beginRecord({ plan, model, lexicalOnly }: Preparation): Omit<AnswerRecord, 'startedAt'> {
   return {
-    promptTokens,
+    promptEstimate: plan.type === 'say' ? 0 : estimate(plan.request.messages),
     servedBy: model.caller.id,
     attempts: 0,
     degraded: lexicalOnly ? ['lexical_search'] : [],
@@ -43,12 +42,16 @@ export function beginRecord(
   };
 }
 
+function estimate(messages: readonly ChatMessage[]): number {
+  return Math.ceil(messages.reduce((sum, { content }) => sum + content.length, 0) / CHARACTERS_A_TOKEN);
+}
+
 /** The usage of the call so far: as the provider said, else counted; zero when no model was asked. */
 export function usageOf({ plan }: Preparation, record: AnswerRecord, options: AnswererOptions): TokenUsage {
   if (plan.type === 'say') return { inputTokens: 0, outputTokens: 0 };
   return (
     record.usage ?? {
-      inputTokens: record.promptTokens,
+      inputTokens: countPrompt(plan.request.messages, options.counter),
       outputTokens: options.counter.count(record.text + record.toolCallText),
     }
   );

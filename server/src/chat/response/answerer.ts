@@ -7,7 +7,7 @@ import { toAbortError } from './abort-error.ts';
 import { createAnswerCache } from './answer-cache.ts';
 import { type AnswerOpening, openAnswer } from './answer-opening.ts';
 import { type Preparation, prepareAnswer } from './answer-preparation.ts';
-import { type AnswerOutcome, type AnswerRecord, beginRecord, usageOf } from './answer-record.ts';
+import { type AnswerOutcome, type AnswerRecord, beginRecord, CHARACTERS_A_TOKEN, usageOf } from './answer-record.ts';
 import type { AnswererOptions } from './answerer-options.ts';
 import { createBackgroundWork } from './background-work.ts';
 import { citeAnswer } from './citations.ts';
@@ -90,8 +90,8 @@ async function* makeAnswer(parts: Parts, opening: AnswerOpening, client: Client)
   const preparation = await prepareAnswer(parts, opening, signal).catch((error: unknown) => {
     throw signal.aborted ? toAbortError(signal) : error;
   });
-  const record: AnswerRecord = { ...beginRecord(preparation, parts), startedAt };
-  const onText = usageMeter(parts, record, reportUsage);
+  const record: AnswerRecord = { ...beginRecord(preparation), startedAt };
+  const onText = usageMeter(record, reportUsage);
   let outcome: AnswerOutcome = { type: 'cancelled' };
   try {
     const finishReason = yield* speak(preparation, record, { signal, onText });
@@ -114,14 +114,15 @@ async function* makeAnswer(parts: Parts, opening: AnswerOpening, client: Client)
   }
 }
 
-/** Reports the prompt now, and each text that is given to it as it is said. */
-function usageMeter({ counter }: Parts, { promptTokens }: AnswerRecord, reportUsage: Client['reportUsage']) {
-  let outputTokens = 0;
-  const report = (): void => reportUsage({ inputTokens: promptTokens, outputTokens });
+/** Reports the prompt now, and each text that is given to it as it is said, both estimated: the last report is exact. */
+function usageMeter({ promptEstimate }: AnswerRecord, reportUsage: Client['reportUsage']) {
+  let characters = 0;
+  const report = (): void =>
+    reportUsage({ inputTokens: promptEstimate, outputTokens: Math.ceil(characters / CHARACTERS_A_TOKEN) });
   report();
   return (text: string): void => {
-    if (promptTokens === 0) return;
-    outputTokens += counter.count(text);
+    if (promptEstimate === 0) return;
+    characters += text.length;
     report();
   };
 }

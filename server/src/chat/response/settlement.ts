@@ -43,10 +43,11 @@ export function settle(
   return usage;
 }
 
-/** Takes a stored answer into the conversation's memory, in the background. */
+/** Takes a stored answer into the conversation's memory, in the background. A first turn has nothing before it yet. */
 export function remember(parts: AnswererParts, opening: AnswerOpening): void {
   const { conversation } = opening;
-  if (conversation !== null) parts.background.add('memory', consolidate(parts, opening, conversation.id));
+  if (conversation !== null && opening.request.conversation !== true)
+    parts.background.add('memory', consolidate(parts, opening, conversation.id));
 }
 
 /**
