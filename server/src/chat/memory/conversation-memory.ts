@@ -17,6 +17,8 @@ export interface ConversationMemory {
   recall(repositories: MemoryRepositories, conversation: Conversation): Promise<Recollection>;
   /** The same of turns that a client sent along, oldest first. */
   recallSent(history: readonly ChatMessage[]): Recollection;
+  /** Whether texts fit into the window by far, so that they need not be counted. */
+  isShort(texts: readonly string[]): boolean;
   /**
    * Takes the turns that have left the window into the rolling summary. Call it after an answer, off the hot path.
    * Resolves to whether there was anything to do.
@@ -64,6 +66,7 @@ export function createConversationMemory(options: ConversationMemoryOptions): Co
     recallSent(history) {
       return { messages: windowOf(history, size), summary: null };
     },
+    isShort: (texts) => texts.reduce((sum, { length }) => sum + length, 0) <= windowTokens,
     async consolidate(repositories, conversationId, { summarize, signal }) {
       const conversation = await repositories.conversations.get(conversationId);
       if (conversation === null) return false;

@@ -81,7 +81,7 @@ async function beginAnswer(parts: Parts, request: AnswerRequest, client: Client)
   signal.throwIfAborted();
   const make = (within: AbortSignal) => makeAnswer(parts, opening, { ...client, signal: within });
   const source = parts.cache === null ? { events: make(signal) } : await parts.cache.source(opening, make, signal);
-  return { ...source, opening, onStored: () => remember(parts, opening) };
+  return { ...source, opening, onStored: (answer) => remember(parts, opening, answer) };
 }
 
 async function* makeAnswer(parts: Parts, opening: AnswerOpening, client: Client): AsyncGenerator<MadeEvent> {

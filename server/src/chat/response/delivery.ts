@@ -23,7 +23,7 @@ export interface AnswerSource {
 export interface Delivery extends AnswerSource {
   readonly opening: AnswerOpening;
   /** Called once the answer is stored in its conversation. */
-  readonly onStored: () => void;
+  readonly onStored: (answer: string) => void;
 }
 
 /** What one client has been given. */
@@ -76,7 +76,7 @@ export async function* deliver(
     throw signal.aborted ? toAbortError(signal) : error;
   } finally {
     if (!delivered.stored) await storePartial(options, opening, delivered);
-    if (delivered.stored) onStored();
+    if (delivered.stored) onStored(delivered.text);
   }
 }
 

@@ -43,11 +43,12 @@ export function settle(
   return usage;
 }
 
-/** Takes a stored answer into the conversation's memory, in the background. A first turn has nothing before it yet. */
-export function remember(parts: AnswererParts, opening: AnswerOpening): void {
-  const { conversation } = opening;
-  if (conversation !== null && opening.request.conversation !== true)
-    parts.background.add('memory', consolidate(parts, opening, conversation.id));
+/** Takes a stored answer into the conversation's memory, in the background. A short first turn leaves nothing to do. */
+export function remember(parts: AnswererParts, opening: AnswerOpening, answer: string): void {
+  const { conversation, request, asked } = opening;
+  if (conversation === null) return;
+  if (request.conversation === true && parts.memory.isShort([asked.question, answer])) return;
+  parts.background.add('memory', consolidate(parts, opening, conversation.id));
 }
 
 /**
