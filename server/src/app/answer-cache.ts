@@ -14,13 +14,12 @@ export function composeAnswerCache({
   readonly clock: Clock;
 }): { readonly answerCache?: AnswerCacheOptions } {
   if (config.answerCache === null) return {};
-  const { ttlMs, staleMs, maxBytes } = config.answerCache;
+  const { maxBytes, ...rest } = config.answerCache;
   return {
     answerCache: {
       cache: createMemoryCache({ maxBytes, clock }),
       leases: createMemoryLeases({ clock }),
-      ttlMs,
-      staleMs,
+      ...rest,
       promptVersion: version,
     },
   };

@@ -68,8 +68,8 @@ describe('config', () => {
   });
 
   it('says which settings have no effect yet', () => {
-    expect(readConfig({ SEMANTIC_CACHE: 'on' }).warnings).toEqual([
-      'SEMANTIC_CACHE is set but has no effect in this version.',
+    expect(readConfig({ OLLAMA_BASE_URL: 'http://127.0.0.1:1' }).warnings).toEqual([
+      'OLLAMA_BASE_URL is set but has no effect in this version.',
     ]);
   });
 });

@@ -33,6 +33,8 @@ export interface Config {
     readonly staleMs: number;
     /** Most memory that they take. */
     readonly maxBytes: number;
+    /** Also for others who ask the same in other words. */
+    readonly semantic: boolean;
   } | null;
   /** The operator's own model prices; null: those that come with the server. */
   readonly modelPricesFile: string | null;
@@ -91,6 +93,7 @@ const environmentSchema = z.object({
   ANSWER_CACHE: z.enum(['on', 'off'], { error: 'must be on or off' }).default('on'),
   ANSWER_CACHE_TTL_SECONDS: z.coerce.number().int().min(1).max(MONTH_SECONDS).default(3600),
   ANSWER_CACHE_STALE_SECONDS: z.coerce.number().int().min(0).max(MONTH_SECONDS).default(86_400),
+  SEMANTIC_CACHE: z.enum(['on', 'off'], { error: 'must be on or off' }).default('off'),
   ANSWER_CACHE_BYTES: z.coerce
     .number()
     .int()
@@ -113,7 +116,7 @@ const environmentSchema = z.object({
 
 type Environment = z.infer<typeof environmentSchema>;
 
-const WITHOUT_EFFECT = ['CHAT_MODEL_FALLBACKS', 'ANTHROPIC_API_KEY', 'OLLAMA_BASE_URL', 'SEMANTIC_CACHE'];
+const WITHOUT_EFFECT = ['CHAT_MODEL_FALLBACKS', 'ANTHROPIC_API_KEY', 'OLLAMA_BASE_URL'];
 
 /**
  * Reads the environment. Empty values count as unset. Rejects with one `configuration_invalid` that names every fault
@@ -184,6 +187,7 @@ function toConfig(
             ttlMs: environment.ANSWER_CACHE_TTL_SECONDS * 1000,
             staleMs: environment.ANSWER_CACHE_STALE_SECONDS * 1000,
             maxBytes: environment.ANSWER_CACHE_BYTES,
+            semantic: environment.SEMANTIC_CACHE === 'on',
           },
     modelPricesFile: environment.MODEL_PRICES_FILE === undefined ? null : resolve(environment.MODEL_PRICES_FILE),
     maxUploadBytes: environment.MAX_UPLOAD_BYTES,

@@ -13,7 +13,7 @@ const part = fc.letrec<{ part: KeyPart }>((tie) => ({
 const input = fc.record({
   tenantId: id,
   botId: id,
-  kind: fc.constantFrom<CacheKind>('answer', 'lease'),
+  kind: fc.constantFrom<CacheKind>('answer', 'question', 'lease'),
   parts: fc.array(part, { maxLength: 4 }),
 });
 

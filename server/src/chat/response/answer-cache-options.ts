@@ -8,6 +8,8 @@ export interface AnswerCacheOptions {
   readonly ttlMs: number;
   /** How much longer it is kept for when no model can be had. */
   readonly staleMs: number;
+  /** Answers also what asks the same in other words. */
+  readonly semantic: boolean;
   /** Changes with what the house itself puts into prompts. */
   readonly promptVersion: string;
 }

@@ -1,13 +1,21 @@
-import { type CacheKey, cacheKey, createSharedRuns, type Lease } from '../../cache/index.ts';
+import { type CacheKey, type CacheOwner, cacheKey, createSharedRuns, type Lease } from '../../cache/index.ts';
 import type { Clock, Meter } from '../../kernel/index.ts';
 import type { AnswerCacheOptions } from './answer-cache-options.ts';
-import { answerKeyParts } from './answer-key.ts';
+import { type AnswerKeyParts, answerKeyParts } from './answer-key.ts';
 import type { AnswerOpening } from './answer-opening.ts';
 import type { AnswerSource, MadeEvent } from './delivery.ts';
 import { createAnswerTaker, type KeptAnswer, readKept, replay, writeKept } from './kept-answer.ts';
 
-/** Makes the answer. */
-export type MakeAnswer = (signal: AbortSignal) => AsyncIterable<MadeEvent>;
+/** Makes the answer. `stale`: the one that was kept for the same question, as a last resort. */
+export type MakeAnswer = (signal: AbortSignal, stale: KeptAnswer | null) => AsyncIterable<MadeEvent>;
+
+/** Where the parts of one answer are kept. */
+interface Places {
+  readonly answer: CacheKey;
+  /** Under the words of the question that carry its meaning; holds the key of the answer. Null: not to be looked up. */
+  readonly question: CacheKey | null;
+  readonly lease: CacheKey;
+}
 
 /** Answers that are kept, and those that are just being made for somebody else. */
 export interface AnswerCache {
@@ -28,54 +36,67 @@ export function createAnswerCache(
   const runs = createSharedRuns<MadeEvent>();
   const count = (result: string): void => meter.count('chatsphere_answer_cache_total', { result });
 
-  async function fresh(key: CacheKey): Promise<KeptAnswer | null> {
+  async function read(key: CacheKey): Promise<Looked> {
     const kept = readKept(await cache.get(key));
-    return kept !== null && kept.freshUntil > clock.now() ? kept : null;
+    if (kept === null) return NOTHING;
+    return kept.freshUntil > clock.now() ? { fresh: kept, stale: null } : { fresh: null, stale: kept };
   }
 
-  async function keep(key: CacheKey, answer: Omit<KeptAnswer, 'freshUntil'> | null): Promise<void> {
+  /** Of a question that asks the same in other words. */
+  async function similar({ question }: Places): Promise<KeptAnswer | null> {
+    const key = question === null ? null : await cache.get(question);
+    return key === null ? null : (await read(key as CacheKey)).fresh;
+  }
+
+  async function keep({ answer: key, question }: Places, answer: Omit<KeptAnswer, 'freshUntil'> | null): Promise<void> {
     if (answer === null) return;
     const { ttlMs, staleMs } = options;
-    await cache.set(key, writeKept({ ...answer, freshUntil: clock.now() + ttlMs }), ttlMs + staleMs);
+    const kept = writeKept({ ...answer, freshUntil: clock.now() + ttlMs });
+    await Promise.all([
+      cache.set(key, kept, ttlMs + staleMs),
+      question === null ? null : cache.set(question, key, ttlMs),
+    ]);
   }
 
   /** Ours to make, or made by another process meanwhile. Whoever waits too long makes it, too. */
-  async function takeTurn(key: CacheKey, leaseKey: CacheKey, signal: AbortSignal): Promise<Lease | KeptAnswer | null> {
+  async function takeTurn(places: Places, signal: AbortSignal): Promise<Looked & { readonly lease: Lease | null }> {
     const waitUntil = clock.now() + PATIENCE_MS;
     for (;;) {
-      const lease = await leases.acquire(leaseKey, LEASE_MS);
+      const lease = await leases.acquire(places.lease, LEASE_MS);
       // Looked at again: it may have been made since.
-      const kept = await fresh(key);
-      if (kept !== null) await lease?.release();
-      if (kept !== null || lease !== null) return kept ?? lease;
-      if (clock.now() >= waitUntil) return null;
+      const looked = await read(places.answer);
+      if (looked.fresh !== null || lease !== null || clock.now() >= waitUntil) return { ...looked, lease };
       await clock.sleep(POLL_MS, signal);
     }
   }
 
-  async function* makeOnce(
-    { key, leaseKey }: { readonly key: CacheKey; readonly leaseKey: CacheKey },
-    make: MakeAnswer,
-    signal: AbortSignal,
-  ): AsyncGenerator<MadeEvent> {
-    const turn = await takeTurn(key, leaseKey, signal);
-    if (turn !== null && 'text' in turn) {
-      count('waited');
-      yield* replay(turn, 'exact');
-      return;
-    }
+  async function* makeOnce(places: Places, make: MakeAnswer, signal: AbortSignal): AsyncGenerator<MadeEvent> {
+    const { fresh, stale, lease } = await takeTurn(places, signal);
     const taker = createAnswerTaker();
     let keeping: Promise<void> | null = null;
     try {
-      for await (const event of make(signal)) {
+      if (fresh !== null) count('waited');
+      for await (const event of fresh === null ? make(signal, stale) : replay(fresh, 'exact')) {
         taker.take(event);
-        if (event.type === 'end') keeping = keep(key, taker.whole());
+        if (event.type === 'end' && fresh === null) keeping = keep(places, taker.whole());
         yield event;
       }
     } finally {
       await keeping;
-      await turn?.release();
+      await lease?.release();
     }
+  }
+
+  function placesOf({ request }: AnswerOpening, parts: AnswerKeyParts): Places {
+    const { tenantId, id: botId } = request.bot;
+    const owner = { tenantId, botId };
+    const meaning = options.semantic ? parts.meaning() : null;
+    const answer = cacheKey(owner, 'answer', [...parts.scope, parts.question]);
+    return {
+      answer,
+      question: meaning === null ? null : cacheKey(owner, 'question', [...parts.scope, meaning]),
+      lease: leaseOf(owner, answer, request.wholeAnswer === true),
+    };
   }
 
   return {
@@ -83,26 +104,36 @@ export function createAnswerCache(
       const parts = answerKeyParts(opening, options.promptVersion);
       if (parts === null) {
         count('off');
-        return { events: make(signal) };
+        return { events: make(signal, null) };
       }
-      const { tenantId, id: botId } = opening.request.bot;
-      const owner = { tenantId, botId };
-      const whole = opening.request.wholeAnswer === true;
-      const key = cacheKey(owner, 'answer', [...parts.scope, parts.question]);
-      const kept = await fresh(key);
+      const places = placesOf(opening, parts);
+      const { fresh } = await read(places.answer);
+      const kept = fresh ?? (await similar(places));
       if (kept !== null) {
-        count('exact');
-        return { events: replay(kept, 'exact') };
+        const state = fresh === null ? 'semantic' : 'exact';
+        count(state);
+        return { events: replay(kept, state) };
       }
       // What comes in one piece at its end is nothing to join for who reads a stream; the other way round it is.
-      const leaseKey = cacheKey(owner, 'lease', [key, whole]);
-      const { leads, items } = runs.join(
-        whole ? [leaseKey, cacheKey(owner, 'lease', [key, false])] : [leaseKey],
-        (within) => makeOnce({ key, leaseKey }, make, within),
-        signal,
-      );
+      const { bot, wholeAnswer } = opening.request;
+      const owner = { tenantId: bot.tenantId, botId: bot.id };
+      const ids: [string, ...string[]] = [places.lease];
+      if (wholeAnswer === true) ids.push(leaseOf(owner, places.answer, false));
+      const { leads, items } = runs.join(ids, (within) => makeOnce(places, make, within), signal);
       count(leads ? 'miss' : 'joined');
       return leads ? { events: items } : { events: items, cache: 'exact' };
     },
   };
+}
+
+interface Looked {
+  readonly fresh: KeptAnswer | null;
+  /** Kept too long to be given as a rule. */
+  readonly stale: KeptAnswer | null;
+}
+
+const NOTHING: Looked = { fresh: null, stale: null };
+
+function leaseOf(owner: CacheOwner, answer: CacheKey, whole: boolean): CacheKey {
+  return cacheKey(owner, 'lease', [answer, whole]);
 }

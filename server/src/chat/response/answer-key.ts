@@ -1,5 +1,6 @@
 import type { KeyPart } from '../../cache/index.ts';
 import type { AnswerOpening } from './answer-opening.ts';
+import { meaningfulWords } from './question-words.ts';
 
 /** What of a request has no influence on the answer. Whatever is not named here is part of the key. */
 const WITHOUT_INFLUENCE: ReadonlySet<string> = new Set([
@@ -35,13 +36,23 @@ export function answerKeyParts(opening: AnswerOpening, promptVersion: string): A
     memory.summary,
     history.map(({ role, content }) => [role, content]),
   ];
-  return { scope, question: normalised(asked.question) };
+  const takesSimilar = history.length <= LONGEST_HISTORY && bot.metadata['semantic_cache'] !== 'off';
+  return {
+    scope,
+    question: normalised(asked.question),
+    meaning: () => (takesSimilar && memory.summary === null ? meaningfulWords(asked.question) : null),
+  };
 }
 
 export interface AnswerKeyParts {
   readonly scope: readonly KeyPart[];
   readonly question: string;
+  /** The words that carry its meaning; null: what was said before may carry it, or the bot wants no such answers. */
+  readonly meaning: () => string | null;
 }
+
+/** In messages; Bifrost leaves longer conversations out, too. */
+const LONGEST_HISTORY = 3;
 
 function concernsTools(message: AnswerOpening['history'][number]): boolean {
   return message.role === 'tool' || (message.role === 'assistant' && (message.toolCalls ?? []).length > 0);
