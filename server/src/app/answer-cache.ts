@@ -1,9 +1,17 @@
-import { createMemoryCache, createMemoryLeases } from '../cache/index.ts';
+import { createMemoryCache, createMemoryLeases, ownerPrefix } from '../cache/index.ts';
 import type { AnswerCacheOptions } from '../chat/index.ts';
 import type { Clock } from '../kernel/index.ts';
+import type { Bot } from '../store/index.ts';
 import type { Config } from './config.ts';
 
-/** Where answers are kept for others who ask the same; an empty object when none are. */
+/** Where answers are kept for others who ask the same. */
+export interface ComposedAnswerCache {
+  /** For the answerer; empty when none are kept. */
+  readonly options: { readonly answerCache?: AnswerCacheOptions };
+  /** Nobody is given answers of content that has changed; this frees their text from memory, too. */
+  forget(bot: Bot): void;
+}
+
 export function composeAnswerCache({
   config,
   version,
@@ -12,15 +20,13 @@ export function composeAnswerCache({
   readonly config: Pick<Config, 'answerCache'>;
   readonly version: string;
   readonly clock: Clock;
-}): { readonly answerCache?: AnswerCacheOptions } {
-  if (config.answerCache === null) return {};
+}): ComposedAnswerCache {
+  if (config.answerCache === null) return { options: {}, forget: () => {} };
   const { maxBytes, ...rest } = config.answerCache;
+  const cache = createMemoryCache({ maxBytes, clock });
+  const leases = createMemoryLeases({ clock });
   return {
-    answerCache: {
-      cache: createMemoryCache({ maxBytes, clock }),
-      leases: createMemoryLeases({ clock }),
-      ...rest,
-      promptVersion: version,
-    },
+    options: { answerCache: { cache, leases, ...rest, promptVersion: version } },
+    forget: ({ tenantId, id: botId }) => void cache.deleteAll(ownerPrefix({ tenantId, botId })),
   };
 }

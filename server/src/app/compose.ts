@@ -112,6 +112,7 @@ export function composeApplication(options: CompositionOptions): Composition {
   const search = { store, vectors, lexical: lexicalIndex, clock, logger, meter };
   const generationParts = { store, indexes, embedders, vectors, announce, clock, createId, logger, meter };
   const generations = createGenerations(generationParts);
+  const keptAnswers = composeAnswerCache(options);
   const trainer = createTrainer({
     store,
     blobs,
@@ -119,7 +120,10 @@ export function composeApplication(options: CompositionOptions): Composition {
     announce,
     vectors,
     removedSources,
-    onRemoved: () => housekeeping.clearSoon(),
+    onRemoved: (bot) => {
+      keptAnswers.forget(bot);
+      housekeeping.clearSoon();
+    },
     indexes,
     clock,
     createId,
@@ -182,7 +186,7 @@ export function composeApplication(options: CompositionOptions): Composition {
   const { ledger } = usage;
   const answerer = createAnswerer({
     ...{ store, searcher, chooseModel, ledger, counter, clock, createId, logger, meter },
-    ...composeAnswerCache(options),
+    ...keptAnswers.options,
   });
   const apiKeys = createApiKeys({
     store,

@@ -1,4 +1,4 @@
-export { type CacheKey, type CacheOwner, cacheKey, type KeyPart } from './cache-key.ts';
+export { type CacheKey, type CacheOwner, cacheKey, type KeyPart, ownerPrefix } from './cache-key.ts';
 export { createMemoryCache, type MemoryCacheOptions } from './memory-cache.ts';
 export { createMemoryLeases } from './memory-leases.ts';
 export type { Cache, Lease, Leases } from './ports.ts';

@@ -34,8 +34,8 @@ export interface TrainerOptions {
   readonly indexes: Pick<BotIndexes, 'keys'>;
   /** Told of each deleted source before its vectors go: whatever is on its way into the index is stopped. */
   readonly removedSources?: { add(sourceId: string): void };
-  /** Told that uploaded files may have lost their last user. */
-  readonly onRemoved?: () => void;
+  /** Told that content of a bot was deleted: files may have lost their last user, and copies of it must go. */
+  readonly onRemoved?: (bot: Bot) => void;
   readonly clock: Clock;
   readonly createId: IdMaker;
   readonly limits?: Partial<TrainerLimits>;
@@ -137,7 +137,7 @@ export function createTrainer(options: TrainerOptions): Trainer {
   async function forget(bot: Bot, sourceIds: readonly string[], documentIds: readonly string[]): Promise<void> {
     for (const sourceId of sourceIds) options.removedSources?.add(sourceId);
     await Promise.all((await namespacesOf(bot)).map((space) => vectors.deleteDocuments(space, documentIds)));
-    options.onRemoved?.();
+    options.onRemoved?.(bot);
   }
 
   return {
@@ -181,7 +181,7 @@ export function createTrainer(options: TrainerOptions): Trainer {
       const receipt = await tenant(store, bot).bots.delete(bot.id);
       if (receipt === null) return null;
       await Promise.all(namespaces.map((namespace) => vectors.deleteNamespace(namespace)));
-      options.onRemoved?.();
+      options.onRemoved?.(bot);
       return receipt;
     },
   };
