@@ -13,7 +13,7 @@ const mayImport = {
   security: ['kernel', 'store', 'cache', 'jobs', 'resilience'],
   monitoring: ['kernel', 'store'],
   training: ['kernel', 'resilience', 'embeddings', 'vector-store', 'store', 'jobs', 'security', 'llm'],
-  chat: ['kernel', 'llm', 'embeddings', 'vector-store', 'store', 'security', 'cache'],
+  chat: ['kernel', 'resilience', 'llm', 'embeddings', 'vector-store', 'store', 'security', 'cache'],
   http: ['kernel', 'chat', 'training', 'store', 'security', 'jobs', 'monitoring', 'embeddings'],
   adapters: ['kernel', 'resilience', 'cache', 'store', 'vector-store', 'llm', 'embeddings', 'jobs', 'training'],
 };

@@ -18,7 +18,8 @@ import { createEmbedders } from './embedders.ts';
 import { ensureDefaultTenant, ensureDemoBot, ensureDemoKey, resolveAdminKey, trainDemoBot } from './first-start.ts';
 import { createLifecycle } from './lifecycle.ts';
 
-const DRAIN_MS = 10_000;
+/** What is no answer may take so long to finish, after the answers. */
+const CUT_MS = 5_000;
 
 export interface RunningApplication {
   readonly url: string;
@@ -149,8 +150,11 @@ async function startLocked(config: Config, options: StartOptions, lock: DataFold
   }
 }
 
-/** Listens; on stop lets requests that are under way finish for a while, then cuts them. */
-function httpServer({ http }: Composition, config: Config, logger: Logger): Lifecycle {
+/**
+ * Listens. On stop it still does, to say 503 to whoever comes, until the answers that are under way have finished or
+ * their time is over; then lets other requests finish for a while, and cuts them.
+ */
+function httpServer({ http, drainAnswers }: Composition, config: Config, logger: Logger): Lifecycle {
   return {
     name: 'http',
     async start() {
@@ -161,7 +165,8 @@ function httpServer({ http }: Composition, config: Config, logger: Logger): Life
       }
     },
     async stop() {
-      using deadline = createDeadline(DRAIN_MS);
+      await drainAnswers(config.drainTimeoutMs);
+      using deadline = createDeadline(CUT_MS);
       deadline.signal.addEventListener('abort', () => {
         logger.warn({}, 'requests were still running at the end of the drain time and are cut');
         http.server.closeAllConnections();

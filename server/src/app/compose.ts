@@ -3,7 +3,7 @@ import { hostname } from 'node:os';
 import { createFileBlobStore } from '../adapters/file-system/index.ts';
 import { type LangChain, TEXT_SPLITTER_MODULE } from '../adapters/langchain/index.ts';
 import type { Sqlite } from '../adapters/sqlite/index.ts';
-import { createAnswerer, createSearcher } from '../chat/index.ts';
+import { createAnswerer, createAnswerStreams, createMemoryStreamBuffer, createSearcher } from '../chat/index.ts';
 import type { Embedder, EmbeddingSpaces } from '../embeddings/index.ts';
 import { createHttpApp, type DemoBot, type ServingState, type ZodApp } from '../http/index.ts';
 import { createJobEvents, createJobRunner, createJobWatch, createMemoryTransport } from '../jobs/index.ts';
@@ -74,6 +74,8 @@ export interface Composition {
   readonly http: ZodApp;
   readonly trainer: Trainer;
   readonly chatModel: string;
+  /** Lets answers that are under way finish for a while, then ends them. */
+  readonly drainAnswers: (limitMs: number) => Promise<void>;
   /** Everything that lives beside the store and the HTTP server, in starting order. */
   readonly parts: readonly Lifecycle[];
 }
@@ -188,6 +190,15 @@ export function composeApplication(options: CompositionOptions): Composition {
     ...{ store, searcher, chooseModel, ledger, counter, clock, createId, logger, meter },
     ...keptAnswers.options,
   });
+  const streams = createAnswerStreams({
+    answerer,
+    buffer: createMemoryStreamBuffer({ clock, keepMs: config.streams.keepMs }),
+    clock,
+    createId,
+    logger,
+    meter,
+    graceMs: config.streams.resumeGraceMs,
+  });
   const apiKeys = createApiKeys({
     store,
     pepper: options.pepper,
@@ -207,6 +218,7 @@ export function composeApplication(options: CompositionOptions): Composition {
     duplicates,
     searcher,
     answerer,
+    streams,
     embeddings,
     ledger,
     prices: usage.listPrices,
@@ -233,6 +245,7 @@ export function composeApplication(options: CompositionOptions): Composition {
   return {
     http,
     trainer,
+    drainAnswers: streams.drain,
     chatModel: `${config.chatModel.provider}/${config.chatModel.model}`,
     parts: [
       { name: 'vector store', start: () => vectors.start(), stop: () => vectors.stop() },

@@ -38,6 +38,14 @@ export interface Config {
   } | null;
   /** The operator's own model prices; null: those that come with the server. */
   readonly modelPricesFile: string | null;
+  readonly streams: {
+    /** How long a streamed answer can be resumed after its end. */
+    readonly keepMs: number;
+    /** How long an answer that was asked to be resumable goes on when nobody reads it. */
+    readonly resumeGraceMs: number;
+  };
+  /** How long answers that are under way may take to finish when the server stops. */
+  readonly drainTimeoutMs: number;
   readonly maxUploadBytes: number;
   /** Chat models, embeddings and the vector store of LangChain.js, by their names. */
   readonly langChain: LangChainSettings;
@@ -84,6 +92,9 @@ const environmentSchema = z.object({
   LLM_IDLE_TOKEN_TIMEOUT_MS: milliseconds(15_000),
   LLM_TOTAL_TIMEOUT_MS: milliseconds(120_000),
   MODEL_PRICES_FILE: z.string().min(1).optional(),
+  STREAM_KEEP_MS: z.coerce.number().int().min(0).max(86_400_000).default(300_000),
+  STREAM_RESUME_GRACE_MS: z.coerce.number().int().min(0).max(3_600_000).default(30_000),
+  DRAIN_TIMEOUT_MS: z.coerce.number().int().min(0).max(3_600_000).default(10_000),
   MAX_UPLOAD_BYTES: z.coerce
     .number()
     .int()
@@ -190,6 +201,8 @@ function toConfig(
             semantic: environment.SEMANTIC_CACHE === 'on',
           },
     modelPricesFile: environment.MODEL_PRICES_FILE === undefined ? null : resolve(environment.MODEL_PRICES_FILE),
+    streams: { keepMs: environment.STREAM_KEEP_MS, resumeGraceMs: environment.STREAM_RESUME_GRACE_MS },
+    drainTimeoutMs: environment.DRAIN_TIMEOUT_MS,
     maxUploadBytes: environment.MAX_UPLOAD_BYTES,
     langChain,
     vectorStore: environment.VECTOR_STORE === LANGCHAIN ? LANGCHAIN : 'embedded',

@@ -21,3 +21,12 @@ export {
   createAnswerer,
   type TrackedAnswerer,
 } from './response/index.ts';
+export {
+  type AnswerStream,
+  type AnswerStreams,
+  createAnswerStreams,
+  createMemoryStreamBuffer,
+  createStoredStream,
+  type StreamAbout,
+  type StreamBuffer,
+} from './streams/index.ts';

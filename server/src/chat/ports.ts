@@ -81,6 +81,8 @@ export interface AnswerRequest extends ModelSettings {
   /** An id to continue, true to begin one, absent for none. */
   readonly conversation?: string | true;
   readonly keyId?: string;
+  /** The id that the answer is to have; absent: a new one. */
+  readonly messageId?: string;
   /** True when nobody reads the answer before its end. */
   readonly wholeAnswer?: boolean;
   /** `off`: the answer is made anew, and not kept for others. */

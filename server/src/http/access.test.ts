@@ -20,6 +20,7 @@ const BODIES: Readonly<Record<string, unknown>> = {
   'POST /v1/bots/:bot/sync_runs': { manifest: [] },
   'POST /v1/bots/:bot/golden_questions': { question: 'x', expected_text: 'x' },
   'POST /v1/bots/:bot/search': { query: 'x' },
+  'POST /v1/bots/:bot/chat': { messages: [{ role: 'user', parts: [{ type: 'text', text: 'x' }] }] },
   'POST /v1/chat/completions': { model: 'BOT', messages: [{ role: 'user', content: 'x' }] },
   'POST /v1/embeddings': { model: 'local/static-en', input: 'x' },
   'POST /v1/api_keys': { name: 'k', scopes: ['keys'] },

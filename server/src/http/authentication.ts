@@ -30,7 +30,10 @@ export function createGate({ apiKeys, rateLimiter }: GateParts) {
     const admission = await rateLimiter.admit(principal.keyId ?? `admin:${principal.tenantId}`, principal.limits);
     setRateLimitHeaders(reply, admission, request.routeOptions.url ?? '');
     if (!admission.allowed) throw limitExceeded(admission.exceeded, admission.retryAfterMs);
-    const finish = (): void => admission.finish(request.usedTokens);
+    const finish = (): void => {
+      if (request.stillRunning === null) admission.finish(request.usedTokens);
+      else request.stillRunning.then(() => admission.finish(request.usedTokens));
+    };
     if (reply.raw.closed) finish();
     else reply.raw.once('close', finish);
   }

@@ -21,7 +21,7 @@ function ask(more: Record<string, unknown> = {}) {
 }
 
 function dataOf(text: string): string[] {
-  return text.split('\n\n').flatMap((frame) => (frame.startsWith('data: ') ? [frame.slice(6)] : []));
+  return text.split('\n').flatMap((line) => (line.startsWith('data: ') ? [line.slice(6)] : []));
 }
 
 function newLatch() {
@@ -71,9 +71,9 @@ describe('a streamed answer', () => {
     expect(chunks.map((chunk) => chunk.choices[0]?.delta.content)).toEqual(['', 'Hel', 'lo [1]', undefined]);
     expect(chunks[0]?.choices[0]?.delta.role).toBe('assistant');
     expect(chunks.map((chunk) => chunk.choices[0]?.finish_reason)).toEqual([null, null, null, 'stop']);
-    expect(chunks.every((chunk) => chunk.id === 'msg_test1' && chunk.model === 'guide')).toBe(true);
+    expect(chunks.every((chunk) => chunk.id === headers['x-chatsphere-message'] && chunk.model === 'guide')).toBe(true);
     const last = chunks.at(-1);
-    expect(last?.chatsphere).toMatchObject({ message: 'msg_test1', grounded: true, served_by: 'local/extractive' });
+    expect(last?.chatsphere).toMatchObject({ message: chunks[0]?.id, grounded: true, served_by: 'local/extractive' });
     expect(last?.chatsphere?.citations[0]).toMatchObject({ index: 1, quote: 'Hello' });
     expect(last?.choices[0]?.delta.chatsphere).toEqual(last?.chatsphere);
     expect(chunks.some((chunk) => 'usage' in chunk)).toBe(false);

@@ -2,9 +2,9 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { headerOf } from './request-context.ts';
 
 const REQUEST_HEADERS =
-  'authorization, content-type, idempotency-key, x-request-id, x-chatsphere-cache, x-chatsphere-tenant';
+  'authorization, content-type, idempotency-key, last-event-id, x-request-id, x-chatsphere-cache, x-chatsphere-tenant';
 const EXPOSED_HEADERS =
-  'x-request-id, retry-after, x-should-retry, ratelimit-limit, ratelimit-remaining, ratelimit-reset, idempotency-replayed, x-chatsphere-served-by, x-chatsphere-cache, x-chatsphere-attempts, x-chatsphere-overhead-ms, x-chatsphere-degraded';
+  'x-request-id, retry-after, x-should-retry, ratelimit-limit, ratelimit-remaining, ratelimit-reset, idempotency-replayed, x-chatsphere-message, x-vercel-ai-ui-message-stream, x-chatsphere-served-by, x-chatsphere-cache, x-chatsphere-attempts, x-chatsphere-overhead-ms, x-chatsphere-degraded';
 
 /** Lets a page that the caller's key is bound to read the answer. */
 export function exposeTo(origin: string, reply: FastifyReply): void {

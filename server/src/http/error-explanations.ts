@@ -1,5 +1,6 @@
 import type { ErrorCode } from '../kernel/index.ts';
 import { GENERATION_ERRORS } from './generation-errors.ts';
+import { STREAM_ERROR_EXPLANATIONS } from './stream-error-explanations.ts';
 import { WEB_ERROR_EXPLANATIONS } from './web-error-explanations.ts';
 
 export interface ErrorExplanation {
@@ -10,6 +11,7 @@ export interface ErrorExplanation {
 /** What each error code means and what to do about it: the text of `/docs/errors` and of docs/errors.md. */
 export const ERROR_EXPLANATIONS: Readonly<Record<ErrorCode, ErrorExplanation>> = {
   ...GENERATION_ERRORS,
+  ...STREAM_ERROR_EXPLANATIONS,
   invalid_request: {
     meaning: 'A field is missing, unknown, of the wrong type or out of range. `param` names it.',
     remedy: 'Correct the field that `param` names; the message says what is expected there.',
@@ -235,10 +237,6 @@ export const ERROR_EXPLANATIONS: Readonly<Record<ErrorCode, ErrorExplanation>> =
   provider_error: {
     meaning: 'The model provider failed.',
     remedy: 'Try again.',
-  },
-  stream_interrupted: {
-    meaning: 'The answer broke off after it had begun.',
-    remedy: 'Ask again; what came so far is incomplete.',
   },
   job_deadline_exceeded: {
     meaning: 'The job was not finished within the time it was given.',

@@ -71,6 +71,8 @@ export const ERROR_STATUS: Readonly<Record<ErrorCode, number>> = {
   provider_invalid_response: 502,
   provider_error: 502,
   stream_interrupted: 502,
+  stream_expired: 404,
+  answer_stopped: 409,
   job_deadline_exceeded: 504,
   job_cancelled: 409,
   job_lease_lost: 409,

@@ -22,6 +22,11 @@ export interface EventStream {
   readonly isOpen: () => boolean;
   /** Sends status 200 and the headers, once. */
   open(headers?: Readonly<Record<string, string>>): void;
+  /**
+   * Sends frames as they are. Undefined when the connection can take more, which is the rule: then nothing is allocated
+   * for it; else a promise as of `send`. Throws as `send` rejects.
+   */
+  write(frames: string): Promise<void> | undefined;
   /** Resolves when the connection can take more; rejects with the signal's reason when the client has left. */
   send(frame: StreamFrame): Promise<void>;
   /** Ends the stream if it is open. Always call it: it stops the heartbeat. */
@@ -50,10 +55,11 @@ export function createEventStream(reply: FastifyReply, clock: Clock): EventStrea
     raw.flushHeaders();
   }
 
-  async function write(text: string): Promise<void> {
+  function write(frames: string): Promise<void> | undefined {
+    open();
     signal.throwIfAborted();
     lastWriteAt = clock.now();
-    if (!raw.write(text)) await drained();
+    return raw.write(frames) ? undefined : drained();
   }
 
   async function drained(): Promise<void> {
@@ -88,8 +94,8 @@ export function createEventStream(reply: FastifyReply, clock: Clock): EventStrea
     signal,
     isOpen: () => opened,
     open,
+    write,
     async send({ data, event, id }) {
-      open();
       await write(
         `${id === undefined ? '' : `id: ${id}\n`}${event === undefined ? '' : `event: ${event}\n`}data: ${data}\n\n`,
       );

@@ -1,4 +1,4 @@
-import type { Answerer, Searcher, UsageLedger } from '../chat/index.ts';
+import type { Answerer, AnswerStreams, Searcher, UsageLedger } from '../chat/index.ts';
 import type { EmbeddingGenerator } from '../embeddings/index.ts';
 import type { JobEvents } from '../jobs/index.ts';
 import type { Clock, IdMaker, Logger, Meter } from '../kernel/index.ts';
@@ -45,6 +45,7 @@ export interface HttpParts {
   readonly duplicates: Pick<DuplicateFinder, 'find'>;
   readonly searcher: Searcher;
   readonly answerer: Answerer;
+  readonly streams: AnswerStreams;
   readonly embeddings: EmbeddingGenerator;
   readonly ledger: Pick<UsageLedger, 'record' | 'flush'>;
   readonly prices: () => Promise<readonly ListedPrice[]>;

@@ -14,6 +14,7 @@ import { decorateRequests, incomingRequestId } from './request-context.ts';
 import { observeRequest } from './request-metrics.ts';
 import { accessOf, isDocumentation } from './route-access.ts';
 import { addApiKeyRoutes } from './routes/api-key-routes.ts';
+import { addBotChatRoutes } from './routes/bot-chat-routes.ts';
 import { addBotRoutes } from './routes/bot-routes.ts';
 import { addBundleRoutes } from './routes/bundle-routes.ts';
 import { addChatRoutes } from './routes/chat-routes.ts';
@@ -23,6 +24,7 @@ import { addDuplicateRoutes } from './routes/duplicate-routes.ts';
 import { addEmbeddingRoutes } from './routes/embedding-routes.ts';
 import { addGenerationRoutes, addGoldenQuestionRoutes } from './routes/generation-routes.ts';
 import { addJobRoutes } from './routes/job-routes.ts';
+import { addMessageRoutes } from './routes/message-routes.ts';
 import { addModelRoutes } from './routes/model-routes.ts';
 import { addPageRoutes } from './routes/page-routes.ts';
 import { addSearchRoutes } from './routes/search-routes.ts';
@@ -42,7 +44,7 @@ const SMALL_BODY_BYTES = 1024 * 1024;
 /** For slow lines: an upload may take this long, the headers of a request that long. */
 const REQUEST_TIMEOUT_MS = 15 * 60 * 1000;
 /** Routes whose callers wait for an answer from what a bot knows. */
-const QUESTIONS: ReadonlySet<string> = new Set(['/v1/chat/completions', '/v1/bots/:bot/search']);
+const QUESTIONS: ReadonlySet<string> = new Set(['/v1/chat/completions', '/v1/bots/:bot/chat', '/v1/bots/:bot/search']);
 const HEADERS_TIMEOUT_MS = 30 * 1000;
 
 /**
@@ -108,6 +110,8 @@ async function addRoutes(app: ZodApp, parts: HttpParts): Promise<void> {
   addJobRoutes(app, parts);
   addSearchRoutes(app, parts);
   addChatRoutes(app, parts);
+  addBotChatRoutes(app, parts);
+  addMessageRoutes(app, parts);
   addEmbeddingRoutes(app, parts);
   addModelRoutes(app, parts);
   addUsageRoutes(app, parts);
@@ -127,6 +131,8 @@ function addHooks(app: ZodApp, parts: HttpParts): void {
     if (pattern !== undefined && QUESTIONS.has(pattern) && parts.onQuestion !== undefined) {
       reply.raw.once('close', parts.onQuestion());
     }
+    // Whoever comes now should come to another process the next time.
+    if (parts.servingState() === 'draining') reply.header('connection', 'close');
     if (pattern === undefined || request.routeOptions.config.otherMethod === true) return;
     if (pattern.startsWith('/v1/')) requireServing(parts.servingState());
     await gate(accessOf(request.method, pattern) ?? { type: 'bootstrap-admin' }, request, reply);

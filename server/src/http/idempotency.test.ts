@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { AppError, createManualClock } from '../kernel/index.ts';
-import { startTestServer, type TestServer } from './test-server.contract.ts';
+import { START, startTestServer, type TestServer } from './test-server.contract.ts';
 
 let server: TestServer;
 beforeAll(async () => {
@@ -89,7 +89,7 @@ describe('an idempotency key', () => {
     expect((await post()).status).toBe(202);
   });
 
-  it('works for answers, and not for streams', async () => {
+  it('works for answers, and joins or replays those that are streamed', async () => {
     const body = { model: 'guide', messages: [{ role: 'user', content: 'Hi' }] };
     const ask = (json: unknown, key: string) =>
       server.call({ method: 'POST', url: '/v1/chat/completions', json, headers: { 'idempotency-key': key } });
@@ -97,9 +97,40 @@ describe('an idempotency key', () => {
     const [key, streamKey] = [newKey(), newKey()];
     expect((await ask(body, key)).text).toBe((await ask(body, key)).text);
     expect(server.asked).toHaveLength(before + 1);
-    await ask({ ...body, stream: true }, streamKey);
-    await ask({ ...body, stream: true }, streamKey);
-    expect(server.asked).toHaveLength(before + 3);
+    const streamed = { ...body, stream: true };
+    const [first, second] = await Promise.all([ask(streamed, streamKey), ask(streamed, streamKey)]);
+    const third = await ask(streamed, streamKey);
+    expect(server.asked).toHaveLength(before + 2);
+    expect([second.text, third.text]).toEqual([first.text, first.text]);
+    expect([first, second, third].map(({ headers }) => headers['idempotency-replayed'])).toEqual([
+      undefined,
+      'true',
+      'true',
+    ]);
+    expect((await ask({ ...streamed, temperature: 1 }, streamKey)).body.error.code).toBe('idempotency_key_reused');
+    expect((await ask(streamed, 'ü')).body.error).toMatchObject({
+      code: 'invalid_request',
+      param: 'Idempotency-Key',
+    });
+  });
+
+  it('is free again when the streamed answer failed', async () => {
+    const key = newKey();
+    const ask = () =>
+      server.call({
+        method: 'POST',
+        url: '/v1/chat/completions',
+        json: { model: 'guide', stream: true, messages: [{ role: 'user', content: 'Hi' }] },
+        headers: { 'idempotency-key': key },
+      });
+    const { answer } = server;
+    server.answer = async function* () {
+      yield START;
+      throw new AppError('stream_interrupted', 'Broke off.', { retryable: true });
+    };
+    expect((await ask()).text).toContain('stream_interrupted');
+    server.answer = answer;
+    expect((await ask()).text).toContain('[DONE]');
   });
 
   it('leaves neither itself, nor the answer, nor a new secret to read in the store', async () => {

@@ -148,14 +148,10 @@ export function createIdempotency({ store, clock, logger, digestUpload }: Idempo
 
 function attemptOf(request: FastifyRequest): Attempt | null {
   const given = headerOf(request, 'idempotency-key');
-  if (given === undefined || request.method !== 'POST' || request.principal === null || isStreaming(request.body)) {
+  if (given === undefined || request.method !== 'POST' || request.principal === null || isStreaming(request)) {
     return null;
   }
-  if (!SANE_KEY.test(given)) {
-    throw new AppError('invalid_request', 'An Idempotency-Key is 1 to 255 visible ASCII characters.', {
-      param: 'Idempotency-Key',
-    });
-  }
+  requireSaneKey(given);
   const { tenantId, keyId } = principalOf(request);
   const isUpload = (request.headers['content-type'] ?? '').startsWith('multipart/');
   const content = isUpload ? 'upload' : (request.bodyHash ?? 'empty');
@@ -168,7 +164,27 @@ function attemptOf(request: FastifyRequest): Attempt | null {
   };
 }
 
-function isStreaming(body: unknown): boolean {
+/** What an `Idempotency-Key` claims for a streamed answer, which is joined or replayed from its stream; null: none was sent. */
+export function streamClaimOf(request: FastifyRequest): { readonly key: string; readonly fingerprint: string } | null {
+  const given = headerOf(request, 'idempotency-key');
+  if (given === undefined) return null;
+  requireSaneKey(given);
+  const { tenantId, keyId } = principalOf(request);
+  return {
+    key: hashOf(tenantId, keyId ?? 'admin', given),
+    fingerprint: hashOf(request.method, request.url, request.bodyHash ?? 'empty'),
+  };
+}
+
+function requireSaneKey(given: string): void {
+  if (SANE_KEY.test(given)) return;
+  throw new AppError('invalid_request', 'An Idempotency-Key is 1 to 255 visible ASCII characters.', {
+    param: 'Idempotency-Key',
+  });
+}
+
+function isStreaming({ body, routeOptions }: FastifyRequest): boolean {
+  if (routeOptions.url === '/v1/bots/:bot/chat') return true;
   return typeof body === 'object' && body !== null && 'stream' in body && body.stream === true;
 }
 

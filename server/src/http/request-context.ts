@@ -13,6 +13,8 @@ declare module 'fastify' {
     bodyHash: string | null;
     /** Tokens the request has used, for the caller's limit. */
     usedTokens: number;
+    /** Resolves when what the request began is over, where that outlives its connection. */
+    stillRunning: Promise<void> | null;
   }
 }
 
@@ -22,6 +24,7 @@ export function decorateRequests(app: ZodApp): void {
   app.decorateRequest('receivedAt', 0);
   app.decorateRequest('bodyHash', null);
   app.decorateRequest('usedTokens', 0);
+  app.decorateRequest('stillRunning', null);
 }
 
 /** Who is calling, on routes that need a key. */
@@ -32,6 +35,11 @@ export function principalOf(request: FastifyRequest): Principal {
 
 /** A signal that aborts with `request_aborted` as soon as the client leaves before the response has ended. */
 export function signalOfClient(reply: FastifyReply): AbortSignal {
+  return abortOfClient(reply).signal;
+}
+
+/** The same, for those who have reasons of their own to abort, too. */
+export function abortOfClient(reply: FastifyReply): AbortController {
   const controller = new AbortController();
   const { raw } = reply;
   const leave = (): void => {
@@ -39,7 +47,7 @@ export function signalOfClient(reply: FastifyReply): AbortSignal {
   };
   if (raw.closed || raw.destroyed) leave();
   else raw.once('close', leave);
-  return controller.signal;
+  return controller;
 }
 
 const SANE_REQUEST_ID = /^[\w-]{1,64}$/;

@@ -86,6 +86,10 @@ export const ROUTE_ACCESS: Readonly<Record<string, RouteAccess>> = {
 
   'POST /v1/bots/:bot/search': scope('search'),
   'POST /v1/chat/completions': scope('chat'),
+  'POST /v1/bots/:bot/chat': scope('chat'),
+  'GET /v1/bots/:bot/chat/:chat/stream': scope('chat'),
+  'GET /v1/messages/:id/stream': scope('chat', 'bots:read'),
+  'POST /v1/messages/:id/stop': scope('chat', 'bots:write'),
   'POST /v1/embeddings': scope('search'),
   'GET /v1/usage': scope('usage:read'),
   'GET /v1/usage/calls': scope('usage:read'),

@@ -5,6 +5,8 @@ import {
   type AnswerEvent,
   type Answerer,
   type AnswerRequest,
+  createAnswerStreams,
+  createMemoryStreamBuffer,
   createUsageLedger,
   type Searcher,
   type SearchRequest,
@@ -12,7 +14,7 @@ import {
 } from '../chat/index.ts';
 import type { EmbeddingGenerator } from '../embeddings/index.ts';
 import { createJobEvents } from '../jobs/index.ts';
-import { type Clock, createIdMaker, type Logger, silentMeter, systemClock } from '../kernel/index.ts';
+import { type Clock, createIdMaker, type Logger, type Meter, silentMeter, systemClock } from '../kernel/index.ts';
 import { createPriceBook } from '../llm/index.ts';
 import { createApiKeys, createRateLimiter, hashSecret } from '../security/index.ts';
 import type { ApiKeyScope, Bot, Citation, Source, Store } from '../store/index.ts';
@@ -137,6 +139,17 @@ export async function startTestServer(
   const prices = createPriceBook({ clock, logger });
   const ledger = createUsageLedger({ store: store.system.usage, prices, clock, logger, meter: silentMeter });
   const trainer = scriptedTrainer(store, { createId, trained, before: () => server.beforeTraining() });
+  const answerer: Answerer = {
+    answer(request, signal, reportUsage) {
+      asked.push(request);
+      return server.answer(request, signal, reportUsage);
+    },
+  };
+  const meter: Meter = {
+    count: (name, labels) => void counted.push({ name, labels }),
+    observe: () => {},
+    gauge: () => {},
+  };
   const parts: HttpParts = {
     store,
     trainer,
@@ -159,12 +172,15 @@ export async function startTestServer(
       }),
     },
     searcher: scriptedSearcher(searched),
-    answerer: {
-      answer(request, signal, reportUsage) {
-        asked.push(request);
-        return server.answer(request, signal, reportUsage);
-      },
-    },
+    answerer,
+    streams: createAnswerStreams({
+      answerer,
+      buffer: createMemoryStreamBuffer({ clock }),
+      clock,
+      createId,
+      logger,
+      meter,
+    }),
     embeddings: scriptedEmbeddings(embedded),
     ledger,
     prices: async () => prices.list(),
@@ -186,7 +202,7 @@ export async function startTestServer(
       questions.push('came');
       return () => void questions.push('left');
     },
-    meter: { count: (name, labels) => void counted.push({ name, labels }), observe: () => {}, gauge: () => {} },
+    meter,
     renderMetrics: async () => ({ contentType: 'text/plain; version=0.0.4', text: 'ai_error_total 0\n' }),
     logger,
     clock,

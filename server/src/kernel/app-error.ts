@@ -71,6 +71,8 @@ export const ERROR_CODES = [
   'provider_invalid_response',
   'provider_error',
   'stream_interrupted',
+  'stream_expired',
+  'answer_stopped',
   'job_deadline_exceeded',
   'job_cancelled',
   'job_lease_lost',

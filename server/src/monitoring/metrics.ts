@@ -125,6 +125,11 @@ export const METRICS: Readonly<Record<string, MetricDeclaration>> = {
     help: 'Where answers come from: kept (exact, semantic), joined (made for an equal question just now), waited (made by another process), miss (made anew), stale (kept too long, as no model could be had), off (not to be kept).',
     labels: ['result'],
   },
+  chatsphere_answer_streams: {
+    type: 'gauge',
+    help: 'Streamed answers that are being made, also those that nobody reads for a moment.',
+    labels: [],
+  },
   chatsphere_model_retries_total: {
     type: 'counter',
     help: 'Model calls that were tried again.',

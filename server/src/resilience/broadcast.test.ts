@@ -124,8 +124,9 @@ describe('a broadcast', () => {
     );
   });
 
-  it('joins what comes in one turn', async () => {
-    const { broadcast, say, end } = makeHeld();
+  it('joins what comes in one turn, and reports it once', async () => {
+    const reported: unknown[] = [];
+    const { broadcast, say, end } = makeHeld({ onBatch: (batch) => reported.push(batch) });
     const reading = broadcast.read();
     say(1, 2, 3);
     expect((await reading.next()).value).toEqual({ first: 1, items: [1, 2, 3] });
@@ -133,6 +134,11 @@ describe('a broadcast', () => {
     expect((await reading.next()).value).toEqual({ first: 4, items: [4] });
     end();
     expect(await reading.next()).toEqual({ done: true, value: undefined });
+    expect(reported).toEqual([
+      { first: 1, items: [1, 2, 3] },
+      { first: 4, items: [4] },
+    ]);
+    expect(broadcast.failure).toBe(null);
   });
 
   it('cancels its producer when the last reader leaves, by return or by signal, and not before', async () => {
@@ -203,6 +209,7 @@ describe('a broadcast', () => {
     }
     await broadcast.settled;
     expect(told).toEqual({ aborted: reason, cleaned: true });
+    expect(broadcast.failure?.error).toBe(reason);
   });
 
   it('lets the producer wait for the fastest reader, and never for another', async () => {

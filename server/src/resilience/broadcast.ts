@@ -19,8 +19,8 @@ export interface BroadcastOptions<Item> {
   readonly keep?: number;
   /** How long the producer goes on when the last reader has left. Default: not at all. */
   readonly grace?: { readonly clock: Clock; readonly milliseconds: number };
-  /** Why the producer is cancelled when its last reader has left. */
-  readonly whyLeft?: () => unknown;
+  /** Told of what came in each turn of the event loop, before readers get it; also of what came before the end. */
+  readonly onBatch?: (batch: Batch<Item>) => void;
 }
 
 /** One producer and many readers, each at its own pace. */
@@ -31,6 +31,8 @@ export interface Broadcast<Item> {
   readonly earliest: number;
   readonly readers: number;
   readonly isOver: boolean;
+  /** What ended it before its time; null: nothing has. */
+  readonly failure: { readonly error: unknown } | null;
   /** Resolves once the producer has ended and cleaned up, in whatever way. Never rejects. */
   readonly settled: Promise<void>;
   /**
@@ -73,6 +75,7 @@ export function createBroadcast<Item>(options: BroadcastOptions<Item>): Broadcas
   /** Weight of all that came since the fastest reader last asked for more. */
   let ahead = 0;
   let fastest = 0;
+  let reported = 0;
   let ending: Ending | null = null;
   let wakeIsDue = false;
   let onRoom: (() => void) | null = null;
@@ -104,8 +107,20 @@ export function createBroadcast<Item>(options: BroadcastOptions<Item>): Broadcas
     wakeIsDue = true;
     process.nextTick(() => {
       wakeIsDue = false;
+      report();
       for (const reader of readers) reader.wake?.();
     });
+  }
+
+  function report(): void {
+    const first = reported + 1;
+    if (first > latest) return;
+    reported = latest;
+    options.onBatch?.({ first, items: since(first) });
+  }
+
+  function since(number: number): Item[] {
+    return kept.slice(Math.max(0, number - dropped - 1) + gap) as Item[];
   }
 
   function finish(how: Ending): void {
@@ -155,6 +170,7 @@ export function createBroadcast<Item>(options: BroadcastOptions<Item>): Broadcas
     } catch (error) {
       finish({ type: 'failed', error });
     }
+    report();
   }
 
   /** Whoever asks for more has dealt with what it was given. */
@@ -175,7 +191,7 @@ export function createBroadcast<Item>(options: BroadcastOptions<Item>): Broadcas
 
   function leave(reader: Reader): void {
     if (!readers.delete(reader) || readers.size > 0 || ending !== null) return;
-    const reason = options.whyLeft?.() ?? new AppError('request_aborted', 'Nobody reads this any more.');
+    const reason = new AppError('request_aborted', 'Nobody reads this any more.');
     if (grace === undefined || grace.milliseconds <= 0) {
       cancel(reason);
       return;
@@ -196,7 +212,7 @@ export function createBroadcast<Item>(options: BroadcastOptions<Item>): Broadcas
     if (reader.given < latest) {
       const first = reader.given + 1;
       reader.given = latest;
-      return { done: false, value: { first, items: kept.slice(first - dropped - 1 + gap) as Item[] } };
+      return { done: false, value: { first, items: since(first) } };
     }
     if (ending === null) return null;
     if (ending.type === 'failed') throw ending.error;
@@ -276,6 +292,9 @@ export function createBroadcast<Item>(options: BroadcastOptions<Item>): Broadcas
     },
     get isOver() {
       return ending !== null;
+    },
+    get failure() {
+      return ending?.type === 'failed' ? ending : null;
     },
     settled,
     read,

@@ -286,7 +286,17 @@ export interface Message {
   readonly citations: readonly Citation[];
   readonly grounded: boolean | null;
   readonly servedBy: string | null;
+  /** How an answer came, for replaying its stream; absent: not known. */
+  readonly stream?: MessageStream;
   readonly createdAt: number;
+}
+
+export interface MessageStream {
+  /** The length of each event's text after the first event, in UTF-16 units; together `content`. */
+  readonly pieces: readonly number[];
+  /** Why it ended; `cancelled`: it was stopped; null: it broke off. */
+  readonly finishReason: string | null;
+  readonly usage: { readonly inputTokens: number; readonly outputTokens: number } | null;
 }
 
 export const API_KEY_SCOPES = [

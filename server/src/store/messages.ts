@@ -42,6 +42,7 @@ function toRow(message: Omit<Message, 'tenantId'>) {
     citations_json: writeJson(message.citations),
     grounded: message.grounded === null ? null : Number(message.grounded),
     served_by: message.servedBy,
+    stream_json: message.stream === undefined ? null : writeJson(message.stream),
     created_at: message.createdAt,
   };
 }
@@ -58,6 +59,7 @@ function toMessage(row: Selectable<MessagesTable>): Message {
     citations: readJson<Message['citations']>(row.citations_json),
     grounded: row.grounded === null ? null : row.grounded === 1,
     servedBy: row.served_by,
+    ...(row.stream_json === null ? {} : { stream: readJson<NonNullable<Message['stream']>>(row.stream_json) }),
     createdAt: row.created_at,
   };
 }

@@ -8,6 +8,7 @@ import { addSync } from './migration-005-sync.ts';
 import { addChunking } from './migration-007-chunking.ts';
 import { addContentRevision } from './migration-008-content-revision.ts';
 import { addUsageLedger } from './migration-009-usage-ledger.ts';
+import { addMessageStreams } from './migration-010-message-streams.ts';
 import type { Schema } from './schema.ts';
 import type { SqlDialect } from './sql-dialect.ts';
 
@@ -27,6 +28,7 @@ const MIGRATIONS: readonly Migration[] = [
   { number: 7, name: 'chunking', up: addChunking },
   { number: 8, name: 'content-revision', up: addContentRevision },
   { number: 9, name: 'usage-ledger', up: addUsageLedger },
+  { number: 10, name: 'message-streams', up: addMessageStreams },
 ];
 
 interface WithMigrations extends Schema {

@@ -281,6 +281,7 @@ export interface MessagesTable {
   citations_json: string;
   grounded: number | null;
   served_by: string | null;
+  stream_json: string | null;
   created_at: number;
 }
 

@@ -185,6 +185,7 @@ export function createSamples(seed: string) {
     citations: [],
     grounded: null,
     servedBy: null,
+    stream: { pieces: [2, 3], finishReason: null, usage: { inputTokens: 3, outputTokens: 2 } },
     createdAt: now,
     ...changes,
   });

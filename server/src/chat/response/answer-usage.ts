@@ -52,7 +52,7 @@ export function createAnswerUsage(parts: AnswerUsageParts, request: AnswerReques
   let answerId: string | null = null;
   // Made when it is needed: ids sort by their time, and the question comes before the answer.
   const idOfAnswer = (): string => {
-    answerId ??= createId('msg');
+    answerId ??= request.messageId ?? createId('msg');
     return answerId;
   };
   let conversationId: string | null = null;

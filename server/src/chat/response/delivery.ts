@@ -1,3 +1,5 @@
+import { AppError } from '../../kernel/index.ts';
+import type { FinishReason, TokenUsage } from '../../llm/index.ts';
 import type { Citation, Message } from '../../store/index.ts';
 import type { AnswerEvent, CacheState } from '../ports.ts';
 import { toAbortError } from './abort-error.ts';
@@ -31,6 +33,8 @@ interface Delivered {
   readonly messageId: string;
   servedBy: string | null;
   text: string;
+  /** The length of each event's text after the start, so that a stored answer can be replayed as it came. */
+  readonly pieces: number[];
   stored: boolean;
 }
 
@@ -52,7 +56,7 @@ export async function* deliver(
   question.catch(() => {});
   const messageId = opening.usage.answerId;
   const conversationId = opening.conversation?.id ?? null;
-  const delivered: Delivered = { messageId, servedBy: null, text: '', stored: false };
+  const delivered: Delivered = { messageId, servedBy: null, text: '', pieces: [], stored: false };
   try {
     for await (const event of events) {
       if (event.type === 'start') {
@@ -65,17 +69,19 @@ export async function* deliver(
         yield { ...event, messageId, conversationId, cache: state };
         continue;
       }
+      delivered.pieces.push(event.type === 'text-delta' ? event.text.length : 0);
       if (event.type === 'text-delta') delivered.text += event.text;
       // A turn in which the model only called tools goes on with what they answer, and is stored then.
       else if (event.type === 'end' && (delivered.text !== '' || event.finishReason !== 'tool_calls')) {
-        await storeAnswer(options, opening, { delivered, status: 'complete', citations: event.citations });
+        await storeAnswer(options, opening, { delivered, status: 'complete', ...event });
       }
       yield event;
     }
   } catch (error) {
     throw signal.aborted ? toAbortError(signal) : error;
   } finally {
-    if (!delivered.stored) await storePartial(options, opening, delivered);
+    if (!delivered.stored)
+      await storePartial(options, { opening, delivered, finishReason: wasStopped(signal) ? 'cancelled' : null });
     if (delivered.stored) onStored(delivered.text);
   }
 }
@@ -106,10 +112,13 @@ async function storeAnswer(
     readonly delivered: Delivered;
     readonly status: Message['status'];
     readonly citations: readonly Citation[];
+    readonly finishReason: FinishReason | 'cancelled' | null;
+    readonly usage: TokenUsage | null;
   },
 ): Promise<void> {
   if (conversation === null) return;
-  const { delivered, status, citations } = answer;
+  const { delivered, status, citations, finishReason, usage } = answer;
+  const pieces = status === 'complete' ? delivered.pieces.slice(0, -1) : delivered.pieces;
   const now = clock.now();
   await tenant.transaction(async ({ messages, conversations }) => {
     await messages.append({
@@ -122,6 +131,7 @@ async function storeAnswer(
       citations,
       grounded: citations.length > 0,
       servedBy: delivered.servedBy,
+      stream: { pieces, finishReason, usage },
       createdAt: now,
     });
     await conversations.update(conversation.id, { updatedAt: now });
@@ -130,11 +140,28 @@ async function storeAnswer(
 }
 
 /** What was said before the answer broke off. A failure here must not hide the one that broke it. */
-async function storePartial(options: AnswererOptions, opening: AnswerOpening, delivered: Delivered): Promise<void> {
+async function storePartial(
+  options: AnswererOptions,
+  {
+    opening,
+    delivered,
+    finishReason,
+  }: { readonly opening: AnswerOpening; readonly delivered: Delivered; readonly finishReason: 'cancelled' | null },
+): Promise<void> {
   if (delivered.text === '') return;
   try {
-    await storeAnswer(options, opening, { delivered, status: 'incomplete', citations: [] });
+    await storeAnswer(options, opening, {
+      delivered,
+      status: 'incomplete',
+      citations: [],
+      finishReason,
+      usage: null,
+    });
   } catch (err) {
     options.logger.error({ message: delivered.messageId, err }, 'partial answer not stored');
   }
+}
+
+function wasStopped({ aborted, reason }: AbortSignal): boolean {
+  return aborted && reason instanceof AppError && reason.code === 'answer_stopped';
 }

@@ -52,6 +52,12 @@ export const chatCompletionBody = z
     max_tokens: tokenLimit,
     max_completion_tokens: tokenLimit,
     stop: z.union([stopWord, z.array(stopWord).max(4)]).nullish(),
+    resumable: z
+      .boolean()
+      .nullish()
+      .describe(
+        'With `stream`: the answer goes on for a while when you leave, so that you can come back for the rest.',
+      ),
     user: z.string().min(1).max(256).nullish().describe('Your id of the person who asks.'),
     conversation: z
       .union([z.literal(true), line(64)])
@@ -137,7 +143,10 @@ export const chatCompletionChunk = z
           chatsphere: answerExtras.optional(),
         }),
         logprobs: z.null(),
-        finish_reason: finishReason.nullable(),
+        finish_reason: z
+          .union([finishReason, z.literal('cancelled')])
+          .nullable()
+          .describe('`cancelled`: somebody stopped the answer; what came is not all.'),
       }),
     ),
     usage: wireUsage.nullable().optional(),

@@ -21,6 +21,13 @@ export const wireError = z
       request_id: z.string(),
       retryable: z.boolean().describe('Whether the same request may succeed later.'),
       doc_url: z.string(),
+      resume: z
+        .strictObject({
+          message: z.string(),
+          after: z.number().int().describe('The `id` of the last event before the failure.'),
+        })
+        .optional()
+        .describe('In streams: what `GET /v1/messages/{id}/stream?after=N` takes for the rest.'),
     }),
   })
   .meta({ id: 'Error' });

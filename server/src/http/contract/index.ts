@@ -61,6 +61,7 @@ export {
   wireRetriedJobs,
   wireWorkers,
 } from './jobs.ts';
+export { type MessageStreamQuery, messageStop, messageStreamQuery, wireStoppedMessage } from './message-streams.ts';
 export { type WireModel, wireModel, wireModels } from './models.ts';
 export { botObjectParams, botParams, deleted, idParams, type ListQuery, listOf, listQuery } from './pages.ts';
 export { deletedContent } from './removals.ts';
@@ -91,6 +92,7 @@ export {
   wireSyncUpload,
 } from './sync-runs.ts';
 export { tenantBody, type WireTenant, wireTenant } from './tenants.ts';
+export { type UIChatBody, uiChatBody, uiChatParams, uiMessageChunk } from './ui-messages.ts';
 export {
   type UsageQueryString,
   usageCallsQuery,

@@ -107,7 +107,10 @@ export function createChunkMaker(frame: CompletionFrame, start: AnswerStart, inc
   };
   const noUsage = includeUsage ? { usage: null } : {};
 
-  function chunk(delta: Delta, finishReason: AnswerEnd['finishReason'] | null = null): ChatCompletionChunk {
+  function chunk(
+    delta: Delta,
+    finishReason: AnswerEnd['finishReason'] | 'cancelled' | null = null,
+  ): ChatCompletionChunk {
     return { ...shared, choices: [{ index: 0, delta, logprobs: null, finish_reason: finishReason }], ...noUsage };
   }
 
@@ -120,6 +123,8 @@ export function createChunkMaker(frame: CompletionFrame, start: AnswerStart, inc
       const chatsphere = extrasOf(start, end);
       return { ...chunk({ chatsphere }, end.finishReason), chatsphere };
     },
+    /** Somebody stopped the answer. */
+    cancelled: (): ChatCompletionChunk => chunk({}, 'cancelled'),
     usage: (end: AnswerEnd): ChatCompletionChunk => ({ ...shared, choices: [], usage: toWireUsage(end) }),
   };
 }
@@ -141,7 +146,7 @@ function toWireToolCallDelta({
   };
 }
 
-function extrasOf(start: AnswerStart, end: AnswerEnd): AnswerExtras {
+export function extrasOf(start: AnswerStart, end: AnswerEnd): AnswerExtras {
   return {
     conversation: start.conversationId,
     message: start.messageId,

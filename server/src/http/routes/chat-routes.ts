@@ -1,29 +1,29 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { type Answerer, type AnswerRequest, createToolCallCollector } from '../../chat/index.ts';
-import { AppError, toAppError } from '../../kernel/index.ts';
+import { type AnswerRequest, createToolCallCollector } from '../../chat/index.ts';
+import { AppError } from '../../kernel/index.ts';
 import type { Bot } from '../../store/index.ts';
+import { relayBegun, usageCounterOf } from '../answer-relay.ts';
 import {
   type ChatCompletion,
   type ChatCompletionBody,
-  type ChatCompletionChunk,
   chatCompletion,
   chatCompletionBody,
   chatCompletionChunk,
 } from '../contract/index.ts';
-import { logFailure, toWireError } from '../error-response.ts';
-import { createEventStream, type EventStream, toLine } from '../event-stream.ts';
 import type { HttpParts } from '../http-app-options.ts';
+import { streamClaimOf } from '../idempotency.ts';
 import {
   type AnswerEnd,
   type AnswerStart,
   answerHeaders,
   answerRequestOf,
   type CompletionFrame,
-  createChunkMaker,
   toChatCompletion,
 } from '../mappers/chat-completion.ts';
+import { createCompletionEncoder } from '../mappers/completion-encoder.ts';
+import { toSeconds } from '../mappers/time.ts';
 import { findBot } from '../owned.ts';
-import { headerOf, principalOf, signalOfClient } from '../request-context.ts';
+import { abortOfClient, headerOf, principalOf } from '../request-context.ts';
 import type { ZodApp } from '../zod-app.ts';
 
 /** A conversation, not a library: longer messages do not fit a model anyway. */
@@ -37,7 +37,7 @@ interface Asked {
 }
 
 /** OpenAI's chat completions, answered from a bot's content with citations. */
-export function addChatRoutes(app: ZodApp, { store, answerer, clock, logger }: HttpParts): void {
+export function addChatRoutes(app: ZodApp, { store, answerer, streams, clock, logger }: HttpParts): void {
   app.post(
     '/v1/chat/completions',
     {
@@ -45,7 +45,7 @@ export function addChatRoutes(app: ZodApp, { store, answerer, clock, logger }: H
       schema: {
         summary: 'Ask a bot',
         description:
-          'OpenAI-compatible: `model` is a bot. With `stream` the answer comes as server-sent events that end with `[DONE]`; a failure on the way is one `error` object and no `[DONE]`.',
+          'OpenAI-compatible: `model` is a bot. With `stream` the answer comes as server-sent events that end with `[DONE]`; a failure on the way is one `error` object and no `[DONE]`. Every event has an `id`, the number for `GET /v1/messages/{id}/stream?after=N`; the message is the `id` of the chunks and `x-chatsphere-message`.',
         tags: ['Chat'],
         body: chatCompletionBody,
         response: {
@@ -95,64 +95,41 @@ export function addChatRoutes(app: ZodApp, { store, answerer, clock, logger }: H
     let end: AnswerEnd | null = null;
     let text = '';
     const toolCalls = createToolCallCollector();
-    for await (const event of answerer.answer(answer, signalOfClient(reply), usageCounterOf(request))) {
-      if (event.type === 'start') start = event;
-      else if (event.type === 'end') end = event;
-      else if (event.type === 'tool-call-delta') toolCalls.add(event);
-      else text += event.text;
+    const client = abortOfClient(reply);
+    const leave = streams.enter((reason) => client.abort(reason));
+    try {
+      for await (const event of answerer.answer(answer, client.signal, usageCounterOf(request))) {
+        if (event.type === 'start') start = event;
+        else if (event.type === 'end') end = event;
+        else if (event.type === 'tool-call-delta') toolCalls.add(event);
+        else text += event.text;
+      }
+    } finally {
+      leave();
     }
     if (start === null || end === null) throw endedEarly();
     reply.headers(answerHeaders(start, overhead));
     return toChatCompletion(frame, { start, text, toolCalls: toolCalls.calls(), end });
   }
 
-  async function stream(asked: Asked, body: ChatCompletionBody): Promise<void> {
-    const { request, reply } = asked;
-    const events = createEventStream(reply, clock);
-    try {
-      await relay(asked, events, body.stream_options?.include_usage === true);
-      await events.send({ data: '[DONE]' });
-    } catch (thrown) {
-      if (!events.isOpen()) throw thrown;
-      const error = toAppError(thrown);
-      logFailure(logger, error, request);
-      if (!events.signal.aborted) await events.send({ data: toLine(toWireError(error, request.id)) }).catch(() => {});
-    } finally {
-      events.close();
-    }
+  async function stream({ request, reply, answer, frame }: Asked, body: ChatCompletionBody): Promise<void> {
+    const overheadMs = overheadOf(request);
+    const claim = streamClaimOf(request);
+    const begun = await streams.begin({
+      answer,
+      model: body.model,
+      isResumable: body.resumable === true,
+      reportUsage: usageCounterOf(request),
+      ...(claim === null ? {} : { claim }),
+    });
+    const encoder = createCompletionEncoder({
+      id: begun.stream.about.id,
+      model: frame.model,
+      created: toSeconds(begun.stream.about.createdAt),
+      includeUsage: body.stream_options?.include_usage === true,
+    });
+    await relayBegun({ request, reply, encoder, after: 0, overheadMs, ...begun }, { clock, logger });
   }
-
-  async function relay({ request, answer, frame }: Asked, events: EventStream, includeUsage: boolean): Promise<void> {
-    const overhead = overheadOf(request);
-    const send = (chunk: ChatCompletionChunk): Promise<void> => events.send({ data: toLine(chunk) });
-    let chunks: ReturnType<typeof createChunkMaker> | null = null;
-    let ended = false;
-    for await (const event of answerer.answer(answer, events.signal, usageCounterOf(request))) {
-      if (event.type === 'start') {
-        chunks = createChunkMaker(frame, event, includeUsage);
-        events.open(answerHeaders(event, overhead));
-        await send(chunks.begin());
-      } else if (chunks === null) {
-        throw endedEarly();
-      } else if (event.type === 'text-delta') {
-        await send(chunks.text(event.text));
-      } else if (event.type === 'tool-call-delta') {
-        await send(chunks.toolCall(event));
-      } else {
-        ended = true;
-        await send(chunks.end(event));
-        if (includeUsage) await send(chunks.usage(event));
-      }
-    }
-    if (!ended) throw endedEarly();
-  }
-}
-
-/** Keeps what counts for the key's limit current: it is taken when the connection closes, whoever closes it. */
-function usageCounterOf(request: FastifyRequest): NonNullable<Parameters<Answerer['answer']>[2]> {
-  return ({ inputTokens, outputTokens }) => {
-    request.usedTokens = inputTokens + outputTokens;
-  };
 }
 
 function endedEarly(): AppError {

@@ -1,0 +1,267 @@
+import { LRUCache } from 'lru-cache';
+import {
+  AppError,
+  type Clock,
+  createDeadline,
+  type IdMaker,
+  type Logger,
+  type Meter,
+  toAppError,
+} from '../../kernel/index.ts';
+import type { TokenUsage } from '../../llm/index.ts';
+import { type Batch, type Broadcast, createBroadcast } from '../../resilience/index.ts';
+import type { AnswerEvent, Answerer, AnswerRequest } from '../ports.ts';
+import type { StreamAbout, StreamBuffer, StreamEnding } from './ports.ts';
+
+export interface AnswerStreamsOptions {
+  readonly answerer: Answerer;
+  readonly buffer: StreamBuffer;
+  readonly clock: Clock;
+  readonly createId: IdMaker;
+  readonly logger: Logger;
+  readonly meter: Meter;
+  /** How long a resumable answer goes on when nobody reads it, in milliseconds. Default 30,000. */
+  readonly graceMs?: number;
+}
+
+export interface StreamRequest {
+  readonly answer: AnswerRequest;
+  /** The bot as the client named it. */
+  readonly model: string;
+  /** The answer goes on for a while when its last reader leaves. */
+  readonly isResumable?: boolean;
+  /** Equal requests under one key share one stream: see `begin`. */
+  readonly claim?: { readonly key: string; readonly fingerprint: string };
+  /** A name that the client has for the chat, under which its live answer is found. */
+  readonly chatKey?: string;
+  readonly reportUsage?: (usage: TokenUsage) => void;
+}
+
+/** An answer that is made, or was. */
+export interface AnswerStream {
+  readonly about: StreamAbout;
+  /** Resolves once nothing is done for it any more. Never rejects. */
+  readonly settled: Promise<void>;
+  /**
+   * Every event from number 1 on, in batches. Whoever reads must read to the end, return, or abort: an answer that
+   * nobody reads is cancelled.
+   */
+  read(options?: { readonly signal?: AbortSignal }): AsyncIterable<Batch<AnswerEvent>>;
+}
+
+/** Answers as numbered streams that can be read more than once, resumed, stopped, and finished before the process ends. */
+export interface AnswerStreams {
+  /**
+   * Begins an answer, under a message id that is known at once. With a `claim` whose key has a stream that is live or
+   * kept, that stream is returned (`isReplay`), or `idempotency_key_reused` thrown when the fingerprint differs. A
+   * stream that failed frees its key.
+   */
+  begin(request: StreamRequest): Promise<{ readonly stream: AnswerStream; readonly isReplay: boolean }>;
+  /** The stream of a message; null: it is neither live nor kept. */
+  find(id: string): Promise<AnswerStream | null>;
+  /** The live answer of a chat; null: there is none. */
+  ofChat(chatKey: string): AnswerStream | null;
+  /** Stops a live answer with `answer_stopped`; resolves once what was said is stored. False: it is not live. */
+  stop(id: string): Promise<boolean>;
+  /** Counts something else that makes an answer; `abort` is called when the time to finish is over. Call what is returned at its end. */
+  enter(abort: (reason: AppError) => void): () => void;
+  /** Waits until no answer is under way, at most so long; then ends the others with `server_draining`, and waits for that. */
+  drain(limitMs: number): Promise<void>;
+}
+
+interface Run extends AnswerStream {
+  readonly broadcast: Broadcast<AnswerEvent>;
+}
+
+/** In characters of text. An answer that is longer than what is kept can be read to its end, but no longer from its start. */
+const MAX_AHEAD = 64 * 1024;
+const KEEP = 4 * 1024 ** 2;
+/** An event beside its text. */
+const EVENT_WEIGHT = 16;
+const MAX_CLAIMS = 50_000;
+const GRACE_MS = 30_000;
+/** How long the storing of answers that were ended may take. */
+const SETTLE_MS = 5_000;
+
+export function createAnswerStreams(options: AnswerStreamsOptions): AnswerStreams {
+  const { answerer, buffer, clock, createId, logger, meter, graceMs = GRACE_MS } = options;
+  const runs = new Map<string, Run>();
+  const chats = new Map<string, Run>();
+  const claims = new LRUCache<string, { readonly fingerprint: string; readonly id: string }>({ max: MAX_CLAIMS });
+  const others = new Set<(reason: AppError) => void>();
+  let onLeft: (() => void) | null = null;
+
+  function start(request: StreamRequest): Run {
+    const { answer } = request;
+    const id = createId('msg');
+    const about: StreamAbout = {
+      id,
+      tenantId: answer.bot.tenantId,
+      botId: answer.bot.id,
+      keyId: answer.keyId ?? null,
+      endUser: answer.endUser ?? null,
+      model: request.model,
+      createdAt: clock.now(),
+    };
+    const record = createRecorder({ buffer, logger }, about);
+    const broadcast = createBroadcast<AnswerEvent>({
+      produce: (signal) => answerer.answer({ ...answer, messageId: id }, signal, request.reportUsage),
+      weigh: weightOf,
+      maxAhead: MAX_AHEAD,
+      keep: KEEP,
+      onBatch: record.batch,
+      ...(request.isResumable === true ? { grace: { clock, milliseconds: graceMs } } : {}),
+    });
+    const settled = broadcast.settled.then(async () => {
+      await record.end(broadcast);
+      forget(request, run);
+    });
+    const run: Run = {
+      about,
+      broadcast,
+      settled,
+      read: ({ signal } = {}) => broadcast.read(signal === undefined ? {} : { signal }),
+    };
+    runs.set(id, run);
+    if (request.chatKey !== undefined) chats.set(request.chatKey, run);
+    if (request.claim !== undefined) claims.set(request.claim.key, { fingerprint: request.claim.fingerprint, id });
+    meter.gauge('chatsphere_answer_streams', {}, runs.size);
+    return run;
+  }
+
+  function forget({ chatKey, claim }: StreamRequest, run: Run): void {
+    runs.delete(run.about.id);
+    meter.gauge('chatsphere_answer_streams', {}, runs.size);
+    if (chatKey !== undefined && chats.get(chatKey) === run) chats.delete(chatKey);
+    if (claim !== undefined && !isWorthReplaying(run) && claims.get(claim.key)?.id === run.about.id) {
+      claims.delete(claim.key);
+    }
+    left();
+  }
+
+  function left(): void {
+    if (runs.size === 0 && others.size === 0) onLeft?.();
+  }
+
+  async function find(id: string): Promise<AnswerStream | null> {
+    const run = runs.get(id);
+    if (run !== undefined) return run;
+    const kept = await buffer.find(id);
+    return kept === null ? null : { about: kept.about, settled: Promise.resolve(), read: (how) => kept.read(how) };
+  }
+
+  async function claimed({ claim }: StreamRequest): Promise<AnswerStream | null> {
+    while (claim !== undefined) {
+      const held = claims.get(claim.key);
+      if (held === undefined) return null;
+      if (held.fingerprint !== claim.fingerprint) throw keyReused();
+      const run = runs.get(held.id);
+      if (run !== undefined) return isWorthReplaying(run) ? run : null;
+      const stream = await find(held.id);
+      if (stream !== null) return stream;
+      if (claims.get(claim.key) === held) claims.delete(claim.key);
+    }
+    return null;
+  }
+
+  return {
+    async begin(request) {
+      const first = request.claim === undefined ? null : await claimed(request);
+      return first === null ? { stream: start(request), isReplay: false } : { stream: first, isReplay: true };
+    },
+    find,
+    ofChat: (chatKey) => chats.get(chatKey) ?? null,
+    async stop(id) {
+      const run = runs.get(id);
+      if (run === undefined || run.broadcast.isOver) return false;
+      run.broadcast.cancel(new AppError('answer_stopped', 'The answer was stopped.'));
+      await atMost(SETTLE_MS, run.settled);
+      return true;
+    },
+    enter(abort) {
+      others.add(abort);
+      return () => {
+        if (others.delete(abort)) left();
+      };
+    },
+    async drain(limitMs) {
+      if (runs.size + others.size === 0) return;
+      const gone = new Promise<void>((resolve) => {
+        onLeft = resolve;
+      });
+      await atMost(limitMs, gone);
+      const reason = new AppError(
+        'server_draining',
+        'The server is stopping, and the answer broke off. Resume it, or ask again.',
+        {
+          retryable: true,
+          retryAfterMs: 5000,
+        },
+      );
+      for (const { broadcast } of runs.values()) broadcast.cancel(reason);
+      for (const abort of others) abort(reason);
+      if (runs.size + others.size > 0) await atMost(SETTLE_MS, gone);
+    },
+  };
+}
+
+/** What failed is better asked again; what was stopped was meant to be. */
+function isWorthReplaying({ broadcast: { failure } }: Run): boolean {
+  return failure === null || toAppError(failure.error).code === 'answer_stopped';
+}
+
+function weightOf(event: AnswerEvent): number {
+  if (event.type === 'text-delta') return EVENT_WEIGHT + event.text.length;
+  return event.type === 'tool-call-delta' ? EVENT_WEIGHT + event.argumentsText.length : EVENT_WEIGHT;
+}
+
+/** Hands what is said to the buffer, in order. A buffer that fails costs the resuming and not the answer. */
+function createRecorder(
+  { buffer, logger }: { readonly buffer: StreamBuffer; readonly logger: Logger },
+  about: StreamAbout,
+) {
+  let written: Promise<void> | null = null;
+  let isComplete = false;
+  const write = (act: () => Promise<void>): void => {
+    written = (written ?? buffer.open(about)).then(act);
+    written.catch(() => {});
+  };
+  return {
+    batch(batch: Batch<AnswerEvent>): void {
+      isComplete = batch.items.at(-1)?.type === 'end';
+      write(() => buffer.append(about.id, batch));
+    },
+    /** An answer that said nothing is not kept: its failure is the answer to the request. */
+    async end({ failure, latest }: Broadcast<AnswerEvent>): Promise<void> {
+      if (latest === 0) return;
+      write(() => buffer.finish(about.id, isComplete && failure === null ? { type: 'complete' } : toEnding(failure)));
+      try {
+        await written;
+      } catch (error) {
+        logger.warn({ message: about.id, error }, 'an answer could not be kept for resuming');
+      }
+    },
+  };
+}
+
+function toEnding(failure: { readonly error: unknown } | null): StreamEnding {
+  if (failure === null) {
+    return { type: 'failed', code: 'stream_interrupted', message: 'The answer broke off. Ask again.', retryable: true };
+  }
+  const { code, message, retryable } = toAppError(failure.error);
+  return { type: 'failed', code, message, retryable };
+}
+
+async function atMost(milliseconds: number, promise: Promise<void>): Promise<void> {
+  using deadline = createDeadline(milliseconds);
+  const { signal } = deadline;
+  await Promise.race([promise, new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()))]);
+}
+
+function keyReused(): AppError {
+  return new AppError(
+    'idempotency_key_reused',
+    'This Idempotency-Key was used for another request. Use a new key for each new request.',
+    { param: 'Idempotency-Key' },
+  );
+}

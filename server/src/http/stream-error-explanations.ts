@@ -1,0 +1,16 @@
+/** Those of streamed answers. */
+export const STREAM_ERROR_EXPLANATIONS = {
+  stream_interrupted: {
+    meaning: 'The answer broke off after it had begun.',
+    remedy: 'Ask again; what came so far is incomplete.',
+  },
+  stream_expired: {
+    meaning: 'There is no stream of this message that the key may read: there never was, or it is no longer kept.',
+    remedy:
+      'Streams are kept for some minutes after their end; answers of conversations are replayed from what is stored. Ask again.',
+  },
+  answer_stopped: {
+    meaning: 'The answer was stopped by `POST /v1/messages/{id}/stop` before it had begun.',
+    remedy: 'Ask again if you want it after all.',
+  },
+};
