@@ -1,7 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { createFileBlobStore } from '../adapters/file-system/index.ts';
-import { type LangChain, TEXT_SPLITTER_MODULE } from '../adapters/langchain/index.ts';
+import { type LangChain, requireTextSplitter, TEXT_SPLITTER_MODULE } from '../adapters/langchain/index.ts';
 import type { Sqlite } from '../adapters/sqlite/index.ts';
 import { createAnswerer, createAnswerStreams, createMemoryStreamBuffer, createSearcher } from '../chat/index.ts';
 import type { Embedder, EmbeddingSpaces } from '../embeddings/index.ts';
@@ -227,6 +227,7 @@ export function composeApplication(options: CompositionOptions): Composition {
       chooseModel(id);
     },
     chunkingModules: config.chunkingModules,
+    requireSplitter: requireTextSplitter,
     apiKeys,
     rateLimiter: createRateLimiter({ clock }),
     jobEvents,

@@ -56,6 +56,33 @@ describe('chunking_strategy', () => {
     });
   });
 
+  it('is refused when its package has no such class, wherever it is given', async () => {
+    await post('/v1/bots', { name: 'Check', slug: 'check' });
+    const chunking_strategy = { ...LANGCHAIN, langchain: { ...LANGCHAIN.langchain, class: 'NoSplitter' } };
+    const note = { type: 'text', title: 'T', content: 'words', chunking_strategy };
+    const form = `--x\r\ncontent-disposition: form-data; name="file"; filename="a.md"\r\n\r\nwords\r\n--x\r\ncontent-disposition: form-data; name="chunking_strategy"\r\n\r\n${JSON.stringify(chunking_strategy)}\r\n--x--\r\n`;
+    const answers = [
+      await post('/v1/bots', { name: 'No', chunking_strategy }),
+      await server.call({ method: 'PATCH', url: '/v1/bots/check', json: { chunking_strategy } }),
+      await post('/v1/bots/check/sources', note),
+      await server.call({ method: 'PUT', url: '/v1/bots/check/sources/by-key/k', json: note }),
+      await server.call({
+        method: 'POST',
+        url: '/v1/bots/check/sources',
+        payload: form,
+        headers: { 'content-type': 'multipart/form-data; boundary=x' },
+      }),
+    ];
+    for (const { status, body } of answers) {
+      expect([status, body.error.code, body.error.param]).toEqual([
+        400,
+        'invalid_request',
+        'chunking_strategy.langchain.class',
+      ]);
+      expect(body.error.message).toContain('no text splitter named "NoSplitter"');
+    }
+  });
+
   it.each<[string, object]>([
     ['an unknown type', { type: 'magic' }],
     ['an overlap above half', { type: 'static', static: { max_chunk_size_tokens: 200, chunk_overlap_tokens: 101 } }],

@@ -12,6 +12,7 @@ import type {
   SyncRuns,
   Trainer,
 } from '../training/index.ts';
+import type { SplitterCheckOptions } from './splitter-check.ts';
 
 /** What the process is ready for. While it starts or drains, `/v1` answers 503. */
 export type ServingState = 'starting' | 'ready' | 'draining';
@@ -37,7 +38,7 @@ export interface ListedPrice extends FrozenPrice {
 }
 
 /** What the routes are made of. */
-export interface HttpParts {
+export interface HttpParts extends SplitterCheckOptions {
   readonly store: Store;
   readonly trainer: Trainer;
   readonly bundles: { readonly exporter: BundleExporter; readonly importer: BundleImporter };
@@ -53,8 +54,6 @@ export interface HttpParts {
   readonly generations?: Generations;
   /** Throws `model_not_found` for a chat model that this server cannot call. */
   readonly requireModel?: (id: string) => void;
-  /** Packages whose text splitters a chunking strategy may name; absent: none. */
-  readonly chunkingModules?: readonly string[];
   readonly apiKeys: ApiKeys;
   readonly rateLimiter: RateLimiter;
   readonly jobEvents: JobEvents;

@@ -34,6 +34,7 @@ import { addSystemRoutes, requireServing } from './routes/system-routes.ts';
 import { addTenantRoutes } from './routes/tenant-routes.ts';
 import { addUsageRoutes } from './routes/usage-routes.ts';
 import { SECURITY_HEADERS } from './security-headers.ts';
+import { requireSplitterOf, strategyIn } from './splitter-check.ts';
 import { digestUpload } from './upload.ts';
 import type { ZodApp } from './zod-app.ts';
 import { zodValidator } from './zod-validation.ts';
@@ -137,6 +138,7 @@ function addHooks(app: ZodApp, parts: HttpParts): void {
     if (pattern.startsWith('/v1/')) requireServing(parts.servingState());
     await gate(accessOf(request.method, pattern) ?? { type: 'bootstrap-admin' }, request, reply);
   });
+  app.addHook('preHandler', (request) => requireSplitterOf(strategyIn(request), parts));
   app.addHook('preHandler', idempotency.begin);
   app.addHook('onSend', async (request, reply, payload) => {
     await idempotency.settle(request, reply, payload);

@@ -14,7 +14,15 @@ import {
 } from '../chat/index.ts';
 import type { EmbeddingGenerator } from '../embeddings/index.ts';
 import { createJobEvents } from '../jobs/index.ts';
-import { type Clock, createIdMaker, type Logger, type Meter, silentMeter, systemClock } from '../kernel/index.ts';
+import {
+  AppError,
+  type Clock,
+  createIdMaker,
+  type Logger,
+  type Meter,
+  silentMeter,
+  systemClock,
+} from '../kernel/index.ts';
 import { createPriceBook } from '../llm/index.ts';
 import { createApiKeys, createRateLimiter, hashSecret } from '../security/index.ts';
 import type { ApiKeyScope, Bot, Citation, Source, Store } from '../store/index.ts';
@@ -185,6 +193,10 @@ export async function startTestServer(
     ledger,
     prices: async () => prices.list(),
     chunkingModules: ['@langchain/textsplitters'],
+    requireSplitter: async ({ module, className }) => {
+      if (className !== 'NoSplitter') return;
+      throw new AppError('chunking_failed', `"${module}" has no text splitter named "${className}".`);
+    },
     apiKeys: createApiKeys({
       store,
       pepper: PEPPER,

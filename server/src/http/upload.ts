@@ -10,6 +10,7 @@ import type { UploadFields } from './contract/index.ts';
 import { fromFastify } from './error-response.ts';
 import { parseJsonBody } from './json-body.ts';
 import { chunkingOf } from './mappers/chunking.ts';
+import { requireSplitterOf, type SplitterCheckOptions } from './splitter-check.ts';
 import { invalidRequest } from './zod-validation.ts';
 
 const MAX_FIELDS = 20;
@@ -28,13 +29,11 @@ export interface Upload {
   readonly options: SourceOptions;
 }
 
-export interface UploadRules {
+export interface UploadRules extends SplitterCheckOptions {
   /** Which fields the form may have. */
   readonly fields: z.ZodType<UploadFields>;
   /** All files together. */
   readonly maxBytes: number;
-  /** Packages whose text splitters a chunking strategy may name. */
-  readonly chunkingModules?: readonly string[];
 }
 
 /**
@@ -47,11 +46,12 @@ export function readUpload(request: FastifyRequest, rules: UploadRules): Upload 
   const options: { -readonly [Name in keyof SourceOptions]: SourceOptions[Name] } = {};
   const content: { type: 'file'; title?: string; files: AsyncIterable<UploadedFile> } = {
     type: 'file',
-    files: readFiles(request, rules, (fields) => {
+    files: readFiles(request, rules, async (fields) => {
       if (fields.title !== undefined) content.title = fields.title;
       if (fields.external_key !== undefined) options.externalKey = fields.external_key;
       if (fields.metadata !== undefined) options.metadata = fields.metadata;
       if (fields.chunking_strategy !== undefined) {
+        await requireSplitterOf(fields.chunking_strategy, rules);
         options.chunking = chunkingOf(fields.chunking_strategy, rules.chunkingModules);
       }
     }),
@@ -97,7 +97,7 @@ function requireSize(request: FastifyRequest, maxBytes: number): void {
 async function* readFiles(
   request: FastifyRequest,
   rules: UploadRules,
-  onFields: (fields: UploadFields) => void,
+  onFields: (fields: UploadFields) => Promise<void>,
 ): AsyncGenerator<UploadedFile> {
   const digest = createHash('sha256');
   const values = new Map<string, unknown>();
@@ -117,7 +117,7 @@ async function* readFiles(
     await readToEnd(content);
   }
   if (files === 0) throw new AppError('invalid_request', 'file: Send at least one file.', { param: 'file' });
-  onFields(checkFields(values, rules.fields));
+  await onFields(checkFields(values, rules.fields));
   request.bodyHash = digest.digest('hex');
 }
 

@@ -8,7 +8,7 @@ export {
   type LangChainPart,
   type LangChainSettings,
 } from './settings.ts';
-export { loadTextSplitter } from './text-splitter.ts';
+export { loadTextSplitter, requireTextSplitter } from './text-splitter.ts';
 
 /** Where parse workers find `loadTextSplitter`: they load it by themselves, and only when a strategy asks for it. */
 export const TEXT_SPLITTER_MODULE = workerModule(import.meta.url, './text-splitter').href;

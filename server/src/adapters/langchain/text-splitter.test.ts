@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createDocumentParser, type DocumentParser } from '../../training/index.ts';
-import { loadTextSplitter, TEXT_SPLITTER_MODULE } from './index.ts';
+import { loadTextSplitter, requireTextSplitter, TEXT_SPLITTER_MODULE } from './index.ts';
 
 const MODULE = '@langchain/textsplitters';
 const strategyOf = (
@@ -39,6 +39,17 @@ describe('text splitters of LangChain', () => {
       code: 'chunking_failed',
       message: expect.stringContaining(words),
     });
+  });
+
+  it('can be asked for without being made', async () => {
+    await requireTextSplitter({ module: MODULE, className: 'MarkdownTextSplitter' });
+    for (const [module, className] of [
+      [MODULE, 'NoSplitter'],
+      [MODULE, 'constructor'],
+      ['@langchain/none', 'X'],
+    ] as const) {
+      await expect(requireTextSplitter({ module, className })).rejects.toMatchObject({ code: 'chunking_failed' });
+    }
   });
 
   describe('in the parse worker', () => {

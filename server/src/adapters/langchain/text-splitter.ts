@@ -36,6 +36,19 @@ export async function loadTextSplitter(strategy: LangChainStrategy, allowed: rea
   };
 }
 
+/** Rejects with `chunking_failed` when the package has no text splitter of that name. The package must be allowed. */
+export async function requireTextSplitter({
+  module,
+  className,
+}: Pick<LangChainStrategy, 'module' | 'className'>): Promise<void> {
+  const member = Object.entries(await load(module)).find(([name]) => name === className)?.[1];
+  if (!isSplitter(member)) throw failed(`"${module}" has no text splitter named "${className}".`);
+}
+
+function isSplitter(member: unknown): member is new (options: unknown) => Splitter {
+  return typeof member === 'function' && typeof member.prototype?.splitText === 'function';
+}
+
 async function load(module: string): Promise<object> {
   try {
     return await import(module);
@@ -46,7 +59,7 @@ async function load(module: string): Promise<object> {
 }
 
 function make(member: unknown, className: string, options: LangChainStrategy['options']): Splitter | null {
-  if (typeof member !== 'function' || typeof member.prototype?.splitText !== 'function') return null;
+  if (!isSplitter(member)) return null;
   try {
     return Reflect.construct(member, [options]);
   } catch (error) {

@@ -36,8 +36,9 @@ export function addSourceRoutes(app: ZodApp, parts: HttpParts): void {
   const { store, trainer, limits } = parts;
 
   function uploadOf(request: FastifyRequest, fields: z.ZodType<UploadFields>): Upload {
-    const { chunkingModules = [] } = parts;
-    return readUpload(request, { fields, maxBytes: limits.maxUploadBytes, chunkingModules });
+    const { chunkingModules = [], requireSplitter } = parts;
+    const splitters = { chunkingModules, ...(requireSplitter === undefined ? {} : { requireSplitter }) };
+    return readUpload(request, { fields, maxBytes: limits.maxUploadBytes, ...splitters });
   }
 
   app.post(
