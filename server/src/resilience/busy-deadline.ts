@@ -16,6 +16,7 @@ export interface BusyDeadline extends Disposable {
 
 /** Who has worked for less of the limit waits for something that does not come, on however busy a machine. */
 const LEAST_SHARE = 0.02;
+const FIRST_LOOK_MS = 500;
 /** A tick of the counters in `/proc`, in ms. */
 const TICK_MS = 10;
 /** Places of the user and the system time behind the name of the process. */
@@ -29,11 +30,20 @@ const SYSTEM_TICKS = 12;
 export function createBusyDeadline({ limitMs, longestMs, pid }: BusyLimit, parent?: AbortSignal): BusyDeadline {
   const controller = new AbortController();
   const beganAt = performance.now();
-  const workedBefore = workedMs(pid);
+  /** What it had worked when this began; most calls end before it is looked at. */
+  let workedBefore = 0;
   const onParentAbort = (): void => controller.abort(parent?.reason);
-  let timer = setTimeout(look, limitMs);
+  let timer =
+    pid === undefined ? setTimeout(look, limitMs) : setTimeout(lookFirst, Math.min(FIRST_LOOK_MS, limitMs / 2));
   if (parent?.aborted) onParentAbort();
   else parent?.addEventListener('abort', onParentAbort, { once: true });
+
+  function lookFirst(): void {
+    const passed = performance.now() - beganAt;
+    // A process works on one call at a time; that it worked all the while is close enough.
+    workedBefore = workedMs(pid) - passed;
+    timer = setTimeout(look, limitMs - passed);
+  }
 
   function look(): void {
     const passed = performance.now() - beganAt;

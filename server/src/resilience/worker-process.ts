@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { EventEmitter } from 'node:events';
+import { setPriority } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { Worker, type WorkerOptions } from 'node:worker_threads';
 
@@ -25,6 +26,9 @@ export interface WorkerHandle {
 
 /** A third of Node's own: every thread has a young generation of its own, and theirs live for milliseconds. */
 const YOUNG_GENERATION_MB = 16;
+
+/** A third of the weight of an ordinary process when both want the same processor. */
+const NICENESS = 5;
 
 export function startThread(plan: WorkerPlan): WorkerHandle {
   const worker = startWorker(plan);
@@ -55,6 +59,7 @@ export function startProcess({ module, workerData, resourceLimits }: WorkerPlan)
     stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
     serialization: 'advanced',
   });
+  yieldTo(child);
   child.setMaxListeners(0);
   // One that cannot be started, or is written to after its end, tells by `exit` or by the call's own time.
   child.on('error', () => {});
@@ -70,6 +75,15 @@ export function startProcess({ module, workerData, resourceLimits }: WorkerPlan)
     },
     end: () => endOf(child),
   };
+}
+
+/** Where processors are short, answers go first. Threads that the process starts later take this after it. */
+function yieldTo({ pid }: ChildProcess): void {
+  try {
+    if (pid !== undefined) setPriority(pid, NICENESS);
+  } catch {
+    // It has ended already, or the system does not know priorities.
+  }
 }
 
 function endOf(child: ChildProcess): Promise<unknown> {

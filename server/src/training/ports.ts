@@ -102,6 +102,8 @@ export interface TextToCut extends Pick<Document, 'title' | 'text' | 'structure'
 export interface ParserInput {
   /** Where the bytes lie. */
   readonly path: string;
+  /** How many there are; absent: not known. */
+  readonly bytes?: number;
   readonly name: string;
   readonly mediaType: string;
   /** Title to use when the content has none of its own. */

@@ -7,7 +7,7 @@ import {
   workerModule,
 } from '../../resilience/index.ts';
 import type { DocumentParser, TextSplitterLoader, TextToCut } from '../ports.ts';
-import { demandOf, grantOf } from './parse-grant.ts';
+import { demandOf, grantOf, type ParseDemand } from './parse-grant.ts';
 import type { PartOfInput } from './parse-input.ts';
 import { fromWireChunks, fromWirePart, type WireChunks, type WirePart } from './wire-part.ts';
 
@@ -87,7 +87,7 @@ export function createDocumentParser(options: DocumentParserOptions = {}): Docum
 
   async function call<Answer>(
     request: ParserCall,
-    { name, demand }: { readonly name: string; readonly demand: number },
+    { name, demand }: { readonly name: string; readonly demand: ParseDemand },
     signal: AbortSignal | undefined,
   ): Promise<Answer> {
     pool ??= makePool();
@@ -101,12 +101,12 @@ export function createDocumentParser(options: DocumentParserOptions = {}): Docum
 
   return {
     async parse(input, signal) {
-      const of = { name: input.name, demand: await demandOf(input.path) };
+      const of = { name: input.name, demand: await demandOf(input) };
       return fromWirePart(await call<WirePart>({ type: 'parse', input }, of, signal));
     },
     async cut({ title, text, structure, chunking }, signal) {
       const asked = { title, text, chunking, ...(structure === undefined ? {} : { structure }) };
-      const of = { name: title, demand: text.length };
+      const of = { name: title, demand: { time: text.length, memory: text.length } };
       return fromWireChunks(await call<WireChunks>({ type: 'cut', text: asked }, of, signal), text);
     },
     async start() {

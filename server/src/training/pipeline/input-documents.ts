@@ -55,7 +55,7 @@ export async function* documentsOfInput(
   const name = input.url === undefined ? input.name : fileNameOf(input.url, input.mediaType);
   const onUnusable = (code: ErrorCode): void =>
     options.logger.info({ source: work.sourceId, job: context.job.id, code }, 'An input cannot be trained on');
-  const file = { path, name, mediaType: input.mediaType, fallbackTitle, chunking };
+  const file = { path, name, bytes: input.bytes, mediaType: input.mediaType, fallbackTitle, chunking };
   const read = createPartReader(file, { parser, signal: context.signal, onUnusable });
   for (let { from } = start; ; ) {
     const part = await read(from);
