@@ -26,6 +26,7 @@ describe('the answer cache over HTTP', () => {
         CHAT_MODEL: 'openai/gpt-test',
         EMBEDDING_MODEL: 'local/static-en',
         EMBEDDING_FOLLOWER: 'off',
+        SEMANTIC_CACHE: 'on',
       },
     });
   });
@@ -139,7 +140,7 @@ describe('the answer cache over HTTP', () => {
       { temperature: 0.1 },
       { max_tokens: 50 },
       { stop: ['END'] },
-      { messages: [{ role: 'user', content: QUESTION.toUpperCase() }] },
+      { messages: [{ role: 'user', content: 'At what temperature is green tea drunk?' }] },
       {
         messages: [
           { role: 'system', content: 'Be brief.' },
@@ -157,6 +158,22 @@ describe('the answer cache over HTTP', () => {
     for (const more of different) expect((await ask(bot, more)).extras.cache, JSON.stringify(more)).toBe('miss');
     for (const more of different) expect((await ask(bot, more)).extras.cache, JSON.stringify(more)).toBe('exact');
     expect((await ask(bot, { user: 'somebody' })).extras.cache).toBe('exact');
+  });
+
+  it('answers what asks the same in other words, until the content changes', async () => {
+    const bot = await makeBot(TEA);
+    await ask(bot);
+    const before = modelCalls();
+    const messages = [{ role: 'user', content: 'Can you tell me at what temperature green tea is steeped?' }];
+    const reworded = [{ role: 'user', content: 'Hi, at what temperature is the green tea steeped, please?' }];
+    const similar = await ask(bot, { messages: reworded, stream: true });
+    expect(similar.headers.get('x-chatsphere-cache')).toBe('semantic');
+    expect(similar.extras).toMatchObject({ cache: 'semantic', grounded: true });
+    expect(modelCalls()).toBe(before);
+    const white = [{ role: 'user', content: QUESTION.replace('green', 'white') }];
+    for (const other of [messages, white]) expect((await ask(bot, { messages: other })).extras.cache).toBe('miss');
+    await put(bot, 'doc-0', 'Green tea is steeped at 80 degrees.');
+    expect((await ask(bot, { messages: reworded })).extras.cache).toBe('miss');
   });
 
   it('does not keep answers that failed or were cut', async () => {
@@ -178,6 +195,7 @@ describe('the answer cache over HTTP', () => {
     expect(new Set(answers.map(({ text }) => text)).size).toBe(1);
     expect(new Set(answers.map(({ id }) => id)).size).toBe(200);
     expect(answers.filter(({ extras }) => extras.cache === 'miss')).toHaveLength(1);
+    expect(answers.filter(({ headers }) => headers.get('x-chatsphere-attempts') === '1')).toHaveLength(1);
     expect(modelCalls() - before).toBe(1);
   });
 

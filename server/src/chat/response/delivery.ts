@@ -66,7 +66,8 @@ export async function* deliver(
         if (state !== 'miss') {
           opening.usage.onCached(state, { model: event.servedBy, durationMs: options.clock.now() - startedAt });
         }
-        yield { ...event, messageId, conversationId, cache: state };
+        // Calls that were made for somebody else are not this client's.
+        yield { ...event, messageId, conversationId, cache: state, attempts: state === 'miss' ? event.attempts : 0 };
         continue;
       }
       delivered.pieces.push(event.type === 'text-delta' ? event.text.length : 0);
