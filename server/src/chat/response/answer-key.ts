@@ -8,6 +8,7 @@ const WITHOUT_INFLUENCE: ReadonlySet<string> = new Set([
   'messages',
   'conversation',
   'keyId',
+  'messageId',
   'endUser',
   'wholeAnswer',
   'cache',
