@@ -3,7 +3,13 @@ import { hostname } from 'node:os';
 import { createFileBlobStore } from '../adapters/file-system/index.ts';
 import { type LangChain, requireTextSplitter, TEXT_SPLITTER_MODULE } from '../adapters/langchain/index.ts';
 import type { Sqlite } from '../adapters/sqlite/index.ts';
-import { createAnswerer, createAnswerStreams, createMemoryStreamBuffer, createSearcher } from '../chat/index.ts';
+import {
+  createAnswerer,
+  createAnswerStreams,
+  createMemoryStreamBuffer,
+  createPromptPreviewer,
+  createSearcher,
+} from '../chat/index.ts';
 import type { Embedder, EmbeddingSpaces } from '../embeddings/index.ts';
 import { createHttpApp, type DemoBot, type ServingState, type ZodApp } from '../http/index.ts';
 import { createJobEvents, createJobRunner, createJobWatch, createMemoryTransport } from '../jobs/index.ts';
@@ -186,10 +192,8 @@ export function composeApplication(options: CompositionOptions): Composition {
   const chooseModel = createModelChooser({ config, langChain, clock, logger, meter, embeddings, counter });
   const usage = composeUsage({ config, store, clock, logger, meter });
   const { ledger } = usage;
-  const answerer = createAnswerer({
-    ...{ store, searcher, chooseModel, ledger, counter, clock, createId, logger, meter },
-    ...keptAnswers.options,
-  });
+  const answering = { store, searcher, chooseModel, ledger, counter, clock, createId, logger, meter };
+  const answerer = createAnswerer({ ...answering, ...keptAnswers.options });
   const streams = createAnswerStreams({
     answerer,
     buffer: createMemoryStreamBuffer({ clock, keepMs: config.streams.keepMs }),
@@ -219,6 +223,7 @@ export function composeApplication(options: CompositionOptions): Composition {
     searcher,
     answerer,
     streams,
+    prompts: createPromptPreviewer(answering),
     embeddings,
     ledger,
     prices: usage.listPrices,

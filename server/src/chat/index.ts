@@ -14,11 +14,15 @@ export type {
   SearchSpace,
   SearchSpaces,
 } from './ports.ts';
+export { checkPrompt, templateOf } from './prompt/index.ts';
 export {
   type AnswerCacheOptions,
   type AnswererOptions,
   type AnsweringModel,
   createAnswerer,
+  createPromptPreviewer,
+  type PromptPreview,
+  type PromptPreviewer,
   type TrackedAnswerer,
 } from './response/index.ts';
 export {

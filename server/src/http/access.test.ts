@@ -22,6 +22,7 @@ const BODIES: Readonly<Record<string, unknown>> = {
   'POST /v1/bots/:bot/search': { query: 'x' },
   'POST /v1/bots/:bot/chat': { messages: [{ role: 'user', parts: [{ type: 'text', text: 'x' }] }] },
   'POST /v1/chat/completions': { model: 'BOT', messages: [{ role: 'user', content: 'x' }] },
+  'POST /v1/bots/:bot/prompt_preview': { question: 'x' },
   'POST /v1/embeddings': { model: 'local/static-en', input: 'x' },
   'POST /v1/api_keys': { name: 'k', scopes: ['keys'] },
 };

@@ -1,4 +1,4 @@
-import type { Answerer, AnswerStreams, Searcher, UsageLedger } from '../chat/index.ts';
+import type { Answerer, AnswerStreams, PromptPreviewer, Searcher, UsageLedger } from '../chat/index.ts';
 import type { EmbeddingGenerator } from '../embeddings/index.ts';
 import type { JobEvents } from '../jobs/index.ts';
 import type { Clock, IdMaker, Logger, Meter } from '../kernel/index.ts';
@@ -47,6 +47,7 @@ export interface HttpParts extends SplitterCheckOptions {
   readonly searcher: Searcher;
   readonly answerer: Answerer;
   readonly streams: AnswerStreams;
+  readonly prompts: PromptPreviewer;
   readonly embeddings: EmbeddingGenerator;
   readonly ledger: Pick<UsageLedger, 'record' | 'flush'>;
   readonly prices: () => Promise<readonly ListedPrice[]>;

@@ -27,6 +27,7 @@ import { addJobRoutes } from './routes/job-routes.ts';
 import { addMessageRoutes } from './routes/message-routes.ts';
 import { addModelRoutes } from './routes/model-routes.ts';
 import { addPageRoutes } from './routes/page-routes.ts';
+import { addPromptRoutes } from './routes/prompt-routes.ts';
 import { addSearchRoutes } from './routes/search-routes.ts';
 import { addSourceRoutes } from './routes/source-routes.ts';
 import { addSyncRoutes } from './routes/sync-routes.ts';
@@ -116,6 +117,7 @@ async function addRoutes(app: ZodApp, parts: HttpParts): Promise<void> {
   addEmbeddingRoutes(app, parts);
   addModelRoutes(app, parts);
   addUsageRoutes(app, parts);
+  addPromptRoutes(app, parts);
   addConversationRoutes(app, parts);
   addApiKeyRoutes(app, parts);
 }

@@ -85,6 +85,8 @@ export const ROUTE_ACCESS: Readonly<Record<string, RouteAccess>> = {
   'POST /v1/jobs/:id/retry': scope('sources:write'),
 
   'POST /v1/bots/:bot/search': scope('search'),
+  // Shows instructions and passages.
+  'POST /v1/bots/:bot/prompt_preview': { ...scope('bots:read'), allOf: ['search'] },
   'POST /v1/chat/completions': scope('chat'),
   'POST /v1/bots/:bot/chat': scope('chat'),
   'GET /v1/bots/:bot/chat/:chat/stream': scope('chat'),

@@ -7,6 +7,7 @@ import {
   type AnswerRequest,
   createAnswerStreams,
   createMemoryStreamBuffer,
+  createPromptPreviewer,
   createUsageLedger,
   type Searcher,
   type SearchRequest,
@@ -188,6 +189,17 @@ export async function startTestServer(
       createId,
       logger,
       meter,
+    }),
+    prompts: createPromptPreviewer({
+      store,
+      searcher: scriptedSearcher(searched),
+      chooseModel: () => ({ caller: { id: 'fake/model', stream: neverCalled }, readsPrompts: true }),
+      ledger,
+      counter: { count: (text) => text.length },
+      clock,
+      createId,
+      logger,
+      meter: silentMeter,
     }),
     embeddings: scriptedEmbeddings(embedded),
     ledger,
@@ -398,6 +410,10 @@ function scriptedSearcher(searched: SearchRequest[]): Searcher {
     },
   };
 }
+
+const neverCalled = (): never => {
+  throw new Error('No model is called here.');
+};
 
 function scriptedEmbeddings(embedded: string[][]): EmbeddingGenerator {
   return {

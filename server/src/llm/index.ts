@@ -27,10 +27,17 @@ export {
   type UnitPrices,
 } from './prices/index.ts';
 export {
-  isPromptTemplateName,
-  type PromptTemplateName,
+  builtInTemplate,
+  builtInVersions,
+  customTemplate,
+  namesVariable,
+  OPEN_TEMPLATE,
+  PROMPT_VARIABLES,
+  type PromptTemplate,
+  type PromptValues,
+  type PromptVariableName,
+  promptValues,
   renderSystemPrompt,
-  type SystemPromptInput,
 } from './prompts/index.ts';
 export {
   createModelCaller,

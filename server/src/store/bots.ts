@@ -1,7 +1,7 @@
 import { type Selectable, sql, type Updateable } from 'kysely';
 import { AppError } from '../kernel/index.ts';
 import { newRevision } from './content-revision.ts';
-import type { Bot, BotSettings, ChunkingStrategy } from './entities.ts';
+import type { Bot, BotSettings, ChunkingStrategy, PromptSetting } from './entities.ts';
 import { changedColumns, ifGiven, readJson, writeJson, writeJsonOrNull } from './json-columns.ts';
 import { fetchTenantPage } from './paging.ts';
 import type { BotRepository } from './ports.ts';
@@ -106,6 +106,7 @@ function toRow(bot: Omit<Bot, 'tenantId'>) {
     privacy_json: writeJson(bot.privacy),
     metadata_json: writeJson(bot.metadata),
     chunking_json: writeJsonOrNull(bot.chunking ?? null),
+    prompt_json: writeJsonOrNull(bot.prompt ?? null),
     created_at: bot.createdAt,
     updated_at: bot.updatedAt,
   };
@@ -126,6 +127,7 @@ function toChangedColumns(changes: Parameters<BotRepository['update']>[1]): Upda
     privacy_json: ifGiven(changes.privacy, writeJson),
     metadata_json: ifGiven(changes.metadata, writeJson),
     chunking_json: ifGiven(changes.chunking, writeJsonOrNull),
+    prompt_json: ifGiven(changes.prompt, writeJsonOrNull),
     updated_at: changes.updatedAt,
   });
 }
@@ -145,6 +147,7 @@ function toBot(row: Selectable<BotsTable>): Bot {
     privacy: readJson<BotSettings['privacy']>(row.privacy_json),
     metadata: readJson<BotSettings['metadata']>(row.metadata_json),
     ...(row.chunking_json === null ? {} : { chunking: readJson<ChunkingStrategy>(row.chunking_json) }),
+    ...(row.prompt_json === null ? {} : { prompt: readJson<PromptSetting>(row.prompt_json) }),
     ...(row.content_revision === null ? {} : { contentRevision: row.content_revision }),
     createdAt: row.created_at,
     updatedAt: row.updated_at,

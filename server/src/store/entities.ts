@@ -22,7 +22,12 @@ export interface BotSettings {
   readonly metadata: JsonObject;
   /** How sources are cut that do not say it themselves; null or absent: as the server does. */
   readonly chunking?: ChunkingStrategy | null;
+  /** The template of its prompts; null or absent: the server's default. */
+  readonly prompt?: PromptSetting | null;
 }
+
+/** A template that comes with the server, by its version, or one of the owner's. */
+export type PromptSetting = { readonly template: string } | { readonly text: string };
 
 /**
  * How content is cut into chunks. `auto`: along its structure; `static`: into pieces of one size, which overlap;

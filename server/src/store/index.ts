@@ -22,6 +22,7 @@ export {
   type Message,
   type NewChunk,
   type NewDocument,
+  type PromptSetting,
   type QueuedJobs,
   type RetrievalSettings,
   type Source,

@@ -9,6 +9,7 @@ import { addChunking } from './migration-007-chunking.ts';
 import { addContentRevision } from './migration-008-content-revision.ts';
 import { addUsageLedger } from './migration-009-usage-ledger.ts';
 import { addMessageStreams } from './migration-010-message-streams.ts';
+import { addBotPrompts } from './migration-011-bot-prompts.ts';
 import type { Schema } from './schema.ts';
 import type { SqlDialect } from './sql-dialect.ts';
 
@@ -29,6 +30,7 @@ const MIGRATIONS: readonly Migration[] = [
   { number: 8, name: 'content-revision', up: addContentRevision },
   { number: 9, name: 'usage-ledger', up: addUsageLedger },
   { number: 10, name: 'message-streams', up: addMessageStreams },
+  { number: 11, name: 'bot-prompts', up: addBotPrompts },
 ];
 
 interface WithMigrations extends Schema {

@@ -62,6 +62,7 @@ export interface BotsTable {
   /** Another one after each change of what answers may rest on; null: nothing has changed yet. */
   content_revision: string | null;
   chunking_json: string | null;
+  prompt_json: string | null;
   created_at: number;
   updated_at: number;
 }

@@ -1,7 +1,16 @@
-import { type ChatMessage, type ChatModelRequest, isPromptTemplateName, renderSystemPrompt } from '../../llm/index.ts';
+import {
+  type ChatMessage,
+  type ChatModelRequest,
+  OPEN_TEMPLATE,
+  type PromptTemplate,
+  type PromptValues,
+  promptValues,
+  renderSystemPrompt,
+} from '../../llm/index.ts';
 import { documentsToJoin, type PackedPassage, packContext } from '../context/index.ts';
 import type { Recollection } from '../memory/index.ts';
 import type { AnswerRequest, SearchResult } from '../ports.ts';
+import { templateOf } from '../prompt/index.ts';
 import type { AnswererOptions, AnsweringModel } from './answerer-options.ts';
 import type { Asked } from './asked.ts';
 import type { DocumentTexts } from './document-texts.ts';
@@ -14,6 +23,8 @@ export type AnswerPlan =
       readonly request: ChatModelRequest;
       readonly passages: readonly PackedPassage[];
       readonly refusalMessage: string;
+      /** What the system message was made of. */
+      readonly prompt: { readonly template: PromptTemplate; readonly values: PromptValues };
     }
   | { readonly type: 'say'; readonly text: string };
 
@@ -41,33 +52,28 @@ export async function planAnswer(options: AnswererOptions, input: PlanInput): Pr
     maxTokens: bot.retrieval.maxContextTokens ?? options.defaults?.maxContextTokens ?? DEFAULT_CONTEXT_TOKENS,
     counter: options.counter,
   });
-  if (passages.length > 0) return groundedPlan(options, input, { passages, refusalMessage });
+  if (passages.length > 0) return groundedPlan(input, { passages, refusalMessage });
   if (!input.isTrained) {
     return input.model.readsPrompts ? openPlan(input, refusalMessage) : { type: 'say', text: NO_CONTENT_MESSAGE };
   }
   if (input.model.readsPrompts) return { type: 'say', text: refusalMessage };
-  return groundedPlan(options, input, { passages, refusalMessage });
+  return groundedPlan(input, { passages, refusalMessage });
 }
 
 function groundedPlan(
-  options: AnswererOptions,
   input: PlanInput,
   { passages, refusalMessage }: { readonly passages: readonly PackedPassage[]; readonly refusalMessage: string },
 ): AnswerPlan {
-  const { bot } = input.request;
-  const template = bot.metadata['prompt_template'];
-  const system = renderSystemPrompt({
-    template: isPromptTemplateName(template) ? template : (options.defaults?.promptTemplate ?? 'DEFAULT'),
-    botName: bot.name,
-    instructions: bot.instructions,
-    passages,
-    refusalMessage,
-    summary: input.memory.summary,
-  });
+  const { name: botName, instructions } = input.request.bot;
+  const { summary } = input.memory;
+  const template = templateOf(input.request.bot);
+  const values = promptValues({ botName, instructions, passages, refusalMessage, summary });
+  const system = renderSystemPrompt(template, values);
   return {
     type: 'ask',
     passages,
     refusalMessage,
+    prompt: { template, values },
     request: {
       ...modelRequest(input, system),
       grounding: { question: input.found.query, passages, refusalMessage },
@@ -75,16 +81,19 @@ function groundedPlan(
   };
 }
 
-/** For a bot that has nothing to answer from: its instructions and the conversation, no passages and no rules on them. */
+/**
+ * For a bot that has nothing to answer from: its instructions and the conversation, no passages and no rules on them. A
+ * template of its owner's holds here, too.
+ */
 function openPlan(input: PlanInput, refusalMessage: string): AnswerPlan {
   const { bot } = input.request;
-  const parts = [
-    `You are ${bot.name}, a helpful assistant. Be correct, brief and friendly. Say so when you do not know.`,
-    bot.instructions?.trim() ?? '',
-    input.memory.summary === null ? '' : `Earlier in this conversation: ${input.memory.summary}`,
-  ];
-  const system = parts.filter((part) => part !== '').join('\n\n');
-  return { type: 'ask', passages: [], refusalMessage, request: { ...modelRequest(input, system), grounding: null } };
+  const { summary } = input.memory;
+  const isOwn = bot.prompt !== undefined && bot.prompt !== null && 'text' in bot.prompt;
+  const template = isOwn ? templateOf(bot) : OPEN_TEMPLATE;
+  const { name: botName, instructions } = bot;
+  const values = promptValues({ botName, instructions, passages: null, refusalMessage, summary });
+  const request = { ...modelRequest(input, renderSystemPrompt(template, values)), grounding: null };
+  return { type: 'ask', passages: [], refusalMessage, prompt: { template, values }, request };
 }
 
 function modelRequest({ request, asked, memory }: PlanInput, system: string): Omit<ChatModelRequest, 'grounding'> {

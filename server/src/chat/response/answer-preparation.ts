@@ -9,6 +9,8 @@ export interface Preparation extends AnswerOpening {
   readonly plan: AnswerPlan;
   readonly documents: DocumentTexts;
   readonly lexicalOnly: boolean;
+  /** As searched, after words were carried over. */
+  readonly searchQuery: string;
 }
 
 /** Finds the passages, of a bot that has any, and decides how to answer. */
@@ -28,5 +30,5 @@ export async function prepareAnswer(
   signal.throwIfAborted();
   const documents = createDocumentTexts(tenant.documents);
   const plan = await planAnswer(options, { ...opening, found, documents, isTrained });
-  return { ...opening, plan, documents, lexicalOnly: found.lexicalOnly };
+  return { ...opening, plan, documents, lexicalOnly: found.lexicalOnly, searchQuery: found.query };
 }

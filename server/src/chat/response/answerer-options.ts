@@ -1,5 +1,5 @@
 import type { Clock, IdMaker, Logger, Meter } from '../../kernel/index.ts';
-import type { ModelCaller, PromptTemplateName, TokenCounter } from '../../llm/index.ts';
+import type { ModelCaller, TokenCounter } from '../../llm/index.ts';
 import type { Store } from '../../store/index.ts';
 import type { UsageLedger } from '../ledger/index.ts';
 import type { Searcher } from '../ports.ts';
@@ -33,6 +33,5 @@ export interface AnswererOptions {
     readonly maxContextTokens?: number;
     /** Tokens of earlier turns in the prompt. */
     readonly memoryTokens?: number;
-    readonly promptTemplate?: PromptTemplateName;
   };
 }

@@ -367,6 +367,16 @@ describe('answerer', () => {
     expect(model.calls[0]?.request.messages[0]?.content.includes('customer service agent')).toBe(isService);
   });
 
+  it('fills in a template of the owner’s, and never what a user says', async () => {
+    const { answerer, model } = setUp();
+    const own = { ...bot, prompt: { text: 'I am {{bot_name}}. {{rules}} {{passages}}' } };
+    const messages = [{ role: 'user' as const, content: 'What is {{passages}}?' }];
+    await readAll(answerer.answer(ask({ bot: own, messages }), signal));
+    const [system, question] = model.calls[0]?.request.messages ?? [];
+    expect(system?.content).toMatch(/^I am Ada\. /);
+    expect(question?.content).toBe('What is {{passages}}?');
+  });
+
   it('refuses messages that end without a question', async () => {
     const { answerer } = setUp();
     for (const messages of [

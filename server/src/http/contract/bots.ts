@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { chunkingStrategy } from './chunking.ts';
+import { promptSetting } from './prompts.ts';
 import { line, metadata, slug, storedMetadata, unixSeconds } from './text.ts';
 
 const weight = z.number().min(0).max(1);
@@ -27,6 +28,7 @@ const botFields = {
   retrieval: retrievalSettings.optional(),
   privacy: z.strictObject({ pii: z.enum(['off', 'mask', 'vault']) }).optional(),
   metadata: metadata.optional(),
+  prompt: promptSetting.nullable().optional().describe("The template of its prompts. null: the server's default."),
   chunking_strategy: chunkingStrategy
     .nullable()
     .optional()
@@ -58,6 +60,8 @@ export const wireBot = z
     retrieval: retrievalSettings,
     privacy: z.strictObject({ pii: z.enum(['off', 'mask', 'vault']) }),
     metadata: storedMetadata,
+    prompt: promptSetting.nullable(),
+    prompt_version: z.string().describe('Of the template that is in force; changes with its text.'),
     chunking_strategy: chunkingStrategy,
     embedding_model: z.string().describe('Of the index generation that answers.'),
     generation: z.string().nullable().describe('The index generation that answers; null before the first training.'),

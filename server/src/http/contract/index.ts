@@ -64,6 +64,12 @@ export {
 export { type MessageStreamQuery, messageStop, messageStreamQuery, wireStoppedMessage } from './message-streams.ts';
 export { type WireModel, wireModel, wireModels } from './models.ts';
 export { botObjectParams, botParams, deleted, idParams, type ListQuery, listOf, listQuery } from './pages.ts';
+export {
+  type PromptPreviewBody,
+  promptPreviewBody,
+  type WirePromptPreview,
+  wirePromptPreview,
+} from './prompts.ts';
 export { deletedContent } from './removals.ts';
 export { type SearchBody, searchBody, type WireFilter, type WireSearchHit, wireSearchResults } from './search.ts';
 export {

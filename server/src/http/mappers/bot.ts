@@ -1,3 +1,4 @@
+import { checkPrompt, templateOf } from '../../chat/index.ts';
 import type { Bot, BotSettings, Generation, RetrievalSettings } from '../../store/index.ts';
 import type { BotChangesBody, WireBot } from '../contract/index.ts';
 import { chunkingOf, toWireChunking } from './chunking.ts';
@@ -21,6 +22,8 @@ export function toWireBot(
     retrieval: toWireRetrieval(bot.retrieval),
     privacy: { pii: bot.privacy.pii },
     metadata: { ...bot.metadata },
+    prompt: bot.prompt ?? null,
+    prompt_version: templateOf(bot).version,
     embedding_model: generation?.embeddingModel ?? embeddingModel,
     chunking_strategy: toWireChunking(bot.chunking ?? generation?.chunking ?? { type: 'auto' }),
     generation: generation?.id ?? null,
@@ -52,6 +55,7 @@ export function botSettingsOf(body: BotChangesBody, chunkingModules?: readonly s
     ...(body.retrieval === undefined ? {} : { retrieval: retrievalOf(body.retrieval) }),
     ...(body.privacy === undefined ? {} : { privacy: body.privacy }),
     ...(body.metadata === undefined ? {} : { metadata: body.metadata }),
+    ...(body.prompt === undefined ? {} : { prompt: checkPrompt(body.prompt) }),
     ...(body.chunking_strategy === undefined
       ? {}
       : { chunking: body.chunking_strategy && chunkingOf(body.chunking_strategy, chunkingModules) }),

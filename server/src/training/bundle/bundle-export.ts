@@ -82,6 +82,7 @@ async function* recordsOf(exporting: Exporting, files: boolean): AsyncGenerator<
     privacy: bot.privacy,
     metadata: bot.metadata as Extract<BundleRecord, { record: 'bot' }>['metadata'],
     chunking: (bot.chunking ?? null) as Extract<BundleRecord, { record: 'bot' }>['chunking'],
+    prompt: bot.prompt ?? null,
   };
   yield { record: 'embeddings', generation: indexParts(space.generation).space, dimensions: space.dimensions };
   if (files) yield* filesOf(exporting);

@@ -121,6 +121,7 @@ async function createBot(
     privacy: record.privacy,
     metadata: record.metadata,
     chunking: record.chunking,
+    prompt: record.prompt,
     createdAt: now,
     updatedAt: now,
   };

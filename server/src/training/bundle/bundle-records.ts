@@ -71,6 +71,10 @@ const botRecord = z.object({
   privacy: z.object({ pii: z.enum(['off', 'mask', 'vault']) }),
   metadata,
   chunking,
+  prompt: z
+    .union([z.object({ template: z.string().max(100) }), z.object({ text: z.string().max(20_000) })])
+    .nullable()
+    .default(null),
 });
 
 /** The vector space of all vectors in the bundle. */

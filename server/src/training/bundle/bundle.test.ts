@@ -128,6 +128,7 @@ describe('bundles', () => {
       privacy: { pii: 'off' },
       metadata: { a: 1 },
       chunking: { type: 'static', maxChunkSizeTokens: 300, chunkOverlapTokens: 50 },
+      prompt: { text: '{{rules}} {{passages}}' },
       createdAt: 1,
       updatedAt: 1,
     };
@@ -156,6 +157,7 @@ describe('bundles', () => {
       privacy: bot.privacy,
       metadata: bot.metadata,
       chunking: bot.chunking,
+      prompt: bot.prompt,
     });
     const [source] = (await tenant().sources.list(id, { limit: 10, order: 'asc' })).items;
     expect(source).toMatchObject({

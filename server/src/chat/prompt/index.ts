@@ -1,0 +1,1 @@
+export { checkPrompt, templateOf } from './bot-prompt.ts';
