@@ -228,8 +228,8 @@ export function composeApplication(options: CompositionOptions): Composition {
     ledger,
     prices: usage.listPrices,
     generations,
-    requireModel: (id) => {
-      chooseModel(id);
+    requireModels: (bot) => {
+      chooseModel(bot);
     },
     chunkingModules: config.chunkingModules,
     requireSplitter: requireTextSplitter,

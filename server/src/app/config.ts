@@ -2,6 +2,7 @@ import { isAbsolute, resolve } from 'node:path';
 import { z } from 'zod';
 import type { LangChainSettings } from '../adapters/langchain/index.ts';
 import { AppError } from '../kernel/index.ts';
+import type { HedgeAfter } from '../llm/index.ts';
 import { namesNotIn, readLangChainSettings } from './langchain-config.ts';
 
 /** Everything the process is told from outside, read once and frozen. Durations in milliseconds, sizes in bytes. */
@@ -14,18 +15,28 @@ export interface Config {
   /** Null: made in the data folder. */
   readonly secret: string | null;
   readonly chatModel: ModelName;
+  /** Asked in this order when the chat model has failed. */
+  readonly chatModelFallbacks: readonly ModelName[];
   readonly embeddingModel: ModelName;
   /** Makes further vectors behind the embedding model, in the background; null: none does. */
   readonly embeddingFollower: ModelName | null;
   /** Null: as wide as the embedder is by itself. */
   readonly embeddingDimensions: number | null;
-  readonly openAi: { readonly apiKey: string | null; readonly baseUrl: string };
+  readonly openAi: {
+    /** The first one; embeddings use it alone. */
+    readonly apiKey: string | null;
+    /** They take turns. */
+    readonly apiKeys: readonly string[];
+    readonly baseUrl: string;
+  };
   readonly deadlines: {
     readonly connectMs: number;
     readonly firstTokenMs: number;
     readonly idleTokenMs: number;
     readonly totalMs: number;
   };
+  /** When to make a second call while the first has not begun to answer (milliseconds, or as the model usually takes); null: never. */
+  readonly hedgeAfter: HedgeAfter;
   /** Answers that are kept for others who ask the same; null: none are. */
   readonly answerCache: {
     readonly ttlMs: number;
@@ -84,6 +95,7 @@ const environmentSchema = z.object({
   OPENAI_API_KEY: z.string().optional(),
   OPENAI_BASE_URL: httpUrl.optional(),
   CHAT_MODEL: z.string().optional(),
+  CHAT_MODEL_FALLBACKS: z.string().optional(),
   EMBEDDING_MODEL: z.string().optional(),
   EMBEDDING_FOLLOWER: z.enum(['off', 'local/use-lite'], { error: 'must be off or local/use-lite' }).optional(),
   EMBEDDING_DIMENSIONS: z.coerce.number().int().min(1).max(4096).optional(),
@@ -95,6 +107,11 @@ const environmentSchema = z.object({
   STREAM_KEEP_MS: z.coerce.number().int().min(0).max(86_400_000).default(300_000),
   STREAM_RESUME_GRACE_MS: z.coerce.number().int().min(0).max(3_600_000).default(30_000),
   DRAIN_TIMEOUT_MS: z.coerce.number().int().min(0).max(3_600_000).default(10_000),
+  LLM_HEDGE_AFTER_MS: z
+    .union([z.enum(['off', 'p95']), z.coerce.number().int().min(1).max(3_600_000)], {
+      error: 'must be off, p95 or milliseconds',
+    })
+    .default('off'),
   MAX_UPLOAD_BYTES: z.coerce
     .number()
     .int()
@@ -127,7 +144,7 @@ const environmentSchema = z.object({
 
 type Environment = z.infer<typeof environmentSchema>;
 
-const WITHOUT_EFFECT = ['CHAT_MODEL_FALLBACKS', 'ANTHROPIC_API_KEY', 'OLLAMA_BASE_URL'];
+const WITHOUT_EFFECT = ['ANTHROPIC_API_KEY', 'OLLAMA_BASE_URL'];
 
 /**
  * Reads the environment. Empty values count as unset. Rejects with one `configuration_invalid` that names every fault
@@ -178,11 +195,13 @@ function toConfig(
     adminKey: environment.CHATSPHERE_ADMIN_KEY ?? null,
     secret: environment.CHATSPHERE_SECRET ?? null,
     chatModel: chatModelOf(environment),
+    chatModelFallbacks: fallbacksOf(environment),
     embeddingModel: embeddingModelOf(environment),
     embeddingFollower: followerOf(environment),
     embeddingDimensions: environment.EMBEDDING_DIMENSIONS ?? null,
     openAi: {
-      apiKey: environment.OPENAI_API_KEY?.split(',')[0]?.trim() ?? null,
+      apiKey: keysOf(environment)[0] ?? null,
+      apiKeys: keysOf(environment),
       baseUrl: (environment.OPENAI_BASE_URL ?? DEFAULT_BASE_URL).replace(/\/+$/, ''),
     },
     deadlines: {
@@ -191,6 +210,7 @@ function toConfig(
       idleTokenMs: environment.LLM_IDLE_TOKEN_TIMEOUT_MS,
       totalMs: environment.LLM_TOTAL_TIMEOUT_MS,
     },
+    hedgeAfter: environment.LLM_HEDGE_AFTER_MS === 'off' ? null : environment.LLM_HEDGE_AFTER_MS,
     answerCache:
       environment.ANSWER_CACHE === 'off'
         ? null
@@ -209,12 +229,7 @@ function toConfig(
     chunkingModules: namesIn(environment.CHUNKING_MODULES),
     crawlAllowPrivateHosts: namesIn(environment.CRAWL_ALLOW_PRIVATE_HOSTS),
     logLevel: environment.LOG_LEVEL,
-    warnings: [
-      ...withoutEffect.map((name) => `${name} is set but has no effect in this version.`),
-      ...((environment.OPENAI_API_KEY ?? '').includes(',')
-        ? ['OPENAI_API_KEY lists several keys; this version uses the first.']
-        : []),
-    ],
+    warnings: withoutEffect.map((name) => `${name} is set but has no effect in this version.`),
   };
 }
 
@@ -224,10 +239,27 @@ function namesIn(list: string): readonly string[] {
   return names.filter((name) => name !== '' && name !== 'none');
 }
 
+function keysOf({ OPENAI_API_KEY }: Environment): readonly string[] {
+  return [...new Set((OPENAI_API_KEY ?? '').split(',').map((key) => key.trim()))].filter((key) => key !== '');
+}
+
+function fallbacksOf({ CHAT_MODEL_FALLBACKS }: Environment): readonly ModelName[] {
+  return namesIn(CHAT_MODEL_FALLBACKS ?? '').map((name) => parseModelName(name, 'openai'));
+}
+
+function fallbackFaults(environment: Environment): string[] {
+  return fallbacksOf(environment).flatMap(({ provider, model }) => {
+    const isKnown = provider === 'chatsphere' ? model === 'extractive' : CHAT_PROVIDERS.includes(provider);
+    if (!isKnown || model === '') return [`CHAT_MODEL_FALLBACKS names the unknown model "${provider}/${model}"`];
+    const hasKey = environment.OPENAI_API_KEY !== undefined || environment.OPENAI_BASE_URL !== undefined;
+    return provider === 'openai' && !hasKey ? ['CHAT_MODEL_FALLBACKS names openai, but OPENAI_API_KEY is not set'] : [];
+  });
+}
+
 function modelFaults(environment: Environment): string[] {
   const chat = chatModelOf(environment);
   const embedding = embeddingModelOf(environment);
-  const faults: string[] = [];
+  const faults: string[] = fallbackFaults(environment);
   if (!CHAT_PROVIDERS.includes(chat.provider)) {
     faults.push(
       `CHAT_MODEL names the unknown provider "${chat.provider}"; use openai/<model>, langchain/<name> or chatsphere/extractive`,

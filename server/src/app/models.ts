@@ -4,69 +4,150 @@ import { createOpenAiChatModel } from '../adapters/openai/index.ts';
 import type { AnsweringModel } from '../chat/index.ts';
 import type { EmbeddingGenerator } from '../embeddings/index.ts';
 import { AppError, type Clock, type Logger, type Meter } from '../kernel/index.ts';
-import { type ChatModel, createModelCaller, parseModelId, type TokenCounter } from '../llm/index.ts';
-import type { Config } from './config.ts';
+import {
+  type ChatModel,
+  createExtractiveResort,
+  createModelChain,
+  createModelHealth,
+  createModelRouter,
+  createRotation,
+  type ModelEntry,
+  type ModelTarget,
+  parseModelId,
+  type Rotation,
+  type TokenCounter,
+} from '../llm/index.ts';
+import { createMemoryCircuitStates } from '../resilience/index.ts';
+import type { Bot, BotModel } from '../store/index.ts';
+import type { Config, ModelName } from './config.ts';
+import { fingerprintOf } from './model-keys.ts';
 
-interface ModelParts {
+export interface ModelParts {
   readonly config: Config;
   readonly langChain: LangChain;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly meter: Meter;
+  readonly embeddings: EmbeddingGenerator;
+  readonly counter: TokenCounter;
 }
 
-/** Chooses the model for a bot: its own, else the server's. Each is made once. */
-export function createModelChooser(
-  parts: ModelParts & { readonly embeddings: EmbeddingGenerator; readonly counter: TokenCounter },
-): (id: string | null) => AnsweringModel {
-  const { config } = parts;
+/** What a bot says of its models. */
+export type BotModels = Pick<Bot, 'model' | 'models'>;
+
+/** Kept, the newest of them; a bot that changes its models often leaves old ones behind. */
+const MOST_CHAINS = 500;
+
+const RETRIES = { budget: 2, baseDelayMs: 100, maxDelayMs: 1000, patienceMs: 3000 };
+
+/** Makes the chain of models of a bot: its own list, else its model or the server's and the server's fallbacks. */
+export function createModelChooser(parts: ModelParts): (bot: BotModels) => AnsweringModel {
+  const { config, clock, logger, meter, counter } = parts;
+  const health = createModelHealth({ states: createMemoryCircuitStates(clock), clock, logger, meter });
+  const { targetsOf, rotationOf, extractive } = createTargets(parts);
   const made = new Map<string, AnsweringModel>();
-  return (id) => {
-    const { provider, model: name } = id === null ? config.chatModel : parseModelId(id, 'openai');
-    const key = `${provider}/${name}`;
-    const known = made.get(key);
+
+  function entryOf({ model, rank, weight, keys }: BotModel): ModelEntry {
+    const name = parseModelId(model, 'openai');
+    const all = targetsOf(name);
+    if (keys === undefined) return { rank, weight, targets: all, keys: rotationOf(name.provider, all.length) };
+    const targets = keys.map(({ key }) => all[key - 1]).filter((target) => target !== undefined);
+    if (targets.length < keys.length) throw noSuchKey(name.provider, all.length);
+    const weights = keys.map((key) => key.weight);
+    return { rank, weight, targets, keys: createRotation(weights, Math.random) };
+  }
+
+  return (bot) => {
+    const list = modelsOf(bot, config);
+    const signature = JSON.stringify(list);
+    const known = made.get(signature);
     if (known !== undefined) return known;
-    const model = createChatModel(parts, { provider, name });
+    const entries = list.map(entryOf);
     const answering = {
-      caller: createModelCaller({
-        model,
+      caller: createModelRouter({
+        ...{ health, counter, clock, logger, meter, random: Math.random, retries: RETRIES },
+        chain: createModelChain(entries, Math.random),
         deadlines: config.deadlines,
-        retries: { attempts: 3, baseDelayMs: 250, maxDelayMs: 4000 },
-        counter: parts.counter,
-        clock: parts.clock,
-        logger: parts.logger,
-        meter: parts.meter,
+        hedgeAfter: config.hedgeAfter,
+        lastResorts: [createExtractiveResort(extractive())],
       }),
-      readsPrompts: model.id !== EXTRACTIVE_MODEL_ID,
+      readsPrompts: list[0]?.model !== EXTRACTIVE_MODEL_ID,
     };
-    made.set(key, answering);
+    made.set(signature, answering);
+    if (made.size > MOST_CHAINS) made.delete(made.keys().next().value ?? signature);
     return answering;
   };
 }
 
-function createChatModel(
-  {
-    config,
-    langChain,
-    embeddings,
-    counter,
-  }: ModelParts & { readonly embeddings: EmbeddingGenerator; readonly counter: TokenCounter },
-  { provider, name }: { readonly provider: string; readonly name: string },
-): ChatModel {
-  if (`${provider}/${name}` === EXTRACTIVE_MODEL_ID) {
+/** One's own list is taken as it is; whoever chose the local model wants no provider to read along. */
+function modelsOf({ model, models }: BotModels, { chatModel, chatModelFallbacks }: Config): readonly BotModel[] {
+  if (models !== undefined && models !== null && models.length > 0) return models;
+  const first = model === null ? chatModel : parseModelId(model, 'openai');
+  const names = idOf(first) === EXTRACTIVE_MODEL_ID ? [first] : [first, ...chatModelFallbacks];
+  return [...new Set(names.map(idOf))].map((id, rank) => ({ model: id, rank, weight: 1 }));
+}
+
+function idOf({ provider, model }: ModelName): string {
+  return `${provider}/${model}`;
+}
+
+/** The models that can be called, each made once under each key. */
+function createTargets(parts: ModelParts) {
+  const { config, langChain, embeddings, counter } = parts;
+  const targets = new Map<string, readonly ModelTarget[]>();
+  const rotations = new Map<string, Rotation>();
+
+  function extractive(): ChatModel {
     // Sentences are weighed by meaning only where that costs neither money nor a call.
     const embed = async (texts: readonly string[], purpose: 'query' | 'document') =>
       (await embeddings.embed(texts, { purpose })).vectors;
     return createExtractiveChatModel({ counter, ...(embeddings.profile.id === 'local/static-en' ? { embed } : {}) });
   }
-  if (provider === LANGCHAIN_PROVIDER) return langChain.createChatModel(name);
-  const reachable = config.openAi.apiKey !== null || config.chatModel.provider === 'openai';
-  if (provider === 'openai' && reachable) {
-    return createOpenAiChatModel({ ...config.openAi, connectTimeoutMs: config.deadlines.connectMs, model: name });
+
+  function make(name: ModelName): readonly ModelTarget[] {
+    const { provider, model } = name;
+    if (idOf(name) === EXTRACTIVE_MODEL_ID) return [{ model: extractive(), keyFingerprint: null }];
+    if (provider === LANGCHAIN_PROVIDER) return [{ model: langChain.createChatModel(model), keyFingerprint: null }];
+    const { apiKeys, baseUrl } = config.openAi;
+    const reachable =
+      apiKeys.length > 0 || [config.chatModel, ...config.chatModelFallbacks].some((one) => one.provider === 'openai');
+    if (provider !== 'openai' || !reachable) throw notConfigured(idOf(name));
+    return (apiKeys.length === 0 ? [null] : apiKeys).map((apiKey) => ({
+      model: createOpenAiChatModel({ baseUrl, apiKey, connectTimeoutMs: config.deadlines.connectMs, model }),
+      keyFingerprint: fingerprintOf(apiKey),
+    }));
   }
-  throw new AppError(
+
+  return {
+    extractive,
+    targetsOf(name: ModelName): readonly ModelTarget[] {
+      const id = idOf(name);
+      const known = targets.get(id) ?? make(name);
+      targets.set(id, known);
+      if (targets.size > MOST_CHAINS) targets.delete(targets.keys().next().value ?? id);
+      return known;
+    },
+    /** Shared by all models of a provider, so that its keys take turns whatever they are used for. */
+    rotationOf(provider: string, keys: number): Rotation {
+      const known = rotations.get(`${provider} ${keys}`) ?? createRotation(Array(keys).fill(1), Math.random);
+      rotations.set(`${provider} ${keys}`, known);
+      return known;
+    },
+  };
+}
+
+function notConfigured(id: string): AppError {
+  return new AppError(
     'model_not_found',
-    `The model "${provider}/${name}" is not configured on this server. Change the bot's model, or set the key of its provider.`,
+    `The model "${id}" is not configured on this server. Change the bot's model, or set the key of its provider.`,
     { param: 'model' },
+  );
+}
+
+function noSuchKey(provider: string, keys: number): AppError {
+  return new AppError(
+    'invalid_request',
+    `models: The server has ${keys} key(s) of ${provider}: number them from 1 to ${keys}, or leave keys out.`,
+    { param: 'models' },
   );
 }

@@ -234,6 +234,11 @@ export const ERROR_EXPLANATIONS: Readonly<Record<ErrorCode, ErrorExplanation>> =
     meaning: 'The model provider answered something that is not a valid response.',
     remedy: 'Try again; if it persists, check that the base URL is that of an OpenAI-compatible service.',
   },
+  provider_unavailable: {
+    meaning:
+      'No model of the bot can be called at the moment: their providers failed or asked for rest, just now or shortly before.',
+    remedy: 'Ask again after `Retry-After`. More models or keys (`models`, `CHAT_MODEL_FALLBACKS`) make this rarer.',
+  },
   provider_error: {
     meaning: 'The model provider failed.',
     remedy: 'Try again.',

@@ -3,7 +3,7 @@ import type { EmbeddingGenerator } from '../embeddings/index.ts';
 import type { JobEvents } from '../jobs/index.ts';
 import type { Clock, IdMaker, Logger, Meter } from '../kernel/index.ts';
 import type { ApiKeys, RateLimiter } from '../security/index.ts';
-import type { FrozenPrice, Store } from '../store/index.ts';
+import type { Bot, FrozenPrice, Store } from '../store/index.ts';
 import type {
   BundleExporter,
   BundleImporter,
@@ -53,8 +53,8 @@ export interface HttpParts extends SplitterCheckOptions {
   readonly prices: () => Promise<readonly ListedPrice[]>;
   /** Without it a bot keeps the index that it has. */
   readonly generations?: Generations;
-  /** Throws `model_not_found` for a chat model that this server cannot call. */
-  readonly requireModel?: (id: string) => void;
+  /** Throws `model_not_found` for chat models that this server cannot call, `invalid_request` for keys that it does not have. */
+  readonly requireModels?: (bot: Pick<Bot, 'model' | 'models'>) => void;
   readonly apiKeys: ApiKeys;
   readonly rateLimiter: RateLimiter;
   readonly jobEvents: JobEvents;

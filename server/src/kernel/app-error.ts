@@ -70,6 +70,7 @@ export const ERROR_CODES = [
   'provider_rejected_request',
   'provider_invalid_response',
   'provider_error',
+  'provider_unavailable',
   'stream_interrupted',
   'stream_expired',
   'answer_stopped',

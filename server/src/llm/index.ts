@@ -40,7 +40,14 @@ export {
   renderSystemPrompt,
 } from './prompts/index.ts';
 export {
+  createExtractiveResort,
   createModelCaller,
+  createModelChain,
+  createModelHealth,
+  createModelRouter,
+  createRotation,
+  type HedgeAfter,
+  type LastResort,
   type ModelAnswer,
   type ModelCallEvent,
   type ModelCaller,
@@ -49,6 +56,9 @@ export {
   type ModelCallReport,
   type ModelCallStart,
   type ModelDeadlines,
+  type ModelEntry,
+  type ModelTarget,
+  type Rotation,
   readAnswer,
 } from './router/index.ts';
 export { readServerSentEvents, type ServerSentEvent, type ServerSentEventsOptions } from './server-sent-events.ts';

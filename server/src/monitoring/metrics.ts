@@ -135,4 +135,35 @@ export const METRICS: Readonly<Record<string, MetricDeclaration>> = {
     help: 'Model calls that were tried again.',
     labels: ['model'],
   },
+  chatsphere_model_calls_total: {
+    type: 'counter',
+    help: 'Calls of models that ended, by outcome (ok, failed, cancelled).',
+    labels: ['model', 'outcome'],
+  },
+  chatsphere_model_fallbacks_total: {
+    type: 'counter',
+    help: 'Answers that a later model of a chain gave, by that model.',
+    labels: ['model'],
+  },
+  chatsphere_model_rests_total: {
+    type: 'counter',
+    help: 'Times that a model rested under one key because its provider said so, by error code.',
+    labels: ['model', 'reason'],
+  },
+  chatsphere_model_hedges_total: {
+    type: 'counter',
+    help: 'Second calls made because the first was slow to begin, by outcome (won, lost).',
+    labels: ['model', 'outcome'],
+  },
+  chatsphere_model_circuit_state: {
+    type: 'gauge',
+    help: 'State of the circuit of a model under one key: 0 closed, 1 half-open, 2 open.',
+    labels: ['model', 'key'],
+  },
+  chatsphere_model_first_token_seconds: {
+    type: 'histogram',
+    help: 'Time from a call of a model to its first visible token.',
+    labels: ['model'],
+    buckets: MODEL_SECONDS,
+  },
 };

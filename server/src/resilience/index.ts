@@ -3,6 +3,14 @@ export { type Batcher, type BatcherOptions, createBatcher } from './batcher.ts';
 export type { Batch, Broadcast, BroadcastOptions } from './broadcast.ts';
 /** @public */
 export { createBroadcast } from './broadcast.ts';
+export {
+  type CircuitBreaker,
+  type CircuitPermit,
+  type CircuitState,
+  createCircuitBreaker,
+} from './circuit-breaker.ts';
+export type { CircuitStates } from './circuit-states.ts';
+export { createMemoryCircuitStates } from './memory-circuit-states.ts';
 export { type RetryOptions, retry } from './retry.ts';
 export { createRightOfWay, type RightOfWay } from './right-of-way.ts';
 export { createSingleFlight, type SingleFlight } from './single-flight.ts';

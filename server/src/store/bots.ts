@@ -1,7 +1,7 @@
 import { type Selectable, sql, type Updateable } from 'kysely';
 import { AppError } from '../kernel/index.ts';
 import { newRevision } from './content-revision.ts';
-import type { Bot, BotSettings, ChunkingStrategy, PromptSetting } from './entities.ts';
+import type { Bot, BotModel, BotSettings, ChunkingStrategy, PromptSetting } from './entities.ts';
 import { changedColumns, ifGiven, readJson, writeJson, writeJsonOrNull } from './json-columns.ts';
 import { fetchTenantPage } from './paging.ts';
 import type { BotRepository } from './ports.ts';
@@ -107,6 +107,7 @@ function toRow(bot: Omit<Bot, 'tenantId'>) {
     metadata_json: writeJson(bot.metadata),
     chunking_json: writeJsonOrNull(bot.chunking ?? null),
     prompt_json: writeJsonOrNull(bot.prompt ?? null),
+    models_json: writeJsonOrNull(bot.models ?? null),
     created_at: bot.createdAt,
     updated_at: bot.updatedAt,
   };
@@ -128,6 +129,7 @@ function toChangedColumns(changes: Parameters<BotRepository['update']>[1]): Upda
     metadata_json: ifGiven(changes.metadata, writeJson),
     chunking_json: ifGiven(changes.chunking, writeJsonOrNull),
     prompt_json: ifGiven(changes.prompt, writeJsonOrNull),
+    models_json: ifGiven(changes.models, writeJsonOrNull),
     updated_at: changes.updatedAt,
   });
 }
@@ -148,6 +150,7 @@ function toBot(row: Selectable<BotsTable>): Bot {
     metadata: readJson<BotSettings['metadata']>(row.metadata_json),
     ...(row.chunking_json === null ? {} : { chunking: readJson<ChunkingStrategy>(row.chunking_json) }),
     ...(row.prompt_json === null ? {} : { prompt: readJson<PromptSetting>(row.prompt_json) }),
+    ...(row.models_json === null ? {} : { models: readJson<readonly BotModel[]>(row.models_json) }),
     ...(row.content_revision === null ? {} : { contentRevision: row.content_revision }),
     createdAt: row.created_at,
     updatedAt: row.updated_at,

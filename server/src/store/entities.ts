@@ -14,6 +14,8 @@ export interface BotSettings {
   readonly instructions: string | null;
   /** `provider/model`, or null for the server's default. */
   readonly model: string | null;
+  /** All models that may answer, `model` being the first of them; null or absent: `model`, then the server's fallbacks. */
+  readonly models?: readonly BotModel[] | null;
   readonly temperature: number | null;
   readonly maxOutputTokens: number | null;
   readonly refusalMessage: string | null;
@@ -28,6 +30,17 @@ export interface BotSettings {
 
 /** A template that comes with the server, by its version, or one of the owner's. */
 export type PromptSetting = { readonly template: string } | { readonly text: string };
+
+/** A model that may answer for a bot. */
+export interface BotModel {
+  /** `provider/model`. */
+  readonly model: string;
+  /** Lower ones are asked first; those of equal rank share the calls by weight. */
+  readonly rank: number;
+  readonly weight: number;
+  /** Which of the server's keys of that provider, counted from 1; absent: all alike. */
+  readonly keys?: readonly { readonly key: number; readonly weight: number }[];
+}
 
 /**
  * How content is cut into chunks. `auto`: along its structure; `static`: into pieces of one size, which overlap;

@@ -7,6 +7,7 @@ export {
   type ApiKey,
   type ApiKeyScope,
   type Bot,
+  type BotModel,
   type BotSettings,
   type Chunk,
   type ChunkingStrategy,

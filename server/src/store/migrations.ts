@@ -10,6 +10,7 @@ import { addContentRevision } from './migration-008-content-revision.ts';
 import { addUsageLedger } from './migration-009-usage-ledger.ts';
 import { addMessageStreams } from './migration-010-message-streams.ts';
 import { addBotPrompts } from './migration-011-bot-prompts.ts';
+import { addBotModels } from './migration-012-bot-models.ts';
 import type { Schema } from './schema.ts';
 import type { SqlDialect } from './sql-dialect.ts';
 
@@ -31,6 +32,7 @@ const MIGRATIONS: readonly Migration[] = [
   { number: 9, name: 'usage-ledger', up: addUsageLedger },
   { number: 10, name: 'message-streams', up: addMessageStreams },
   { number: 11, name: 'bot-prompts', up: addBotPrompts },
+  { number: 12, name: 'bot-models', up: addBotModels },
 ];
 
 interface WithMigrations extends Schema {

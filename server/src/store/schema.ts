@@ -63,6 +63,7 @@ export interface BotsTable {
   content_revision: string | null;
   chunking_json: string | null;
   prompt_json: string | null;
+  models_json: string | null;
   created_at: number;
   updated_at: number;
 }

@@ -30,7 +30,7 @@ export async function openAnswer(
   request: AnswerRequest,
 ): Promise<AnswerOpening> {
   const asked = readAsked(request.messages);
-  const model = options.chooseModel(request.bot.model);
+  const model = options.chooseModel(request.bot);
   const tenant = options.store.forTenant(request.bot.tenantId);
   const conversation = await openConversation(request, asked.question, {
     ...options,

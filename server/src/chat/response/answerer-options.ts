@@ -1,6 +1,6 @@
 import type { Clock, IdMaker, Logger, Meter } from '../../kernel/index.ts';
 import type { ModelCaller, TokenCounter } from '../../llm/index.ts';
-import type { Store } from '../../store/index.ts';
+import type { Bot, Store } from '../../store/index.ts';
 import type { UsageLedger } from '../ledger/index.ts';
 import type { Searcher } from '../ports.ts';
 import type { AnswerCacheOptions } from './answer-cache-options.ts';
@@ -15,8 +15,8 @@ export interface AnsweringModel {
 export interface AnswererOptions {
   readonly store: Pick<Store, 'forTenant'>;
   readonly searcher: Searcher;
-  /** The model for a bot's setting (null: the server's default). Throws `model_not_found`. */
-  readonly chooseModel: (id: string | null) => AnsweringModel;
+  /** The models that answer for a bot. Throws `model_not_found`. */
+  readonly chooseModel: (bot: Pick<Bot, 'model' | 'models'>) => AnsweringModel;
   readonly counter: TokenCounter;
   /** Takes down what answers use. */
   readonly ledger: Pick<UsageLedger, 'record'>;

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { botModels } from './bot-models.ts';
 import { chunkingStrategy } from './chunking.ts';
 import { promptSetting } from './prompts.ts';
 import { line, metadata, slug, storedMetadata, unixSeconds } from './text.ts';
@@ -22,6 +23,10 @@ export const retrievalSettings = z.strictObject({
 const botFields = {
   instructions: z.string().max(20_000).nullable().optional().describe('What the bot is told about its task and tone.'),
   model: line(200).nullable().optional().describe("`provider/model`; null: the server's default."),
+  models: botModels
+    .nullable()
+    .optional()
+    .describe("All models that may answer, in their order; null: `model`, then the server's fallbacks."),
   temperature: z.number().min(0).max(2).nullable().optional(),
   max_output_tokens: z.number().int().min(1).max(32_768).nullable().optional(),
   refusal_message: line(2000).nullable().optional().describe('What is said when the content has no answer.'),
@@ -54,6 +59,7 @@ export const wireBot = z
     slug: z.string(),
     instructions: z.string().nullable(),
     model: z.string().nullable(),
+    models: botModels.nullable(),
     temperature: z.number().nullable(),
     max_output_tokens: z.number().int().nullable(),
     refusal_message: z.string().nullable(),

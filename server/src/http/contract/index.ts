@@ -6,6 +6,7 @@ export {
   wireApiKey,
   wireNewApiKey,
 } from './api-keys.ts';
+export type { WireBotModel } from './bot-models.ts';
 export { type BotChangesBody, botChanges, type NewBotBody, newBot, type WireBot, wireBot } from './bots.ts';
 export { exportQuery, importQuery, wireImportedBot } from './bundles.ts';
 export {

@@ -1,6 +1,7 @@
 import { checkPrompt, templateOf } from '../../chat/index.ts';
 import type { Bot, BotSettings, Generation, RetrievalSettings } from '../../store/index.ts';
 import type { BotChangesBody, WireBot } from '../contract/index.ts';
+import { botModelsOf, toWireModels } from './bot-models.ts';
 import { chunkingOf, toWireChunking } from './chunking.ts';
 import { toSeconds } from './time.ts';
 
@@ -16,6 +17,7 @@ export function toWireBot(
     slug: bot.slug,
     instructions: bot.instructions,
     model: bot.model,
+    models: toWireModels(bot.models),
     temperature: bot.temperature,
     max_output_tokens: bot.maxOutputTokens,
     refusal_message: bot.refusalMessage,
@@ -48,7 +50,7 @@ function toWireRetrieval(retrieval: RetrievalSettings): WireBot['retrieval'] {
 export function botSettingsOf(body: BotChangesBody, chunkingModules?: readonly string[]): Partial<BotSettings> {
   return {
     ...(body.instructions === undefined ? {} : { instructions: body.instructions }),
-    ...(body.model === undefined ? {} : { model: body.model }),
+    ...botModelsOf(body),
     ...(body.temperature === undefined ? {} : { temperature: body.temperature }),
     ...(body.max_output_tokens === undefined ? {} : { maxOutputTokens: body.max_output_tokens }),
     ...(body.refusal_message === undefined ? {} : { refusalMessage: body.refusal_message }),

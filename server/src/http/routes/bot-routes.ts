@@ -15,6 +15,7 @@ import {
 } from '../contract/index.ts';
 import type { HttpParts } from '../http-app-options.ts';
 import { botSettingsOf } from '../mappers/bot.ts';
+import { botModelsOf } from '../mappers/bot-models.ts';
 import { findBot } from '../owned.ts';
 import { pageOfAll, pageRequestOf, toWirePage } from '../pages.ts';
 import { presentBot, presentBots } from '../present-bot.ts';
@@ -169,8 +170,9 @@ function* slugsFor(body: NewBotBody, id: string): Generator<string> {
 }
 
 /** A privacy setting that is not in force must not seem to be. */
-function requireAvailable(body: BotChangesBody, { requireModel }: Pick<HttpParts, 'requireModel'>): void {
-  if (typeof body.model === 'string') requireModel?.(body.model);
+function requireAvailable(body: BotChangesBody, { requireModels }: Pick<HttpParts, 'requireModels'>): void {
+  const { model = null, models } = botModelsOf(body);
+  if (model !== null) requireModels?.({ model, ...(models === undefined ? {} : { models }) });
   if (body.privacy === undefined || body.privacy.pii === 'off') return;
   throw new AppError(
     'invalid_request',

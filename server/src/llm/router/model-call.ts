@@ -1,5 +1,6 @@
 import type { ErrorCode } from '../../kernel/index.ts';
 import type { ChatModelEvent, ChatModelRequest, TokenUsage } from '../ports.ts';
+import type { LastResort } from './last-resort.ts';
 
 /**
  * `start` comes first, and only once the first visible token or tool call is there: whatever fails before it is tried
@@ -42,6 +43,8 @@ export interface ModelCallOptions {
   readonly signal?: AbortSignal;
   /** Told of every upstream call once it has ended, however: also of those that failed, and of those that were cancelled. Must not throw. */
   readonly onCall?: (report: ModelCallReport) => void;
+  /** Asked in turn when all models have failed, before the answer that is made of passages. */
+  readonly lastResorts?: readonly LastResort[];
 }
 
 /** A way to an answer. */

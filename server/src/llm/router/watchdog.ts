@@ -1,14 +1,18 @@
 import type { Clock } from '../../kernel/index.ts';
 
 export interface Watchdog extends Disposable {
-  /** Barks at `at` (milliseconds since 1970) unless armed anew or disposed before. */
-  arm(at: number, bark: () => void): void;
+  /** Barks at `at` (milliseconds since 1970) unless armed anew or disposed before. `missing` says what it waits for. */
+  arm(at: number, missing: string): void;
 }
 
-/** A deadline that may be moved once a token at little cost: moving it later does not touch the running timer. */
-export function createWatchdog(clock: Clock): Watchdog {
-  let armed: { readonly at: number; readonly bark: () => void } | null = null;
-  let sleep = new AbortController();
+/**
+ * A deadline that may be moved once a token at next to no cost: moving it later does not touch the running timer, and
+ * the timer sleeps no longer than `stepMs`, so that moving it less than that earlier does not either.
+ */
+export function createWatchdog(clock: Clock, stepMs: number, bark: (missing: string) => void): Watchdog {
+  let dueAt = Number.POSITIVE_INFINITY;
+  let missing = '';
+  let sleep: AbortController | null = null;
   let wakesAt = Number.POSITIVE_INFINITY;
 
   async function sleepUntil(at: number, signal: AbortSignal): Promise<void> {
@@ -19,24 +23,25 @@ export function createWatchdog(clock: Clock): Watchdog {
       return;
     }
     wakesAt = Number.POSITIVE_INFINITY;
-    if (armed === null) return;
-    if (clock.now() < armed.at) return sleepUntil(armed.at, signal);
-    const { bark } = armed;
-    armed = null;
-    bark();
+    if (dueAt === Number.POSITIVE_INFINITY) return;
+    const now = clock.now();
+    if (now < dueAt) return sleepUntil(Math.min(dueAt, now + stepMs), signal);
+    dueAt = Number.POSITIVE_INFINITY;
+    bark(missing);
   }
 
   return {
-    arm(at, bark) {
-      armed = { at, bark };
+    arm(at, what) {
+      dueAt = at;
+      missing = what;
       if (at >= wakesAt) return;
-      sleep.abort();
+      sleep?.abort();
       sleep = new AbortController();
-      void sleepUntil(at, sleep.signal);
+      void sleepUntil(Math.min(at, clock.now() + stepMs), sleep.signal);
     },
     [Symbol.dispose]() {
-      armed = null;
-      sleep.abort();
+      dueAt = Number.POSITIVE_INFINITY;
+      sleep?.abort();
     },
   };
 }

@@ -75,6 +75,7 @@ async function* recordsOf(exporting: Exporting, files: boolean): AsyncGenerator<
     slug: bot.slug,
     instructions: bot.instructions,
     model: bot.model,
+    models: bot.models?.map(({ model, rank, weight }) => ({ model, rank, weight })) ?? null,
     temperature: bot.temperature,
     max_output_tokens: bot.maxOutputTokens,
     refusal_message: bot.refusalMessage,

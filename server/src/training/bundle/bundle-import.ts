@@ -114,6 +114,7 @@ async function createBot(
     name: options.name ?? record.name,
     instructions: record.instructions,
     model: record.model,
+    ...(record.models === undefined || record.models === null ? {} : { models: record.models }),
     temperature: record.temperature,
     maxOutputTokens: record.max_output_tokens,
     refusalMessage: record.refusal_message,

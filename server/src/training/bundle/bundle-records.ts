@@ -59,6 +59,12 @@ const botRecord = z.object({
   slug: z.string().min(1).max(200),
   instructions: z.string().max(20_000).nullable(),
   model: z.string().max(200).nullable(),
+  /** Without keys: those are the server's own. */
+  models: z
+    .array(z.object({ model: z.string().max(200), rank: z.number().int().min(0), weight: z.number().positive() }))
+    .min(1)
+    .max(20)
+    .nullish(),
   temperature: z.number().min(0).max(2).nullable(),
   max_output_tokens: z.number().int().min(1).nullable(),
   refusal_message: z.string().max(2_000).nullable(),
