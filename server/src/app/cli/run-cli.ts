@@ -9,6 +9,7 @@ import { jobsCommand } from './jobs-command.ts';
 import { botsCommand, keysCommand, searchCommand, sourcesCommand } from './resource-commands.ts';
 import { paint, printable, say, type Terminal } from './terminal.ts';
 import { createTrainCommand } from './train-command.ts';
+import { usageCommand } from './usage-command.ts';
 
 export interface CliOptions {
   readonly version: string;
@@ -39,6 +40,7 @@ export async function runCli(args: readonly string[], options: CliOptions): Prom
     exportCommand,
     importCommand,
     generationsCommand,
+    usageCommand,
   ];
   const [name, ...rest] = args;
   if (name === '--version' || name === '-v') {
