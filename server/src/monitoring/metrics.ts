@@ -122,7 +122,7 @@ export const METRICS: Readonly<Record<string, MetricDeclaration>> = {
   },
   chatsphere_answer_cache_total: {
     type: 'counter',
-    help: 'Where answers come from: kept (exact, semantic), joined (made for an equal question just now), waited (made by another process), miss (made anew), stale (kept too long, as no model could be had), off (not to be kept).',
+    help: 'Where answers come from: kept (exact, semantic), joined (made for an equal question just now), waited (made by another process), miss (made anew), off (not to be kept).',
     labels: ['result'],
   },
   chatsphere_answer_streams: {

@@ -2,6 +2,7 @@ import type { AppError } from '../../kernel/index.ts';
 import { type ChatMessage, countPrompt, type TokenUsage } from '../../llm/index.ts';
 import type { Preparation } from './answer-preparation.ts';
 import type { AnswererOptions } from './answerer-options.ts';
+import type { KeptAnswer } from './kept-answer.ts';
 
 /** As English has them, for estimates. */
 export const CHARACTERS_A_TOKEN = 4;
@@ -21,6 +22,10 @@ export interface AnswerRecord {
   /** Upstream calls that this took. */
   attempts: number;
   degraded: readonly string[];
+  /** One that was kept for the same question, for when no model can be had. */
+  readonly stale: KeptAnswer | null;
+  /** It was given. */
+  isKept: boolean;
   /** As the client saw it. */
   text: string;
   /** Names and arguments of the calls of tools, for counting. */
@@ -30,12 +35,13 @@ export interface AnswerRecord {
 }
 
 /** The record of an answer of which nothing was said yet. */
-export function beginRecord({ plan, model, lexicalOnly }: Preparation): Omit<AnswerRecord, 'startedAt'> {
+export function beginRecord({ plan, model, lexicalOnly }: Preparation): Omit<AnswerRecord, 'startedAt' | 'stale'> {
   return {
     promptEstimate: plan.type === 'say' ? 0 : estimate(plan.request.messages),
     servedBy: model.caller.id,
     attempts: 0,
     degraded: lexicalOnly ? ['lexical_search'] : [],
+    isKept: false,
     text: '',
     toolCallText: '',
     usage: null,

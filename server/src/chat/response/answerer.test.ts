@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { createFakeChatModel, type FakeReply } from '../../adapters/fakes/index.ts';
+import { createMemoryCache, createMemoryLeases } from '../../cache/index.ts';
 import { AppError, createManualClock, silentLogger } from '../../kernel/index.ts';
-import { createModelCaller, type TokenUsage } from '../../llm/index.ts';
+import { createModelCaller, type ModelCaller, type TokenUsage } from '../../llm/index.ts';
 import type { Bot, Conversation, Document, FoundChunk, Message, Store } from '../../store/index.ts';
 import type { NewUsage } from '../ledger/index.ts';
 import type { AnswerEvent, AnswerRequest, SearchRequest } from '../ports.ts';
@@ -54,6 +55,9 @@ interface Scene {
   readonly readsPrompts?: boolean;
   readonly documentText?: string;
   readonly memoryTokens?: number;
+  readonly caller?: ModelCaller;
+  /** Answers are kept for a second. */
+  readonly keeps?: boolean;
 }
 
 function setUp(scene: Scene = {}) {
@@ -111,15 +115,17 @@ function setUp(scene: Scene = {}) {
     },
     chooseModel: () => ({
       readsPrompts: scene.readsPrompts ?? true,
-      caller: createModelCaller({
-        counter,
-        model,
-        deadlines: { firstTokenMs: 60_000, idleTokenMs: 60_000, totalMs: 60_000 },
-        retries: { attempts: 1, baseDelayMs: 0, maxDelayMs: 0 },
-        clock,
-        logger: silentLogger,
-        meter: { ...meter, observe: () => {}, count: () => {} },
-      }),
+      caller:
+        scene.caller ??
+        createModelCaller({
+          counter,
+          model,
+          deadlines: { firstTokenMs: 60_000, idleTokenMs: 60_000, totalMs: 60_000 },
+          retries: { attempts: 1, baseDelayMs: 0, maxDelayMs: 0 },
+          clock,
+          logger: silentLogger,
+          meter: { ...meter, observe: () => {}, count: () => {} },
+        }),
     }),
     counter,
     ledger: { record: (row) => void usage.push(row) },
@@ -130,9 +136,18 @@ function setUp(scene: Scene = {}) {
     },
     logger: silentLogger,
     meter,
+    ...(scene.keeps === true
+      ? {
+          answerCache: {
+            cache: createMemoryCache({ maxBytes: 1_000_000, clock }),
+            leases: createMemoryLeases({ clock }),
+            ...{ ttlMs: 1000, staleMs: 5000, semantic: false, promptVersion: '1' },
+          },
+        }
+      : {}),
     ...(scene.memoryTokens === undefined ? {} : { defaults: { memoryTokens: scene.memoryTokens } }),
   });
-  return { answerer, model, messages, conversations, usage, searches, measures, documentsRead };
+  return { answerer, clock, model, messages, conversations, usage, searches, measures, documentsRead };
 }
 
 const ask = (changes: Partial<AnswerRequest> = {}): AnswerRequest => ({
@@ -159,6 +174,39 @@ function endOf(events: readonly AnswerEvent[]): Extract<AnswerEvent, { type: 'en
 const signal = new AbortController().signal;
 
 describe('answerer', () => {
+  it('gives the answer of before when no model can be had any more, with its citations, and says so', async () => {
+    let works = true;
+    const caller: ModelCaller = {
+      id: 'fake/model',
+      async *stream(request, { lastResorts = [], signal: within = signal } = {}) {
+        const [resort] = lastResorts;
+        const begun = works ? null : await resort?.begin(request, within);
+        const [servedBy, degraded] = works ? ['fake/model', []] : ['fake/model', [resort?.step ?? '']];
+        if (!works && (begun === null || begun === undefined)) throw new AppError('provider_unreachable', 'No model.');
+        yield { type: 'start', attempts: 1, servedBy, degraded };
+        if (begun !== null && begun !== undefined) return yield* begun.events;
+        yield { type: 'text-delta', text: 'Four hours per pay period [1].' };
+        yield { type: 'end', finishReason: 'stop', usage: null };
+      },
+    };
+    const { answerer, clock, messages } = setUp({ caller, keeps: true });
+    const first = await readAll(answerer.answer(ask(), signal));
+    expect(endOf(first).citations).toHaveLength(1);
+    works = false;
+    await clock.advance(1500);
+    const second = await readAll(answerer.answer(ask({ conversation: true }), signal));
+    expect(second[0]).toMatchObject({ type: 'start', cache: 'exact', attempts: 1, degraded: ['cached_answer'] });
+    expect(textOf(second)).toBe(textOf(first));
+    expect(endOf(second)).toMatchObject({ citations: endOf(first).citations, degraded: ['cached_answer'] });
+    expect(messages.at(-1)).toMatchObject({ role: 'assistant', status: 'complete', grounded: true });
+    const other = { ...bot, contentRevision: 'another' };
+    await expect(readAll(answerer.answer(ask({ bot: other }), signal))).rejects.toMatchObject({
+      code: 'provider_unreachable',
+    });
+    await clock.advance(6000);
+    await expect(readAll(answerer.answer(ask(), signal))).rejects.toMatchObject({ code: 'provider_unreachable' });
+  });
+
   it('starts once, says the text and ends with verified citations', async () => {
     const { answerer, measures } = setUp();
     const events = await readAll(answerer.answer(ask(), signal));

@@ -1,10 +1,10 @@
 import { AppError, toAppError } from '../../kernel/index.ts';
-import type { FinishReason, ModelCallStart, TokenUsage } from '../../llm/index.ts';
+import type { ChatModelEvent, FinishReason, ModelCallOptions, ModelCallStart, TokenUsage } from '../../llm/index.ts';
 import type { Citation } from '../../store/index.ts';
 import { createConversationMemory } from '../memory/index.ts';
 import type { AnswerEvent, Answerer, AnswerRequest } from '../ports.ts';
 import { toAbortError } from './abort-error.ts';
-import { createAnswerCache } from './answer-cache.ts';
+import { createAnswerCache, type MakeAnswer } from './answer-cache.ts';
 import { type AnswerOpening, openAnswer } from './answer-opening.ts';
 import { type Preparation, prepareAnswer } from './answer-preparation.ts';
 import { type AnswerOutcome, type AnswerRecord, beginRecord, CHARACTERS_A_TOKEN, usageOf } from './answer-record.ts';
@@ -12,6 +12,7 @@ import type { AnswererOptions } from './answerer-options.ts';
 import { createBackgroundWork } from './background-work.ts';
 import { citeAnswer } from './citations.ts';
 import { type Delivery, deliver, type MadeEvent } from './delivery.ts';
+import { CACHED_ANSWER, type KeptAnswer, lastResortOf } from './kept-answer.ts';
 import { createMarkerFilter } from './marker-filter.ts';
 import { isRefusal } from './refusal.ts';
 import { type AnswererParts as Parts, remember, settle } from './settlement.ts';
@@ -79,22 +80,29 @@ async function beginAnswer(parts: Parts, request: AnswerRequest, client: Client)
   const { signal } = client;
   const opening = await openAnswer(parts, request);
   signal.throwIfAborted();
-  const make = (within: AbortSignal) => makeAnswer(parts, opening, { ...client, signal: within });
-  const source = parts.cache === null ? { events: make(signal) } : await parts.cache.source(opening, make, signal);
+  const make: MakeAnswer = (within, stale) => makeAnswer(parts, opening, { ...client, signal: within, stale });
+  const source =
+    parts.cache === null ? { events: make(signal, null) } : await parts.cache.source(opening, make, signal);
   return { ...source, opening, onStored: (answer) => remember(parts, opening, answer) };
 }
 
-async function* makeAnswer(parts: Parts, opening: AnswerOpening, client: Client): AsyncGenerator<MadeEvent> {
-  const { signal, reportUsage } = client;
+interface Making extends Client {
+  /** For when no model can be had. */
+  readonly stale: KeptAnswer | null;
+}
+
+async function* makeAnswer(parts: Parts, opening: AnswerOpening, making: Making): AsyncGenerator<MadeEvent> {
+  const { signal, reportUsage, stale } = making;
   const startedAt = parts.clock.now();
   const preparation = await prepareAnswer(parts, opening, signal).catch((error: unknown) => {
     throw signal.aborted ? toAbortError(signal) : error;
   });
-  const record: AnswerRecord = { ...beginRecord(preparation), startedAt };
+  const record: AnswerRecord = { ...beginRecord(preparation), startedAt, stale };
   const onText = usageMeter(record, reportUsage);
   let outcome: AnswerOutcome = { type: 'cancelled' };
   try {
-    const finishReason = yield* speak(preparation, record, { signal, onText });
+    const lastResorts = stale === null ? [] : [lastResortOf(stale)];
+    const finishReason = yield* speak(preparation, record, { signal, onText, lastResorts });
     const citations = await cite(preparation, record);
     outcome = { type: outcomeOf(preparation, record, citations) };
     yield {
@@ -131,7 +139,7 @@ function usageMeter({ promptEstimate }: AnswerRecord, reportUsage: Client['repor
 async function* speak(
   preparation: Preparation,
   record: AnswerRecord,
-  { signal, onText }: { readonly signal: AbortSignal; readonly onText: (text: string) => void },
+  { onText, ...call }: ModelCallOptions & { readonly onText: (text: string) => void },
 ): AsyncGenerator<MadeEvent, FinishReason> {
   let begun = false;
   let finishReason: FinishReason | null = null;
@@ -139,7 +147,7 @@ async function* speak(
   const filter = createMarkerFilter(
     plan.type === 'ask' && plan.request.grounding !== null ? plan.passages.length : null,
   );
-  for await (const event of spoken(preparation, signal)) {
+  for await (const event of spoken(preparation, call)) {
     if (event.type === 'start') {
       takeDown(record, event);
       continue;
@@ -151,7 +159,7 @@ async function* speak(
       yield event;
       continue;
     }
-    const text = event.type === 'text-delta' ? filter.push(event.text) : filter.flush();
+    const text = record.isKept ? said(event) : filtered(event);
     const visible = record.text === '' ? text.trimStart() : text;
     if (visible !== '') {
       yield* begin();
@@ -170,16 +178,27 @@ async function* speak(
   yield* begin();
   return finishReason;
 
+  function filtered(event: TextOrEnd): string {
+    return event.type === 'text-delta' ? filter.push(event.text) : filter.flush();
+  }
+
   function* begin(): Generator<MadeEvent> {
     if (!begun) yield startOf(record);
     begun = true;
   }
 }
 
+type TextOrEnd = Extract<ChatModelEvent, { readonly type: 'text-delta' | 'end' }>;
+
+/** The markers of a kept answer were checked when it was made. */
+function said(event: TextOrEnd): string {
+  return event.type === 'text-delta' ? event.text : '';
+}
+
 /** The model's events, or the same for a text that needs no model. */
-function spoken({ plan, model, usage }: Preparation, signal: AbortSignal): ReturnType<typeof model.caller.stream> {
+function spoken({ plan, model, usage }: Preparation, call: ModelCallOptions): ReturnType<typeof model.caller.stream> {
   if (plan.type === 'say') return say(plan.text, model.caller.id);
-  return model.caller.stream(plan.request, { signal, onCall: usage.onCall });
+  return model.caller.stream(plan.request, { ...call, onCall: usage.onCall });
 }
 
 async function* say(text: string, servedBy: string): ReturnType<typeof spoken> {
@@ -192,15 +211,17 @@ function takeDown(record: AnswerRecord, { servedBy, attempts, degraded }: ModelC
   record.servedBy = servedBy;
   record.attempts = attempts;
   record.degraded = [...degraded, ...record.degraded];
+  record.isKept = degraded.includes(CACHED_ANSWER);
 }
 
-function startOf({ servedBy, attempts, degraded }: AnswerRecord): MadeEvent {
-  return { type: 'start', servedBy, attempts, degraded, cache: 'miss' };
+function startOf({ servedBy, attempts, degraded, isKept }: AnswerRecord): MadeEvent {
+  return { type: 'start', servedBy, attempts, degraded, cache: isKept ? 'exact' : 'miss' };
 }
 
 /** Citations that hold against the stored text; none for a refusal. */
 async function cite(preparation: Preparation, record: AnswerRecord): Promise<readonly Citation[]> {
   const { plan, documents, asked } = preparation;
+  if (record.isKept) return record.stale?.end.citations ?? [];
   if (plan.type === 'say' || plan.passages.length === 0 || isRefusal(record.text, plan.refusalMessage)) return [];
   const cited = plan.passages.filter(({ index }) => record.text.includes(`[${index}]`));
   if (cited.length === 0) return [];

@@ -67,7 +67,8 @@ export async function* deliver(
           opening.usage.onCached(state, { model: event.servedBy, durationMs: options.clock.now() - startedAt });
         }
         // Calls that were made for somebody else are not this client's.
-        yield { ...event, messageId, conversationId, cache: state, attempts: state === 'miss' ? event.attempts : 0 };
+        const attempts = cache === undefined ? event.attempts : 0;
+        yield { ...event, messageId, conversationId, cache: state, attempts };
         continue;
       }
       delivered.pieces.push(event.type === 'text-delta' ? event.text.length : 0);

@@ -1,4 +1,5 @@
 import type { JsonObject } from '../../kernel/index.ts';
+import type { ChatModelEvent, LastResort } from '../../llm/index.ts';
 import type { AnswerEvent, CacheState } from '../ports.ts';
 import type { MadeEvent, MadeStart } from './delivery.ts';
 
@@ -52,6 +53,22 @@ export async function* replay({ start, text, end }: KeptAnswer, cache: CacheStat
 /** Cut behind spaces, so that no character is torn. */
 function piecesOf(text: string): readonly string[] {
   return text.match(new RegExp(`[^]{1,${PIECE}}\\S*\\s*`, 'g')) ?? [];
+}
+
+/** The name of the step in `degraded`. */
+export const CACHED_ANSWER = 'cached_answer';
+
+/** What is said when no model can be had: the answer of before. Its content is current, only its time is over. */
+export function lastResortOf(kept: KeptAnswer): LastResort {
+  return {
+    step: CACHED_ANSWER,
+    begin: async () => ({ servedBy: kept.start.servedBy, events: saidAgain(kept) }),
+  };
+}
+
+async function* saidAgain({ text, end }: KeptAnswer): AsyncGenerator<ChatModelEvent> {
+  for (const piece of piecesOf(text)) yield { type: 'text-delta', text: piece };
+  yield { type: 'end', finishReason: end.finishReason, usage: { inputTokens: 0, outputTokens: 0 } };
 }
 
 export function writeKept(answer: KeptAnswer): string {
