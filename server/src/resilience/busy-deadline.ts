@@ -14,8 +14,8 @@ export interface BusyDeadline extends Disposable {
   readonly signal: AbortSignal;
 }
 
-/** Who has worked for less of the limit waits for something that does not come, on however busy a machine. */
-const LEAST_SHARE = 0.02;
+/** Who has worked for less between two looks waits for something that does not come, on however busy a machine. */
+const LEAST_WORK_MS = 30;
 const FIRST_LOOK_MS = 500;
 /** A tick of the counters in `/proc`, in ms. */
 const TICK_MS = 10;
@@ -32,6 +32,7 @@ export function createBusyDeadline({ limitMs, longestMs, pid }: BusyLimit, paren
   const beganAt = performance.now();
   /** What it had worked when this began; most calls end before it is looked at. */
   let workedBefore = 0;
+  let workedAtLook = 0;
   const onParentAbort = (): void => controller.abort(parent?.reason);
   let timer =
     pid === undefined ? setTimeout(look, limitMs) : setTimeout(lookFirst, Math.min(FIRST_LOOK_MS, limitMs / 2));
@@ -42,15 +43,25 @@ export function createBusyDeadline({ limitMs, longestMs, pid }: BusyLimit, paren
     const passed = performance.now() - beganAt;
     // A process works on one call at a time; that it worked all the while is close enough.
     workedBefore = workedMs(pid) - passed;
+    workedAtLook = passed;
     timer = setTimeout(look, limitMs - passed);
   }
 
   function look(): void {
     const passed = performance.now() - beganAt;
     const worked = workedMs(pid) - workedBefore;
-    const left = worked < limitMs * LEAST_SHARE ? 0 : Math.min(limitMs - worked, longestMs - passed);
-    if (left >= TICK_MS) timer = setTimeout(look, left);
-    else controller.abort(new AppError('timeout', `Not finished within ${limitMs} ms.`, { retryable: true }));
+    const isIdle = worked - workedAtLook < Math.min(LEAST_WORK_MS, limitMs / 2);
+    workedAtLook = worked;
+    // Not too soon, or a process that is given little looks idle.
+    const left = isIdle
+      ? 0
+      : Math.min(Math.max(limitMs - worked, Math.min(limitMs, FIRST_LOOK_MS)), longestMs - passed);
+    if (worked < limitMs && left >= TICK_MS) timer = setTimeout(look, left);
+    else expire();
+  }
+
+  function expire(): void {
+    controller.abort(new AppError('timeout', `Not finished within ${limitMs} ms.`, { retryable: true }));
   }
 
   return {

@@ -63,7 +63,7 @@ describe('worker pool', () => {
     60_000,
   );
 
-  it('ends a process that hangs, busy or waiting, past the limit that the call was granted', async () => {
+  it('ends a process that hangs, busy or waiting, soon after the limit that the call was granted', async () => {
     const pool = makePool(60_000, 'process');
     await pool.call({ act: 'start' }, undefined, { heapMb: 40 });
     for (const act of ['spin', 'hang']) {

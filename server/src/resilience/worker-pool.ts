@@ -39,7 +39,7 @@ export interface WorkerPool<Request, Response> {
 }
 
 /** A call waits this many times its limit at most, however little of the processor it was given. */
-const LONGEST_WAIT = 3;
+const LONGEST_WAIT = 10;
 
 interface Task<Request, Response> {
   readonly request: Request;
