@@ -58,7 +58,7 @@ export async function relayAnswer(
     if (error.code === 'answer_stopped' && position.number > 0) await sendLast(events, encoder.stopped(nextNumber()));
     else if (!events.isOpen()) throw thrown;
     else {
-      logFailure(parts.logger, error, request);
+      if (stream.isLive) logFailure(parts.logger, error, request);
       if (events.signal.aborted) return;
       const wire = toWireError(error, request.id);
       const resume = { message: stream.about.id, after: nextNumber() - 1 };

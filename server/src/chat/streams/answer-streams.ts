@@ -40,6 +40,8 @@ export interface StreamRequest {
 /** An answer that is made, or was. */
 export interface AnswerStream {
   readonly about: StreamAbout;
+  /** Whether it is made now; else it is read again. */
+  readonly isLive: boolean;
   /** Resolves once nothing is done for it any more. Never rejects. */
   readonly settled: Promise<void>;
   /**
@@ -118,6 +120,7 @@ export function createAnswerStreams(options: AnswerStreamsOptions): AnswerStream
     });
     const run: Run = {
       about,
+      isLive: true,
       broadcast,
       settled,
       read: ({ signal } = {}) => broadcast.read(signal === undefined ? {} : { signal }),
@@ -147,7 +150,9 @@ export function createAnswerStreams(options: AnswerStreamsOptions): AnswerStream
     const run = runs.get(id);
     if (run !== undefined) return run;
     const kept = await buffer.find(id);
-    return kept === null ? null : { about: kept.about, settled: Promise.resolve(), read: (how) => kept.read(how) };
+    return kept === null
+      ? null
+      : { about: kept.about, isLive: false, settled: Promise.resolve(), read: (how) => kept.read(how) };
   }
 
   async function claimed({ claim }: StreamRequest): Promise<AnswerStream | null> {

@@ -26,6 +26,7 @@ export function createStoredStream(stored: {
       model,
       createdAt: message.createdAt,
     },
+    isLive: false,
     settled: Promise.resolve(),
     read: () => replay(message),
   };
