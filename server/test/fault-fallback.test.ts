@@ -1,0 +1,123 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { callServer, jobEnded } from './built-server.ts';
+import { askServer, type FaultBed, holdsNothingForeign, startFaultBed } from './fault-bed.ts';
+import type { StandinFault } from './openai-standin.ts';
+
+const WHOLE = 'Hello there, friend';
+const REFUSING = 'http://127.0.0.1:1/v1';
+const KINDS = [
+  ['JSON', false],
+  ['a stream', true],
+] as const;
+
+describe('faults of the first of two models, over HTTP', () => {
+  let bed: FaultBed;
+  beforeAll(async () => {
+    bed = await startFaultBed({ CHAT_MODEL_FALLBACKS: 'openai/second' });
+  });
+  afterAll(() => bed.stop());
+
+  const faults: readonly StandinFault[] = [
+    'error_500',
+    'error_529',
+    'html_502',
+    'rate_limit',
+    'quota',
+    'unauthorized',
+    'not_found',
+    'reset_before_byte',
+    'hang_before_byte',
+    'hang_after_head',
+    'error_event_first',
+    'error_after_role',
+    'empty_stream',
+    'empty_body',
+    'malformed_json',
+  ];
+
+  describe.each(KINDS)('%s', (_kind, stream) => {
+    it.each(faults)('comes whole from the second model, and says so, at %s', async (fault) => {
+      const bot = await bed.bot();
+      const seen = await bed.ask(bot, { stream, always: fault });
+      expect(seen, seen.raw).toMatchObject({ status: 200, text: WHOLE, finishReason: 'stop', errors: 0, done: true });
+      expect(seen.headers['x-chatsphere-served-by']).toBe('openai/second');
+      expect(seen.headers['x-chatsphere-degraded']).toContain('fallback_model');
+      expect(seen.degraded).toContain('fallback_model');
+      expect(bed.calls(bot.model)).toBeLessThanOrEqual(2);
+    });
+
+    it('does not change models in mid-answer', async () => {
+      const before = bed.calls('second');
+      const seen = await bed.ask(await bed.bot(), { stream, always: 'error_event' });
+      expect(seen, seen.raw).toMatchObject({ errors: 1, finishReason: null, done: false });
+      expect(bed.calls('second')).toBe(before);
+    });
+  });
+});
+
+describe('a provider that is away altogether', () => {
+  const CONTENT = 'Green tea is steeped at 75 degrees for two minutes.';
+  const QUESTION = 'At what temperature is green tea steeped?';
+  let bed: FaultBed;
+  const bots = { trained: '', untrained: '' };
+  beforeAll(async () => {
+    bed = await startFaultBed({ LLM_FIRST_TOKEN_TIMEOUT_MS: '5000' });
+    bots.untrained = (await bed.bot({ model: null })).id;
+    bots.trained = (await bed.bot({ model: null })).id;
+    const path = `/v1/bots/${bots.trained}/sources`;
+    const { body } = await callServer(bed.server, { path, json: { type: 'text', title: 'Tea', content: CONTENT } });
+    await jobEnded(bed.server, String(body['job_id']));
+    bed.standin.settings.fault = 'error_500';
+  });
+  afterAll(() => bed.stop());
+
+  it('is called at most 1.2 times a request once its circuit is open, and every client gets something useful within a second', async () => {
+    const { standin, server } = bed;
+    const ask = (model: string, stream: boolean) => askServer(server.url, { model, stream, question: QUESTION });
+    for (let warm = 0; warm < 12; warm += 1) await ask(bots.untrained, false);
+    const before = standin.requests.length;
+    const asked = Array.from({ length: 60 }, (_, number) =>
+      ask(number % 3 === 0 ? bots.trained : bots.untrained, number % 2 === 0),
+    );
+    const answers = await Promise.all(asked);
+    expect(standin.requests.length - before).toBeLessThanOrEqual(asked.length * 1.2);
+    for (const [number, seen] of answers.entries()) {
+      expect(holdsNothingForeign(seen)).toBe(true);
+      if (number % 3 === 0) {
+        expect(seen, seen.raw).toMatchObject({ status: 200, errors: 0, done: true });
+        expect(seen.text).toContain('75 degrees');
+        expect(seen.degraded).toContain('extractive_answer');
+      } else {
+        expect(seen.status, seen.raw).toBe(503);
+        expect(Number(seen.headers['retry-after'])).toBeGreaterThan(0);
+      }
+    }
+    const alone = await ask(bots.trained, true);
+    expect(alone.milliseconds).toBeLessThan(1000);
+  });
+});
+
+describe('a provider that refuses connections', () => {
+  it('is passed by within a second', async () => {
+    const bed = await startFaultBed({ OPENAI_BASE_URL: REFUSING });
+    try {
+      const bot = await bed.bot({ model: null });
+      const path = `/v1/bots/${bot.id}/sources`;
+      const json = { type: 'text', title: 'Tea', content: 'Green tea is steeped at 75 degrees.' };
+      const { body } = await callServer(bed.server, { path, json });
+      await jobEnded(bed.server, String(body['job_id']));
+      for (const stream of [false, true]) {
+        const seen = await askServer(bed.server.url, {
+          model: bot.id,
+          stream,
+          question: 'How hot is green tea steeped?',
+        });
+        expect(seen, seen.raw).toMatchObject({ status: 200, errors: 0, done: true });
+        expect(seen.degraded).toContain('extractive_answer');
+        expect(seen.milliseconds).toBeLessThan(1000);
+      }
+    } finally {
+      await bed.stop();
+    }
+  });
+});
