@@ -72,6 +72,9 @@ export function createModelChooser(parts: ModelParts): (bot: BotModels) => Answe
         lastResorts: [createExtractiveResort(extractive())],
       }),
       readsPrompts: list[0]?.model !== EXTRACTIVE_MODEL_ID,
+      route: [
+        ...new Set([...list].sort((a, b) => a.rank - b.rank).map(({ model }) => idOf(parseModelId(model, 'openai')))),
+      ],
     };
     made.set(signature, answering);
     if (made.size > MOST_CHAINS) made.delete(made.keys().next().value ?? signature);

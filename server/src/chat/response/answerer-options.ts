@@ -10,6 +10,8 @@ export interface AnsweringModel {
   readonly caller: ModelCaller;
   /** False for the extractive model: it reads question and passages alone, and cannot talk freely or summarise. */
   readonly readsPrompts: boolean;
+  /** All models that may be asked, in the order of their rank; absent: the caller's own. */
+  readonly route?: readonly string[];
 }
 
 export interface AnswererOptions {

@@ -73,7 +73,7 @@ function toPreview(preparation: Preparation, counter: TokenCounter): PromptPrevi
   const { plan, model, request, asked, searchQuery, lexicalOnly } = preparation;
   const { id } = model.caller;
   const shared = {
-    model: { id, route: [id], readsPrompts: model.readsPrompts },
+    model: { id, route: model.route ?? [id], readsPrompts: model.readsPrompts },
     searchQuery,
     lexicalOnly,
   };
