@@ -41,6 +41,25 @@ describe('config', () => {
     expect(readConfig({ OPENAI_API_KEY: 'sk-x' }).embeddingFollower).toBeNull();
   });
 
+  it('takes several keys, models to fall back on and the time of a second call', () => {
+    const settings = {
+      OPENAI_API_KEY: 'sk-one, sk-two,,sk-one',
+      CHAT_MODEL_FALLBACKS: 'openai/gpt-4o-mini, gpt-4.1-nano,chatsphere/extractive',
+    };
+    expect(readConfig({ ...settings, LLM_HEDGE_AFTER_MS: 'p95' })).toMatchObject({
+      openAi: { apiKey: 'sk-one', apiKeys: ['sk-one', 'sk-two'] },
+      chatModelFallbacks: [
+        { provider: 'openai', model: 'gpt-4o-mini' },
+        { provider: 'openai', model: 'gpt-4.1-nano' },
+        { provider: 'chatsphere', model: 'extractive' },
+      ],
+      hedgeAfter: 'p95',
+      warnings: [],
+    });
+    expect(readConfig({}).hedgeAfter).toBeNull();
+    expect(readConfig({ LLM_HEDGE_AFTER_MS: '800' }).hedgeAfter).toBe(800);
+  });
+
   it('names every fault at once and no secret', () => {
     const faulty = {
       PORT: 'eighty',
@@ -57,6 +76,9 @@ describe('config', () => {
 
   it.each([
     [{ CHAT_MODEL: 'acme/llm', OPENAI_API_KEY: 'sk-x' }, 'CHAT_MODEL'],
+    [{ CHAT_MODEL_FALLBACKS: 'acme/llm', OPENAI_API_KEY: 'sk-x' }, 'CHAT_MODEL_FALLBACKS'],
+    [{ CHAT_MODEL_FALLBACKS: 'openai/gpt-4o' }, 'CHAT_MODEL_FALLBACKS'],
+    [{ LLM_HEDGE_AFTER_MS: 'soon' }, 'LLM_HEDGE_AFTER_MS'],
     [{ CHAT_MODEL: 'gpt-4o' }, 'OPENAI_API_KEY'],
     [{ EMBEDDING_MODEL: 'local/bert' }, 'EMBEDDING_MODEL'],
     [{ EMBEDDING_FOLLOWER: 'openai/x' }, 'EMBEDDING_FOLLOWER'],

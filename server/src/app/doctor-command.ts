@@ -7,6 +7,7 @@ import type { Command, CommandContext } from './cli/command.ts';
 import { paint, printable, printJson, printLine } from './cli/terminal.ts';
 import type { Config } from './config.ts';
 import { ensureDataFolder } from './data-folder.ts';
+import { describeChain, unreachable } from './provider-check.ts';
 
 type CheckResult = { readonly level: 'ok' | 'warn' | 'fail'; readonly detail: string };
 
@@ -35,7 +36,7 @@ export function createDoctorCommand(parts: DoctorParts): Command {
     summary: 'check the machine, the settings and the data folder',
     help: `Usage: chatsphere doctor [--json]
 
-Checks Node.js, the configuration, the data folder, free disk space, the database, the embedder, the port and
+Checks Node.js, the configuration, the data folder, free disk space, the providers of models, the database, the embedder, the port and
 whether anybody runs jobs.
 Exit code 1 when something must be mended.`,
     options: {},
@@ -65,6 +66,7 @@ function checksFor(parts: DoctorParts, dataFolder: string | undefined): readonly
     { name: 'configuration', run: async () => checkConfiguration(await parts.config(overrides)) },
     { name: 'data folder', run: async () => checkFolder((await parts.config(overrides)).dataFolder) },
     { name: 'disk', run: async () => checkDisk((await parts.config(overrides)).dataFolder) },
+    { name: 'providers', run: async () => checkProviders(await parts.config(overrides)) },
     { name: 'server', run: () => checkServer(parts, dataFolder) },
     { name: 'workers', run: () => checkWorkers(parts, dataFolder) },
     { name: 'application', run: () => checkApplication(parts, dataFolder) },
@@ -80,10 +82,20 @@ function checkNode(): CheckResult {
 }
 
 function checkConfiguration(config: Config): CheckResult {
-  const models = `chat ${config.chatModel.provider}/${config.chatModel.model}, embeddings ${config.embeddingModel.provider}/${config.embeddingModel.model}`;
+  const models = `chat ${describeChain(config)}; embeddings ${config.embeddingModel.provider}/${config.embeddingModel.model}`;
   return config.warnings.length === 0
     ? { level: 'ok', detail: models }
     : { level: 'warn', detail: config.warnings.join(' ') };
+}
+
+/** A provider that is away is no fault of this machine: answers come from elsewhere meanwhile. */
+async function checkProviders({ chatModel, chatModelFallbacks, embeddingModel, openAi }: Config): Promise<CheckResult> {
+  const isUsed = [chatModel, ...chatModelFallbacks, embeddingModel].some(({ provider }) => provider === 'openai');
+  if (!isUsed) return { level: 'ok', detail: 'none is used' };
+  const away = await unreachable([openAi.baseUrl]);
+  return away.length === 0
+    ? { level: 'ok', detail: `${openAi.baseUrl} takes connections` }
+    : { level: 'warn', detail: `${away.join(', ')} takes no connection. Check the address and the network.` };
 }
 
 async function checkFolder(folder: string): Promise<CheckResult> {

@@ -49,7 +49,7 @@ export async function beginAnswer(
       if (permit === null) break;
       const begun = await callOnce(parts, run, { candidate, permit, others });
       if (begun !== null) return begun;
-      const delayMs = delayBeforeRetry(parts, run, { candidate, spent, othersLeft: others.some(isFree) });
+      const delayMs = delayBeforeRetry(parts, run, { candidate, spent, left: others.filter(isFree) });
       if (delayMs === null) break;
       reportRetry(parts, run, { candidate, delayMs });
       await parts.clock.sleep(delayMs, run.signal);
@@ -138,16 +138,19 @@ function delayBeforeRetry(
   {
     candidate,
     spent,
-    othersLeft,
-  }: { readonly candidate: Candidate; readonly spent: Spent; readonly othersLeft: boolean },
+    left,
+  }: { readonly candidate: Candidate; readonly spent: Spent; readonly left: readonly Candidate[] },
 ): number | null {
-  const ofThis = run.failures.filter((failure) => failure.candidate === candidate);
-  const failure = ofThis.at(-1);
+  const isSameModel = (other: Candidate): boolean => other.target.model.id === candidate.target.model.id;
+  const failure = run.failures.findLast((known) => known.candidate === candidate);
   if (failure === undefined || spent.retries >= retries.budget) return null;
   const { again } = FAILURE_RULES[failure.kind];
   if (again === 'never') return null;
   if (again === 'once' && spent.nonsense > 0) return null;
-  if (othersLeft && (again === 'last' || again === 'asked' || ofThis.length > 1)) return null;
+  // Another key of the same model is as good as the same again, and costs no wait.
+  if (again === 'jitter' && left.some(isSameModel)) return null;
+  const tries = run.failures.filter((known) => isSameModel(known.candidate)).length;
+  if (left.length > 0 && (again === 'last' || again === 'asked' || tries > 1)) return null;
   const asked = again === 'asked' ? failure.error.retryAfterMs : undefined;
   if (asked !== undefined && asked > retries.patienceMs) return null;
   const backOffMs = random() * Math.min(retries.maxDelayMs, retries.baseDelayMs * 2 ** spent.retries);

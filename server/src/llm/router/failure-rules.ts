@@ -6,8 +6,8 @@ export type FailureKind = 'passing' | 'slow' | 'limited' | 'key' | 'nonsense' | 
 export interface FailureRule {
   readonly codes: readonly ErrorCode[];
   /**
-   * Whether the same model is called again under the same key. `jitter`: once while another target is left, else while
-   * the budget lasts, after a random wait. `last`: only when no other target is left. `asked`: the same, after the wait that the
+   * Whether the same model is called again under the same key. `jitter`: once while another model is left, else while
+   * the budget lasts, after a random wait; not at all while another key of the same model is left. `last`: only when no other target is left. `asked`: the same, after the wait that the
    * provider asked for. `once`: once for the whole answer. `never`.
    */
   readonly again: 'jitter' | 'last' | 'asked' | 'once' | 'never';
