@@ -12,9 +12,12 @@ import { startUpstream } from './lib/upstream-process.mjs';
 const { values } = parseArgs({ options: { clients: { type: 'string', default: '1000' } } });
 const clients = Number(values.clients);
 
-const upstream = await startUpstream({ delayMs: 50, tokens: 100_000 });
-const env = { OPENAI_BASE_URL: upstream.url, ANSWER_CACHE: 'off', EMBEDDING_FOLLOWER: 'off', LOG_LEVEL: 'error' };
-const server = await startServer({ env: { ...env, EMBEDDING_MODEL: 'local/static-en', CHAT_MODEL: 'openai/paced' } });
+// Slow tokens: what is measured is the leaving, and not the load.
+const upstream = await startUpstream({ delayMs: 500, tokens: 100_000 });
+const env = { OPENAI_BASE_URL: upstream.url, ANSWER_CACHE: 'off', EMBEDDING_FOLLOWER: 'off', LOG_LEVEL: 'silent' };
+const server = await startServer({
+  env: { ...env, EMBEDDING_MODEL: 'local/static-en', CHAT_MODEL: 'openai/paced', LLM_TOTAL_TIMEOUT_MS: '600000' },
+});
 try {
   const client = createClient({ url: server.url, key: BENCH_KEY });
   await client.post('/v1/bots', { name: 'Paced', slug: 'paced' });

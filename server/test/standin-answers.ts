@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http';
-import type { StandinFault, StandinRequest, StandinSettings } from './openai-standin.ts';
+import type { StandinFault, StandinRequest, StandinSettings } from './standin-settings.ts';
 
 const TOKENS_A_PACKET = 64;
 const SLOW_TOKEN_MS = 200;
