@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { type DataFolderLock, lockDataFolder } from '../adapters/file-system/index.ts';
 import { loadLangChain } from '../adapters/langchain/index.ts';
+import { createProviderHttp } from '../adapters/provider-http/index.ts';
 import { openSqlite } from '../adapters/sqlite/index.ts';
 import type { ServingState } from '../http/index.ts';
 import { AppError, createDeadline, createIdMaker, type Lifecycle, type Logger, systemClock } from '../kernel/index.ts';
@@ -14,9 +15,11 @@ import { type Composition, composeApplication } from './compose.ts';
 import type { Config } from './config.ts';
 import { ensureDataFolder, loadSecret } from './data-folder.ts';
 import { DEMO_SLUG } from './demo-slug.ts';
+import { withDiscoveredModel } from './discovery.ts';
 import { createEmbedders } from './embedders.ts';
 import { ensureDefaultTenant, ensureDemoBot, ensureDemoKey, resolveAdminKey, trainDemoBot } from './first-start.ts';
 import { createLifecycle } from './lifecycle.ts';
+import { createProviders, type Providers } from './providers.ts';
 
 /** What is no answer may take so long to finish, after the answers. */
 const CUT_MS = 5_000;
@@ -58,13 +61,13 @@ export async function startApplication(config: Config, options: StartOptions): P
   }
 }
 
-async function startLocked(config: Config, options: StartOptions, lock: DataFolderLock): Promise<RunningApplication> {
+async function startLocked(given: Config, options: StartOptions, lock: DataFolderLock): Promise<RunningApplication> {
+  const { config, providers } = await findProviders(given);
   const langChain = await loadLangChain(config.langChain, [process.cwd(), config.dataFolder]);
   const pepper = await loadSecret(config.dataFolder, config.secret);
   const localKey = createKeySecret('live', randomBytes);
-  const secrets = [pepper, localKey, config.adminKey, config.openAi.apiKey, ...config.langChain.secrets].filter(
-    (secret) => secret !== null,
-  );
+  const configured = [...providerKeys(config), ...config.langChain.secrets];
+  const secrets = [pepper, localKey, config.adminKey, ...configured].filter((secret) => secret !== null);
   const logger = createLogger({ level: config.logLevel, secrets });
   const meter = createMeter({ logger });
   const clock = systemClock;
@@ -78,9 +81,19 @@ async function startLocked(config: Config, options: StartOptions, lock: DataFold
   const { giveWay } = questionsFirst;
   const wordVectors = sqlite.wordVectorCache;
   const counter = createTokenCounter();
-  const embedders = createEmbedders({ config, langChain, counter, clock, logger, meter, wordVectors, giveWay });
+  const embedders = createEmbedders({
+    config,
+    providers,
+    langChain,
+    counter,
+    clock,
+    logger,
+    meter,
+    wordVectors,
+    giveWay,
+  });
   const foundation = createLifecycle(
-    [{ name: 'store', start: () => store.start(), stop: () => store.stop() }, embedders],
+    [{ name: 'store', start: () => store.start(), stop: () => store.stop() }, providers, embedders],
     logger,
   );
   await foundation.start();
@@ -101,6 +114,7 @@ async function startLocked(config: Config, options: StartOptions, lock: DataFold
       langChain,
       counter,
       embedders,
+      providers,
       follower: embedders.follower,
       questionsFirst,
       blobFolder: join(config.dataFolder, 'blobs'),
@@ -148,6 +162,17 @@ async function startLocked(config: Config, options: StartOptions, lock: DataFold
     await foundation.stop();
     throw error;
   }
+}
+
+/** The providers that are configured, and with nothing configured an Ollama that answers on this machine. */
+async function findProviders(given: Config): Promise<{ readonly config: Config; readonly providers: Providers }> {
+  const http = createProviderHttp({ connectTimeoutMs: given.deadlines.connectMs });
+  const config = await withDiscoveredModel(given, http);
+  return { config, providers: createProviders({ config, http }) };
+}
+
+function providerKeys({ providers }: Config): readonly string[] {
+  return [...providers.values()].flatMap(({ apiKeys }) => apiKeys);
 }
 
 /**

@@ -45,6 +45,7 @@ import { DEFAULT_TENANT_ID } from './first-start.ts';
 import { composeFollowing } from './following.ts';
 import { createHousekeeping, removeUnfinishedImports } from './housekeeping.ts';
 import { createModelChooser } from './models.ts';
+import type { Providers } from './providers.ts';
 import { createIndexSearch } from './search-spaces.ts';
 
 const JSON_BODY_BYTES = 10 * 1024 ** 2;
@@ -70,6 +71,7 @@ export interface CompositionOptions {
   readonly adminKeyHashes: readonly string[];
   /** Already started: some embedders learn their width from their provider. */
   readonly embedders: EmbeddingSpaces;
+  readonly providers: Providers;
   /** Makes further vectors of what is trained, in the background; null: none. */
   readonly follower: Embedder | null;
   readonly demo: DemoBot | null;
@@ -189,7 +191,16 @@ export function composeApplication(options: CompositionOptions): Composition {
     }),
   };
   const searcher = createSearcher({ ...search, spaces });
-  const chooseModel = createModelChooser({ config, langChain, clock, logger, meter, embeddings, counter });
+  const chooseModel = createModelChooser({
+    config,
+    providers: options.providers,
+    langChain,
+    clock,
+    logger,
+    meter,
+    embeddings,
+    counter,
+  });
   const usage = composeUsage({ config, store, clock, logger, meter });
   const { ledger } = usage;
   const answering = { store, searcher, chooseModel, ledger, counter, clock, createId, logger, meter };

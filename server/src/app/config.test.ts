@@ -20,7 +20,10 @@ describe('config', () => {
     expect(readConfig({ OPENAI_API_KEY: 'sk-one, sk-two', OPENAI_BASE_URL: ' ' })).toMatchObject({
       chatModel: { provider: 'openai', model: 'gpt-4o-mini' },
       embeddingModel: { provider: 'openai', model: 'text-embedding-3-small' },
-      openAi: { apiKey: 'sk-one', baseUrl: 'https://api.openai.com/v1' },
+    });
+    expect(readConfig({ OPENAI_API_KEY: 'sk-one, sk-two' }).providers.get('openai')).toMatchObject({
+      apiKeys: ['sk-one', 'sk-two'],
+      baseUrl: 'https://api.openai.com/v1',
     });
   });
 
@@ -28,8 +31,37 @@ describe('config', () => {
     expect(readConfig({ OPENAI_BASE_URL: 'http://127.0.0.1:11434/v1/', CHAT_MODEL: 'llama3' })).toMatchObject({
       chatModel: { provider: 'openai', model: 'llama3' },
       embeddingModel: { provider: 'local', model: 'static-en' },
-      openAi: { apiKey: null, baseUrl: 'http://127.0.0.1:11434/v1' },
+      providers: new Map([
+        [
+          'openai',
+          { name: 'openai', kind: 'openai', baseUrl: 'http://127.0.0.1:11434/v1', apiKeys: [], apiVersion: null },
+        ],
+      ]),
     });
+  });
+
+  it.each([
+    [{ ANTHROPIC_API_KEY: 'sk-ant-x' }, 'anthropic/claude-haiku-4-5'],
+    [{ OPENROUTER_API_KEY: 'sk-or-x' }, 'openrouter/openai/gpt-4o-mini'],
+    [{ ANTHROPIC_API_KEY: 'sk-ant-x', CHAT_MODEL: 'claude-opus-4-1' }, 'anthropic/claude-opus-4-1'],
+    [{ PROVIDER_MY_VLLM_BASE_URL: 'http://10.0.0.5:8000/v1', CHAT_MODEL: 'my-vllm/qwen/3' }, 'my-vllm/qwen/3'],
+    [
+      { AZURE_OPENAI_API_KEY: 'k', AZURE_OPENAI_ENDPOINT: 'https://x.openai.azure.com', CHAT_MODEL: 'gpt4o' },
+      'azure/gpt4o',
+    ],
+    [{ OPENAI_API_KEY: 'sk-x', ANTHROPIC_API_KEY: 'sk-ant-x' }, 'openai/gpt-4o-mini'],
+  ])('chooses the model of %o', (environment, id) => {
+    const { chatModel, findsOllama } = readConfig(environment);
+    expect(`${chatModel.provider}/${chatModel.model}`).toBe(id);
+    expect(findsOllama).toBe(false);
+  });
+
+  it('looks for an Ollama when nothing else was chosen, unless it is told not to', () => {
+    expect(readConfig({}).findsOllama).toBe(true);
+    expect(readConfig({ OLLAMA_BASE_URL: 'http://10.0.0.5:11434/v1/' })).toMatchObject({ findsOllama: true });
+    expect(readConfig({ OLLAMA_BASE_URL: 'off' })).toMatchObject({ findsOllama: false, providers: new Map() });
+    expect(readConfig({ CHAT_MODEL: 'chatsphere/extractive' }).findsOllama).toBe(false);
+    expect(readConfig({ OPENAI_API_KEY: 'sk-x', OLLAMA_BASE_URL: 'http://10.0.0.5:11434' }).findsOllama).toBe(false);
   });
 
   it('lets the model follow the word table, and nothing else', () => {
@@ -47,7 +79,6 @@ describe('config', () => {
       CHAT_MODEL_FALLBACKS: 'openai/gpt-4o-mini, gpt-4.1-nano,chatsphere/extractive',
     };
     expect(readConfig({ ...settings, LLM_HEDGE_AFTER_MS: 'p95' })).toMatchObject({
-      openAi: { apiKey: 'sk-one', apiKeys: ['sk-one', 'sk-two'] },
       chatModelFallbacks: [
         { provider: 'openai', model: 'gpt-4o-mini' },
         { provider: 'openai', model: 'gpt-4.1-nano' },
@@ -56,6 +87,7 @@ describe('config', () => {
       hedgeAfter: 'p95',
       warnings: [],
     });
+    expect(readConfig(settings).providers.get('openai')?.apiKeys).toEqual(['sk-one', 'sk-two']);
     expect(readConfig({}).hedgeAfter).toBeNull();
     expect(readConfig({ LLM_HEDGE_AFTER_MS: '800' }).hedgeAfter).toBe(800);
   });
@@ -85,14 +117,24 @@ describe('config', () => {
     [{ EMBEDDING_FOLLOWER: 'local/use-lite', EMBEDDING_MODEL: 'local/use-lite' }, 'EMBEDDING_FOLLOWER'],
     [{ VECTOR_STORE: 'pinecone' }, 'VECTOR_STORE'],
     [{ OPENAI_BASE_URL: 'ftp://x' }, 'OPENAI_BASE_URL'],
+    [{ OPENAI_BASE_URL: 'http://user:hunter2@x' }, 'OPENAI_BASE_URL must not hold a user'],
+    [{ OPENAI_API_KEY: 'sk-x\u00e4' }, 'OPENAI_API_KEY'],
+    [{ AZURE_OPENAI_API_KEY: 'k' }, 'AZURE_OPENAI_ENDPOINT'],
+    [{ AZURE_OPENAI_ENDPOINT: 'https://x.openai.azure.com' }, 'AZURE_OPENAI_API_KEY'],
+    [{ PROVIDER_GROQ_API_KEY: 'k' }, 'PROVIDER_GROQ_BASE_URL'],
+    [{ PROVIDER_GROQ_BASE_URL: 'https://x', PROVIDER_GROQ_KIND: 'grok' }, 'PROVIDER_GROQ_KIND'],
+    [{ PROVIDER_OPENAI_BASE_URL: 'https://x' }, 'PROVIDER_OPENAI_BASE_URL'],
+    [{ CHAT_MODEL: 'anthropic/claude' }, 'ANTHROPIC_API_KEY'],
+    [{ CHAT_MODEL: 'groq/llama' }, 'PROVIDER_GROQ_BASE_URL'],
+    [{ EMBEDDING_MODEL: 'anthropic/x', ANTHROPIC_API_KEY: 'sk-ant-x' }, 'EMBEDDING_MODEL'],
   ])('refuses %o', (environment, name) => {
     expect(String(catchError(() => readConfig(environment)))).toContain(name);
   });
 
-  it('says which settings have no effect yet', () => {
-    expect(readConfig({ OLLAMA_BASE_URL: 'http://127.0.0.1:1' }).warnings).toEqual([
-      'OLLAMA_BASE_URL is set but has no effect in this version.',
-    ]);
+  it('says when a model has to be chosen', () => {
+    const environment = { PROVIDER_GROQ_BASE_URL: 'https://api.groq.com/openai/v1' };
+    expect(readConfig(environment).warnings).toEqual([expect.stringContaining('CHAT_MODEL')]);
+    expect(readConfig({ ...environment, CHAT_MODEL: 'groq/llama' }).warnings).toEqual([]);
   });
 });
 

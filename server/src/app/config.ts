@@ -4,6 +4,7 @@ import type { LangChainSettings } from '../adapters/langchain/index.ts';
 import { AppError } from '../kernel/index.ts';
 import type { HedgeAfter } from '../llm/index.ts';
 import { namesNotIn, readLangChainSettings } from './langchain-config.ts';
+import { isOllamaOff, type ProviderSettings, readProviders, settingsOf } from './provider-settings.ts';
 
 /** Everything the process is told from outside, read once and frozen. Durations in milliseconds, sizes in bytes. */
 export interface Config {
@@ -22,13 +23,10 @@ export interface Config {
   readonly embeddingFollower: ModelName | null;
   /** Null: as wide as the embedder is by itself. */
   readonly embeddingDimensions: number | null;
-  readonly openAi: {
-    /** The first one; embeddings use it alone. */
-    readonly apiKey: string | null;
-    /** They take turns. */
-    readonly apiKeys: readonly string[];
-    readonly baseUrl: string;
-  };
+  /** Who can be asked for models, by the name that their ids begin with. */
+  readonly providers: ReadonlyMap<string, ProviderSettings>;
+  /** True when an Ollama is to be looked for at start, and becomes the chat model when it answers. */
+  readonly findsOllama: boolean;
   readonly deadlines: {
     readonly connectMs: number;
     readonly firstTokenMs: number;
@@ -75,16 +73,19 @@ export interface ModelName {
   readonly model: string;
 }
 
-const DEFAULT_BASE_URL = 'https://api.openai.com/v1';
 const LANGCHAIN = 'langchain';
-const EMBEDDING_PROVIDERS = ['local', 'openai', LANGCHAIN];
 const LOCAL_EMBEDDERS = ['static-en', 'use-lite'];
-const CHAT_PROVIDERS = ['openai', 'chatsphere', LANGCHAIN];
-
 const MONTH_SECONDS = 31 * 86_400;
+const EXTRACTIVE: ModelName = { provider: 'chatsphere', model: 'extractive' };
+
+/** What answers at a provider when CHAT_MODEL is not set, in the order in which providers are preferred. */
+const DEFAULT_MODELS: readonly ModelName[] = [
+  { provider: 'openai', model: 'gpt-4o-mini' },
+  { provider: 'anthropic', model: 'claude-haiku-4-5' },
+  { provider: 'openrouter', model: 'openai/gpt-4o-mini' },
+];
 
 const milliseconds = (fallback: number) => z.coerce.number().int().min(1).max(3_600_000).default(fallback);
-const httpUrl = z.url({ protocol: /^https?$/, error: 'must be an http:// or https:// address' });
 
 const environmentSchema = z.object({
   PORT: z.coerce.number().int().min(0).max(65_535).default(3000),
@@ -92,8 +93,6 @@ const environmentSchema = z.object({
   CHATSPHERE_DATA_DIR: z.string().min(1).default('./data'),
   CHATSPHERE_ADMIN_KEY: z.string().min(16, 'must have at least 16 characters').optional(),
   CHATSPHERE_SECRET: z.string().min(32, 'must have at least 32 characters').optional(),
-  OPENAI_API_KEY: z.string().optional(),
-  OPENAI_BASE_URL: httpUrl.optional(),
   CHAT_MODEL: z.string().optional(),
   CHAT_MODEL_FALLBACKS: z.string().optional(),
   EMBEDDING_MODEL: z.string().optional(),
@@ -144,7 +143,7 @@ const environmentSchema = z.object({
 
 type Environment = z.infer<typeof environmentSchema>;
 
-const WITHOUT_EFFECT = ['ANTHROPIC_API_KEY', 'OLLAMA_BASE_URL'];
+type Providers = Config['providers'];
 
 /**
  * Reads the environment. Empty values count as unset. Rejects with one `configuration_invalid` that names every fault
@@ -156,19 +155,21 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   );
   const parsed = environmentSchema.safeParse(given);
   const langChain = readLangChainSettings(given['LANGCHAIN_CONFIG'], given);
-  const faults = parsed.success
-    ? [
-        ...langChain.faults,
-        ...modelFaults(parsed.data),
-        ...(langChain.faults.length > 0
-          ? []
-          : namesNotIn(langChain.settings, {
-              chatModel: chatModelOf(parsed.data),
-              embeddingModel: embeddingModelOf(parsed.data),
-              vectorStore: parsed.data.VECTOR_STORE,
-            })),
-      ]
-    : parsed.error.issues.map((issue) => `${issue.path.join('.')} ${issue.message}`);
+  const { providers, faults: providerFaults } = readProviders(given);
+  const faults = [
+    ...langChain.faults,
+    ...providerFaults,
+    ...(parsed.success
+      ? modelFaults(parsed.data, providers)
+      : parsed.error.issues.map((issue) => `${issue.path.join('.')} ${issue.message}`)),
+    ...(parsed.success && langChain.faults.length === 0
+      ? namesNotIn(langChain.settings, {
+          chatModel: chatModelOf(parsed.data, providers),
+          embeddingModel: embeddingModelOf(parsed.data, providers),
+          vectorStore: parsed.data.VECTOR_STORE,
+        })
+      : []),
+  ];
   if (faults.length > 0 || !parsed.success) {
     throw new AppError(
       'configuration_invalid',
@@ -178,14 +179,15 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   return Object.freeze(
     toConfig(parsed.data, {
       langChain: langChain.settings,
-      withoutEffect: WITHOUT_EFFECT.filter((name) => name in given),
+      providers,
+      findsOllama: findsOllama(parsed.data, providers) && !isOllamaOff(given),
     }),
   );
 }
 
 function toConfig(
   environment: Environment,
-  { langChain, withoutEffect }: { readonly langChain: LangChainSettings; readonly withoutEffect: readonly string[] },
+  { langChain, providers, findsOllama }: Pick<Config, 'langChain' | 'providers' | 'findsOllama'>,
 ): Config {
   const folder = environment.CHATSPHERE_DATA_DIR;
   return {
@@ -194,16 +196,13 @@ function toConfig(
     dataFolder: isAbsolute(folder) ? folder : resolve(folder),
     adminKey: environment.CHATSPHERE_ADMIN_KEY ?? null,
     secret: environment.CHATSPHERE_SECRET ?? null,
-    chatModel: chatModelOf(environment),
-    chatModelFallbacks: fallbacksOf(environment),
-    embeddingModel: embeddingModelOf(environment),
-    embeddingFollower: followerOf(environment),
+    chatModel: chatModelOf(environment, providers),
+    chatModelFallbacks: fallbacksOf(environment, providers),
+    embeddingModel: embeddingModelOf(environment, providers),
+    embeddingFollower: followerOf(environment, providers),
     embeddingDimensions: environment.EMBEDDING_DIMENSIONS ?? null,
-    openAi: {
-      apiKey: keysOf(environment)[0] ?? null,
-      apiKeys: keysOf(environment),
-      baseUrl: (environment.OPENAI_BASE_URL ?? DEFAULT_BASE_URL).replace(/\/+$/, ''),
-    },
+    providers,
+    findsOllama,
     deadlines: {
       connectMs: environment.LLM_CONNECT_TIMEOUT_MS,
       firstTokenMs: environment.LLM_FIRST_TOKEN_TIMEOUT_MS,
@@ -229,7 +228,9 @@ function toConfig(
     chunkingModules: namesIn(environment.CHUNKING_MODULES),
     crawlAllowPrivateHosts: namesIn(environment.CRAWL_ALLOW_PRIVATE_HOSTS),
     logLevel: environment.LOG_LEVEL,
-    warnings: withoutEffect.map((name) => `${name} is set but has no effect in this version.`),
+    warnings: needsChatModel(environment, providers)
+      ? ['No model was chosen: set CHAT_MODEL to <provider>/<model>. Until then answers are quotes.']
+      : [],
   };
 }
 
@@ -239,38 +240,33 @@ function namesIn(list: string): readonly string[] {
   return names.filter((name) => name !== '' && name !== 'none');
 }
 
-function keysOf({ OPENAI_API_KEY }: Environment): readonly string[] {
-  return [...new Set((OPENAI_API_KEY ?? '').split(',').map((key) => key.trim()))].filter((key) => key !== '');
+function fallbacksOf({ CHAT_MODEL_FALLBACKS }: Environment, providers: Providers): readonly ModelName[] {
+  return namesIn(CHAT_MODEL_FALLBACKS ?? '').map((name) => parseModelName(name, providers));
 }
 
-function fallbacksOf({ CHAT_MODEL_FALLBACKS }: Environment): readonly ModelName[] {
-  return namesIn(CHAT_MODEL_FALLBACKS ?? '').map((name) => parseModelName(name, 'openai'));
-}
-
-function fallbackFaults(environment: Environment): string[] {
-  return fallbacksOf(environment).flatMap(({ provider, model }) => {
-    const isKnown = provider === 'chatsphere' ? model === 'extractive' : CHAT_PROVIDERS.includes(provider);
-    if (!isKnown || model === '') return [`CHAT_MODEL_FALLBACKS names the unknown model "${provider}/${model}"`];
-    const hasKey = environment.OPENAI_API_KEY !== undefined || environment.OPENAI_BASE_URL !== undefined;
-    return provider === 'openai' && !hasKey ? ['CHAT_MODEL_FALLBACKS names openai, but OPENAI_API_KEY is not set'] : [];
+function fallbackFaults(environment: Environment, providers: Providers): string[] {
+  return fallbacksOf(environment, providers).flatMap(({ provider, model }) => {
+    if (model === '' || (provider === 'chatsphere' && model !== 'extractive')) {
+      return [`CHAT_MODEL_FALLBACKS names the unknown model "${provider}/${model}"`];
+    }
+    const isKnown = ['chatsphere', LANGCHAIN].includes(provider) || providers.has(provider);
+    return isKnown ? [] : [`CHAT_MODEL_FALLBACKS ${unknownProvider(provider)}`];
   });
 }
 
-function modelFaults(environment: Environment): string[] {
-  const chat = chatModelOf(environment);
-  const embedding = embeddingModelOf(environment);
-  const faults: string[] = fallbackFaults(environment);
-  if (!CHAT_PROVIDERS.includes(chat.provider)) {
-    faults.push(
-      `CHAT_MODEL names the unknown provider "${chat.provider}"; use openai/<model>, langchain/<name> or chatsphere/extractive`,
-    );
+function modelFaults(environment: Environment, providers: Providers): string[] {
+  const chat = chatModelOf(environment, providers);
+  const embedding = embeddingModelOf(environment, providers);
+  const faults = fallbackFaults(environment, providers);
+  if (!['chatsphere', LANGCHAIN].includes(chat.provider) && !providers.has(chat.provider)) {
+    faults.push(`CHAT_MODEL ${unknownProvider(chat.provider)}, or use chatsphere/extractive`);
   } else if (chat.provider === 'chatsphere' && chat.model !== 'extractive') {
     faults.push('CHAT_MODEL: the only built-in model is chatsphere/extractive');
   }
-  if (!EMBEDDING_PROVIDERS.includes(embedding.provider)) {
-    faults.push(
-      `EMBEDDING_MODEL names the unknown provider "${embedding.provider}"; use local/static-en, local/use-lite, openai/<model> or langchain/<name>`,
-    );
+  if (!['local', LANGCHAIN].includes(embedding.provider) && !providers.has(embedding.provider)) {
+    faults.push(`EMBEDDING_MODEL ${unknownProvider(embedding.provider)}, or use local/static-en or local/use-lite`);
+  } else if (providers.get(embedding.provider)?.kind === 'anthropic') {
+    faults.push(`EMBEDDING_MODEL: ${embedding.provider} has no embeddings; use local/static-en or another provider`);
   } else if (embedding.provider === 'local' && !LOCAL_EMBEDDERS.includes(embedding.model)) {
     faults.push(
       `EMBEDDING_MODEL: the local embedders are ${LOCAL_EMBEDDERS.map((name) => `local/${name}`).join(' and ')}`,
@@ -279,32 +275,45 @@ function modelFaults(environment: Environment): string[] {
   if (environment.EMBEDDING_FOLLOWER === 'local/use-lite' && !canBeFollowed(embedding)) {
     faults.push('EMBEDDING_FOLLOWER follows local/static-en only; leave it out with another EMBEDDING_MODEL');
   }
-  const needsProvider = chat.provider === 'openai' || embedding.provider === 'openai';
-  if (needsProvider && environment.OPENAI_API_KEY === undefined && environment.OPENAI_BASE_URL === undefined) {
-    faults.push(
-      'OPENAI_API_KEY (or OPENAI_BASE_URL for a server that needs no key) must be set for the models you chose',
-    );
-  }
   return faults;
 }
 
-/** Without a key or address of a provider, the extractive answerer is the model. */
-function chatModelOf(environment: Environment): ModelName {
-  if (environment.CHAT_MODEL !== undefined) return parseModelName(environment.CHAT_MODEL, 'openai');
-  const hasProvider = environment.OPENAI_API_KEY !== undefined || environment.OPENAI_BASE_URL !== undefined;
-  return hasProvider ? { provider: 'openai', model: 'gpt-4o-mini' } : { provider: 'chatsphere', model: 'extractive' };
+/** What to set for a provider that is not there. */
+function unknownProvider(name: string): string {
+  const variables = settingsOf(name);
+  return variables === null
+    ? `names the unknown provider "${name}"; set PROVIDER_${name.toUpperCase().replace(/[^A-Z0-9]+/g, '_')}_BASE_URL`
+    : `needs the provider "${name}"; set ${variables}`;
 }
 
-function embeddingModelOf(environment: Environment): ModelName {
-  if (environment.EMBEDDING_MODEL !== undefined) return parseModelName(environment.EMBEDDING_MODEL, 'openai');
-  return environment.OPENAI_API_KEY === undefined
+/** Without a key or address of a provider, the extractive answerer is the model. */
+function chatModelOf(environment: Environment, providers: Providers): ModelName {
+  if (environment.CHAT_MODEL !== undefined) return parseModelName(environment.CHAT_MODEL, providers);
+  return DEFAULT_MODELS.find(({ provider }) => providers.has(provider)) ?? EXTRACTIVE;
+}
+
+/** An Ollama is asked what it has when nothing else was chosen and it was named, or nobody else was. */
+function findsOllama(environment: Environment, providers: Providers): boolean {
+  if (environment.CHAT_MODEL !== undefined || chatModelOf(environment, providers) !== EXTRACTIVE) return false;
+  return providers.has('ollama') || providers.size === 0;
+}
+
+/** Providers are there whose models nobody can guess. */
+function needsChatModel(environment: Environment, providers: Providers): boolean {
+  if (environment.CHAT_MODEL !== undefined || providers.size === 0 || providers.has('ollama')) return false;
+  return chatModelOf(environment, providers) === EXTRACTIVE;
+}
+
+function embeddingModelOf(environment: Environment, providers: Providers): ModelName {
+  if (environment.EMBEDDING_MODEL !== undefined) return parseModelName(environment.EMBEDDING_MODEL, providers);
+  return (providers.get('openai')?.apiKeys ?? []).length === 0
     ? { provider: 'local', model: 'static-en' }
     : { provider: 'openai', model: 'text-embedding-3-small' };
 }
 
 /** The word table answers at once; the model that it was made from knows sentences, and comes behind it. */
-function followerOf(environment: Environment): ModelName | null {
-  const isWanted = environment.EMBEDDING_FOLLOWER !== 'off' && canBeFollowed(embeddingModelOf(environment));
+function followerOf(environment: Environment, providers: Providers): ModelName | null {
+  const isWanted = environment.EMBEDDING_FOLLOWER !== 'off' && canBeFollowed(embeddingModelOf(environment, providers));
   return isWanted ? { provider: 'local', model: 'use-lite' } : null;
 }
 
@@ -312,10 +321,12 @@ function canBeFollowed({ provider, model }: ModelName): boolean {
   return provider === 'local' && model === 'static-en';
 }
 
-function parseModelName(text: string, defaultProvider: string): ModelName {
+/** A name without a provider belongs to OpenAI, or to the only provider that there is. */
+function parseModelName(text: string, providers: Providers): ModelName {
   const slash = text.indexOf('/');
+  const [only] = providers.size === 1 ? [...providers.keys()] : [];
   return slash < 0
-    ? { provider: defaultProvider, model: text }
+    ? { provider: only ?? 'openai', model: text }
     : { provider: text.slice(0, slash), model: text.slice(slash + 1) };
 }
 

@@ -89,12 +89,19 @@ function checkConfiguration(config: Config): CheckResult {
 }
 
 /** A provider that is away is no fault of this machine: answers come from elsewhere meanwhile. */
-async function checkProviders({ chatModel, chatModelFallbacks, embeddingModel, openAi }: Config): Promise<CheckResult> {
-  const isUsed = [chatModel, ...chatModelFallbacks, embeddingModel].some(({ provider }) => provider === 'openai');
-  if (!isUsed) return { level: 'ok', detail: 'none is used' };
-  const away = await unreachable([openAi.baseUrl]);
+async function checkProviders({
+  chatModel,
+  chatModelFallbacks,
+  embeddingModel,
+  providers,
+}: Config): Promise<CheckResult> {
+  const used = [chatModel, ...chatModelFallbacks, embeddingModel];
+  const found = used.flatMap(({ provider }) => providers.get(provider)?.baseUrl ?? []);
+  const addresses = [...new Set(found)];
+  if (addresses.length === 0) return { level: 'ok', detail: 'none is used' };
+  const away = await unreachable(addresses);
   return away.length === 0
-    ? { level: 'ok', detail: `${openAi.baseUrl} takes connections` }
+    ? { level: 'ok', detail: `${addresses.join(', ')}: connected` }
     : { level: 'warn', detail: `${away.join(', ')} takes no connection. Check the address and the network.` };
 }
 

@@ -1,6 +1,5 @@
 import { LANGCHAIN_PROVIDER, type LangChain } from '../adapters/langchain/index.ts';
 import { createStaticEmbedder, createUseLiteEmbedder, createUseLiteModel } from '../adapters/local-embedder/index.ts';
-import { createOpenAiEmbedder } from '../adapters/openai/index.ts';
 import {
   createEmbeddingGenerator,
   type Embedder,
@@ -13,9 +12,11 @@ import { AppError, type Clock, type Lifecycle, type Logger, type Meter, toAppErr
 import { parseModelId, type TokenCounter } from '../llm/index.ts';
 import type { RightOfWay } from '../resilience/index.ts';
 import type { Config, ModelName } from './config.ts';
+import type { Providers } from './providers.ts';
 
 interface EmbedderParts {
   readonly config: Config;
+  readonly providers: Providers;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly meter: Meter;
@@ -57,15 +58,7 @@ export function createEmbedders(parts: EmbedderParts): Embedders {
     if (provider === 'local' && model === 'use-lite') return createUseLiteEmbedder({ model: teacher });
     if (provider === 'local' && model === 'static-en') return createStaticEmbedder({ ...parts, teacher });
     if (provider === LANGCHAIN_PROVIDER) return parts.langChain.createEmbedder(model, parts);
-    const reachable = config.openAi.apiKey !== null || config.embeddingModel.provider === 'openai';
-    if (provider === 'openai' && reachable) {
-      return createOpenAiEmbedder({ ...config.openAi, connectTimeoutMs: config.deadlines.connectMs, model });
-    }
-    throw new AppError(
-      'model_not_found',
-      `The embedder "${provider}/${model}" is not configured on this server. Use local/static-en or local/use-lite, or set the key of its provider.`,
-      { param: 'embedding_model' },
-    );
+    return parts.providers.createProviderEmbedder({ provider, model });
   }
 
   async function make(name: ModelName): Promise<Made> {

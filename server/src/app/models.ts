@@ -1,6 +1,5 @@
 import { createExtractiveChatModel, EXTRACTIVE_MODEL_ID } from '../adapters/extractive/index.ts';
 import { LANGCHAIN_PROVIDER, type LangChain } from '../adapters/langchain/index.ts';
-import { createOpenAiChatModel } from '../adapters/openai/index.ts';
 import type { AnsweringModel } from '../chat/index.ts';
 import type { EmbeddingGenerator } from '../embeddings/index.ts';
 import { AppError, type Clock, type Logger, type Meter } from '../kernel/index.ts';
@@ -21,10 +20,12 @@ import { createMemoryCircuitStates } from '../resilience/index.ts';
 import type { Bot, BotModel } from '../store/index.ts';
 import type { Config, ModelName } from './config.ts';
 import { fingerprintOf } from './model-keys.ts';
+import type { Providers } from './providers.ts';
 
 export interface ModelParts {
   readonly config: Config;
   readonly langChain: LangChain;
+  readonly providers: Providers;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly meter: Meter;
@@ -96,7 +97,7 @@ function idOf({ provider, model }: ModelName): string {
 
 /** The models that can be called, each made once under each key. */
 function createTargets(parts: ModelParts) {
-  const { config, langChain, embeddings, counter } = parts;
+  const { providers, langChain, embeddings, counter } = parts;
   const targets = new Map<string, readonly ModelTarget[]>();
   const rotations = new Map<string, Rotation>();
 
@@ -111,12 +112,9 @@ function createTargets(parts: ModelParts) {
     const { provider, model } = name;
     if (idOf(name) === EXTRACTIVE_MODEL_ID) return [{ model: extractive(), keyFingerprint: null }];
     if (provider === LANGCHAIN_PROVIDER) return [{ model: langChain.createChatModel(model), keyFingerprint: null }];
-    const { apiKeys, baseUrl } = config.openAi;
-    const reachable =
-      apiKeys.length > 0 || [config.chatModel, ...config.chatModelFallbacks].some((one) => one.provider === 'openai');
-    if (provider !== 'openai' || !reachable) throw notConfigured(idOf(name));
+    const apiKeys = providers.settings.get(provider)?.apiKeys ?? [];
     return (apiKeys.length === 0 ? [null] : apiKeys).map((apiKey) => ({
-      model: createOpenAiChatModel({ baseUrl, apiKey, connectTimeoutMs: config.deadlines.connectMs, model }),
+      model: providers.createProviderModel({ provider, model, apiKey }),
       keyFingerprint: fingerprintOf(apiKey),
     }));
   }
@@ -137,14 +135,6 @@ function createTargets(parts: ModelParts) {
       return known;
     },
   };
-}
-
-function notConfigured(id: string): AppError {
-  return new AppError(
-    'model_not_found',
-    `The model "${id}" is not configured on this server. Change the bot's model, or set the key of its provider.`,
-    { param: 'model' },
-  );
 }
 
 function noSuchKey(provider: string, keys: number): AppError {

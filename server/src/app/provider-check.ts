@@ -4,9 +4,11 @@ import type { Config } from './config.ts';
 const PATIENCE_MS = 3000;
 
 /** The models that answer for bots that name none, in their order, with the number of keys where there are several. */
-export function describeChain({ chatModel, chatModelFallbacks, openAi }: Config): string {
+export function describeChain({ chatModel, chatModelFallbacks, providers }: Config): string {
   const names = [chatModel, ...chatModelFallbacks].map(({ provider, model }) => `${provider}/${model}`);
-  const keys = openAi.apiKeys.length > 1 ? ` (${openAi.apiKeys.length} keys of openai)` : '';
+  const several = [...providers.values()].filter(({ apiKeys }) => apiKeys.length > 1);
+  const counts = several.map(({ name, apiKeys }) => `${apiKeys.length} keys of ${name}`);
+  const keys = counts.length > 0 ? ` (${counts.join(', ')})` : '';
   return `${[...new Set(names)].join(', then ')}${keys}`;
 }
 

@@ -41,6 +41,10 @@ export function describeChatModelContract(name: string, make: () => Promise<Chat
         return { events, error };
       }
     };
+    /** However many events the tokens come in. */
+    const readOn = async (iterator: AsyncIterator<ChatModelEvent>): Promise<void> => {
+      while ((await iterator.next()).done !== true);
+    };
     const textOf = (events: readonly ChatModelEvent[]): string =>
       events.map((event) => (event.type === 'text-delta' ? event.text : '')).join('');
 
@@ -73,7 +77,8 @@ export function describeChatModelContract(name: string, make: () => Promise<Chat
     it('says what came before it failed, and never ends', async () => {
       const { model } = await setUp();
       const { events, error } = await read(await model({ kind: 'fails', when: 'mid-stream' }));
-      expect(events.map((event) => event.type)).toEqual(['text-delta', 'text-delta']);
+      expect(textOf(events)).not.toBe('');
+      expect(events.some((event) => event.type === 'end')).toBe(false);
       expect(error).toBeInstanceOf(AppError);
     });
 
@@ -84,8 +89,7 @@ export function describeChatModelContract(name: string, make: () => Promise<Chat
         .doStream(request, { signal: controller.signal })
         [Symbol.asyncIterator]();
       if (when === 'mid-stream') expect((await iterator.next()).value).toMatchObject({ type: 'text-delta' });
-      if (when === 'mid-stream') await iterator.next();
-      const waiting = iterator.next();
+      const waiting = readOn(iterator);
       setImmediate(() => controller.abort(new Error('left')));
       await expect(waiting).rejects.toThrow('left');
       if (when === 'mid-stream') await untilCancelled();

@@ -39,6 +39,7 @@ export {
   promptValues,
   renderSystemPrompt,
 } from './prompts/index.ts';
+export * from './provider/index.ts';
 export {
   createExtractiveResort,
   createModelCaller,
@@ -61,7 +62,6 @@ export {
   type Rotation,
   readAnswer,
 } from './router/index.ts';
-export { readServerSentEvents, type ServerSentEvent, type ServerSentEventsOptions } from './server-sent-events.ts';
 export { createTokenCounter } from './token-counter.ts';
 export { countPrompt } from './token-usage.ts';
 export { createToolCallCollector, type ToolCallCollector } from './tool-calls.ts';

@@ -1,3 +1,4 @@
+import { StringDecoder } from 'node:string_decoder';
 import { AppError } from '../kernel/index.ts';
 
 export interface ServerSentEvent {
@@ -10,57 +11,35 @@ export interface ServerSentEvent {
   readonly torn: boolean;
 }
 
-export interface ServerSentEventsOptions {
-  /** Most UTF-8 bytes of one event; more rejects with `provider_invalid_response`. */
+export interface EventParserOptions {
+  /** Most UTF-8 bytes of one event; more throws `provider_invalid_response`. */
   readonly maxEventBytes: number;
 }
 
+export interface EventParser {
+  /** The events that these bytes complete. */
+  push(bytes: Uint8Array): readonly ServerSentEvent[];
+  /** The event that the stream ended within, if any. */
+  end(): ServerSentEvent | null;
+}
+
 /**
- * Reads an event stream as the HTML standard defines it (section 9.2, "Server-sent events"): any of the three line ends,
+ * Parses an event stream as the HTML standard defines it (section 9.2, "Server-sent events"): any of the three line ends,
  * comments, several data lines an event, characters split between chunks, a byte order mark. Unlike browsers it hands
  * over a last event that was not closed by a blank line, marked as `torn`, so that a cut stream can be told from a whole
- * one. Takes time linear in the bytes however they are split, and holds one event at most. Returning the iterator
- * returns the stream's.
+ * one. Takes time linear in the bytes however they are split, and holds one event at most.
  */
-export async function* readServerSentEvents(
-  stream: AsyncIterable<Uint8Array>,
-  { maxEventBytes }: ServerSentEventsOptions,
-): AsyncGenerator<ServerSentEvent> {
-  const decoder = new TextDecoder();
-  const lines = createLineSplitter();
+export function createEventParser({ maxEventBytes }: EventParserOptions): EventParser {
+  const decoder = new StringDecoder('utf8');
   const assembler = createEventAssembler();
-  let heldBytes = 0;
-  const hold = (text: string): void => {
-    heldBytes += Buffer.byteLength(text) + 1;
-    if (heldBytes > maxEventBytes) throw tooLarge();
-  };
-  for await (const chunk of stream) {
-    const text = decoder.decode(chunk, { stream: true });
-    for (const line of lines.push(text)) {
-      hold(line);
-      const event = assembler.addLine(line);
-      if (line === '') heldBytes = 0;
-      if (event !== null) yield event;
-    }
-    if (lines.pendingLength() > maxEventBytes) throw tooLarge();
-  }
-  const rest = lines.end(decoder.decode());
-  if (rest !== '') assembler.addLine(rest);
-  const torn = assembler.end();
-  if (torn !== null) yield torn;
-}
-
-function tooLarge(): AppError {
-  return new AppError('provider_invalid_response', 'The provider sent an event that is too large.');
-}
-
-/** Splits text that comes in pieces into lines. A CR at the end of a piece ends its line at once; an LF after it is skipped. */
-function createLineSplitter() {
+  let isFirst = true;
+  let skipLineFeed = false;
+  /** The unfinished line, in the pieces that it came in. */
   let pending: string[] = [];
   let pendingLength = 0;
-  let skipLineFeed = false;
+  let heldBytes = 0;
 
-  function takePending(last: string): string {
+  function takeLine(last: string): string {
     if (pending.length === 0) return last;
     pending.push(last);
     const line = pending.join('');
@@ -69,27 +48,61 @@ function createLineSplitter() {
     return line;
   }
 
+  function addLine(line: string, events: ServerSentEvent[]): void {
+    heldBytes += Buffer.byteLength(line) + 1;
+    if (heldBytes > maxEventBytes) throw tooLarge();
+    const event = assembler.addLine(line);
+    if (line === '') heldBytes = 0;
+    if (event !== null) events.push(event);
+  }
+
+  function decode(bytes: Uint8Array): string {
+    const text = decoder.write(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
+    if (!isFirst || text === '') return text;
+    isFirst = false;
+    return text.charCodeAt(0) === BYTE_ORDER_MARK ? text.slice(1) : text;
+  }
+
   return {
-    *push(text: string): Generator<string> {
-      if (text === '') return;
-      let start = skipLineFeed && text.startsWith('\n') ? 1 : 0;
+    push(bytes) {
+      const text = decode(bytes);
+      const events: ServerSentEvent[] = [];
+      if (text === '') return events;
+      let start = skipLineFeed && text.charCodeAt(0) === LINE_FEED ? 1 : 0;
       skipLineFeed = false;
-      const lineEnd = /\r\n|\r|\n/g;
-      lineEnd.lastIndex = start;
-      for (let match = lineEnd.exec(text); match !== null; match = lineEnd.exec(text)) {
-        yield takePending(text.slice(start, match.index));
-        start = lineEnd.lastIndex;
-        skipLineFeed = match[0] === '\r' && start === text.length;
+      let returnAt = text.indexOf('\r', start);
+      let feedAt = text.indexOf('\n', start);
+      while (returnAt >= 0 || feedAt >= 0) {
+        const isReturn = returnAt >= 0 && (feedAt < 0 || returnAt < feedAt);
+        const lineEnd = isReturn ? returnAt : feedAt;
+        addLine(takeLine(text.slice(start, lineEnd)), events);
+        // A CR at the end of a piece ends its line at once; an LF after it is skipped.
+        start = isReturn && feedAt === lineEnd + 1 ? lineEnd + 2 : lineEnd + 1;
+        if (isReturn && start === text.length && feedAt !== lineEnd + 1) skipLineFeed = true;
+        if (isReturn) returnAt = text.indexOf('\r', start);
+        if (feedAt >= 0 && feedAt < start) feedAt = text.indexOf('\n', start);
       }
       if (start < text.length) {
         pending.push(text.slice(start));
         pendingLength += text.length - start;
+        // UTF-16 units are never more than bytes.
+        if (pendingLength > maxEventBytes) throw tooLarge();
       }
+      return events;
     },
-    /** UTF-16 units of the unfinished line: never more than its bytes. */
-    pendingLength: () => pendingLength,
-    end: (text: string): string => takePending(text),
+    end() {
+      const rest = takeLine(decoder.end());
+      if (rest !== '') assembler.addLine(rest);
+      return assembler.end();
+    },
   };
+}
+
+const LINE_FEED = 0x0a;
+const BYTE_ORDER_MARK = 0xfeff;
+
+function tooLarge(): AppError {
+  return new AppError('provider_invalid_response', 'The provider sent an event that is too large.');
 }
 
 function createEventAssembler() {

@@ -11,20 +11,31 @@ import {
 } from '../../../test/openai-standin.ts';
 import { type AppError, createManualClock, silentLogger, silentMeter, systemClock } from '../../kernel/index.ts';
 import { describeChatModelContract } from '../../llm/chat-model.contract.ts';
-import { type ChatModelEvent, type ChatModelRequest, createModelCaller, readAnswer } from '../../llm/index.ts';
+import {
+  type ChatModelEvent,
+  type ChatModelRequest,
+  createModelCaller,
+  type ProviderHttp,
+  readAnswer,
+} from '../../llm/index.ts';
+import { createProviderHttp } from '../provider-http/index.ts';
 import { createOpenAiChatModel, type OpenAiChatModelOptions } from './chat-model.ts';
 
 describeChatModelContract('openai', async () => {
   const standin = await startStandin();
+  const http = createProviderHttp();
   return {
     model: (reply) => {
       if (reply.kind === 'says') standin.settings.tokens = reply.tokens;
       else if (reply.kind === 'fails') standin.settings.fault = reply.when === 'at-once' ? 'error_500' : 'error_event';
       else standin.settings.fault = reply.when === 'at-once' ? 'hang_before_byte' : 'hang_mid_stream';
-      return createOpenAiChatModel({ baseUrl: standin.url, apiKey: 'sk-test', model: 'gpt-test' });
+      return createOpenAiChatModel({ http, baseUrl: standin.url, apiKey: 'sk-test', model: 'gpt-test' });
     },
     untilCancelled: () => standin.untilAbort(),
-    stop: () => standin.stop(),
+    async stop() {
+      await standin.stop();
+      await http.stop();
+    },
   };
 });
 
@@ -46,13 +57,18 @@ async function read(events: AsyncIterable<ChatModelEvent>): Promise<{ text: stri
 
 describe('OpenAI chat model', () => {
   let standin: Standin;
+  let http: ProviderHttp;
   beforeEach(async () => {
     standin = await startStandin();
+    http = createProviderHttp();
   });
-  afterEach(() => standin.stop());
+  afterEach(async () => {
+    await standin.stop();
+    await http.stop();
+  });
 
   const modelOf = (changes: Partial<OpenAiChatModelOptions> = {}) =>
-    createOpenAiChatModel({ baseUrl: standin.url, apiKey: 'sk-secret', model: 'gpt-test', ...changes });
+    createOpenAiChatModel({ http, baseUrl: standin.url, apiKey: 'sk-secret', model: 'gpt-test', ...changes });
   const ask = (changes: Partial<StandinSettings> = {}, asked: Partial<ChatModelRequest> = {}) => {
     Object.assign(standin.settings, changes);
     return read(modelOf().doStream({ ...request, ...asked }, {}));
@@ -190,32 +206,25 @@ describe('OpenAI chat model', () => {
 
   it('gives up a connection that is not made in time, but not an answer that is late', async () => {
     const silent = createServer();
-    const clock = createManualClock();
+    const impatient = createProviderHttp({ connectTimeoutMs: 200 });
     silent.listen(0, '127.0.0.1');
     await once(silent, 'listening');
     const { port } = silent.address() as AddressInfo;
     // The handshake never ends, so the connection is never made.
-    const answer = read(
-      modelOf({ baseUrl: `https://127.0.0.1:${port}`, clock, connectTimeoutMs: 700 }).doStream(request, {}),
-    );
+    const answer = read(modelOf({ baseUrl: `https://127.0.0.1:${port}`, http: impatient }).doStream(request, {}));
     const [socket] = await once(silent, 'connection');
-    await clock.advance(700);
     await expect(answer).resolves.toMatchObject({ error: { code: 'provider_unreachable', retryable: true } });
     socket.destroy();
     silent.close();
 
     standin.settings.fault = 'hang_before_byte';
     const controller = new AbortController();
-    const late = read(modelOf({ clock, connectTimeoutMs: 700 }).doStream(request, { signal: controller.signal }));
+    const late = read(modelOf({ http: impatient }).doStream(request, { signal: controller.signal }));
     await standin.untilRequest();
-    await clock.advance(10_000);
+    await systemClock.sleep(400);
     controller.abort(new Error('left'));
     await expect(late).resolves.toMatchObject({ error: { message: 'left' } });
-  });
-
-  it('uses the fetch it was given', async () => {
-    const fetch = async () => new Response('data: {"choices":[{"delta":{"content":"Hi"},"finish_reason":"stop"}]}\n\n');
-    await expect(read(modelOf({ fetch }).doStream(request, {}))).resolves.toMatchObject({ text: 'Hi', error: null });
+    await impatient.stop();
   });
 
   it('uses a connection again after a whole answer', async () => {
@@ -231,15 +240,20 @@ describe('OpenAI chat model', () => {
 
 describe('OpenAI chat model behind the model caller', () => {
   let standin: Standin;
+  let http: ProviderHttp;
   beforeEach(async () => {
     standin = await startStandin();
+    http = createProviderHttp();
   });
-  afterEach(() => standin.stop());
+  afterEach(async () => {
+    await standin.stop();
+    await http.stop();
+  });
 
   const callerOf = () =>
     createModelCaller({
       counter: { count: () => 1 },
-      model: createOpenAiChatModel({ baseUrl: standin.url, apiKey: 'sk-secret', model: 'gpt-test' }),
+      model: createOpenAiChatModel({ http, baseUrl: standin.url, apiKey: 'sk-secret', model: 'gpt-test' }),
       deadlines: { firstTokenMs: 5000, idleTokenMs: 5000, totalMs: 10_000 },
       retries: { attempts: 3, baseDelayMs: 1, maxDelayMs: 1 },
       clock: systemClock,
@@ -284,16 +298,19 @@ describe('OpenAI chat model behind the model caller', () => {
     const controller = new AbortController();
     const iterator = callerOf().stream(request, { signal: controller.signal })[Symbol.asyncIterator]();
     for (let read = 0; read < events; read += 1) await iterator.next();
-    const waiting = iterator.next();
+    const waiting = readOn(iterator);
     waiting.catch(() => {});
     await standin.untilRequest();
-    if (events > 0) await waiting;
     const left = performance.now();
     controller.abort(new Error('left'));
     expect((await standin.untilAbort()) - left).toBeLessThan(100);
-    await expect(events > 0 ? iterator.next() : waiting).rejects.toThrow('left');
+    await expect(waiting).rejects.toThrow('left');
   });
 });
+
+async function readOn(iterator: AsyncIterator<unknown>): Promise<void> {
+  while ((await iterator.next()).done !== true);
+}
 
 /** An error with all of its causes, as a log would write it. */
 function flatten(error: unknown): unknown {

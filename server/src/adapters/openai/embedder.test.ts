@@ -2,17 +2,25 @@ import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Standin, type StandinFault, standinVector, startStandin } from '../../../test/openai-standin.ts';
 import type { AppError } from '../../kernel/index.ts';
+import type { ProviderHttp } from '../../llm/index.ts';
+import { createProviderHttp } from '../provider-http/index.ts';
 import { createOpenAiEmbedder, type OpenAiEmbedderOptions } from './embedder.ts';
 
 describe('OpenAI embedder', () => {
   let standin: Standin;
+  let http: ProviderHttp;
   beforeEach(async () => {
     standin = await startStandin({ dimensions: 8 });
+    http = createProviderHttp();
   });
-  afterEach(() => standin.stop());
+  afterEach(async () => {
+    await standin.stop();
+    await http.stop();
+  });
 
   const embedderOf = (changes: Partial<OpenAiEmbedderOptions> = {}) =>
     createOpenAiEmbedder({
+      http,
       baseUrl: standin.url,
       apiKey: 'sk-secret',
       model: 'test-embedding',
@@ -75,12 +83,13 @@ describe('OpenAI embedder', () => {
     ['text-embedding-3-small', 1536],
     ['text-embedding-3-large', 3072],
   ])('knows the width of %s', (model, dimensions) => {
-    const { profile } = createOpenAiEmbedder({ baseUrl: standin.url, apiKey: null, model });
+    const { profile } = createOpenAiEmbedder({ http, baseUrl: standin.url, apiKey: null, model });
     expect(profile).toMatchObject({ id: `openai/${model}`, dimensions, version: '1', local: false, window: null });
   });
 
   it('asks for shorter vectors where the model makes them', async () => {
     const embedder = createOpenAiEmbedder({
+      http,
       baseUrl: standin.url,
       apiKey: null,
       model: 'text-embedding-3-large',
@@ -95,7 +104,7 @@ describe('OpenAI embedder', () => {
   });
 
   it('learns an unknown width from one call at start', async () => {
-    const embedder = createOpenAiEmbedder({ baseUrl: standin.url, apiKey: null, model: 'unknown' });
+    const embedder = createOpenAiEmbedder({ http, baseUrl: standin.url, apiKey: null, model: 'unknown' });
     expect(() => embedder.profile).toThrow(expect.objectContaining({ code: 'configuration_invalid' }));
     await embedder.start();
     expect(embedder.profile.dimensions).toBe(8);
@@ -148,10 +157,31 @@ describe('OpenAI embedder', () => {
     );
     await fc.assert(
       fc.asyncProperty(nonsense, async (body) => {
-        const embedder = embedderOf({ fetch: async () => Response.json(body) });
+        const embedder = embedderOf({ http: answering(JSON.stringify(body)) });
         const result = await embedder.doEmbed(['one', 'two'], { purpose: 'query' }).catch((error: unknown) => error);
         expect(result).toMatchObject({ code: expect.stringMatching(/^(provider|embedding|context)_/) });
       }),
     );
   });
 });
+
+/** HTTP that answers each call with this body. */
+function answering(body: string): ProviderHttp {
+  return {
+    async send() {
+      let rest: Uint8Array[] | null = [Buffer.from(body)];
+      return {
+        status: 200,
+        header: () => undefined,
+        async read() {
+          const pieces = rest;
+          rest = null;
+          return pieces;
+        },
+        finish: () => {},
+        cancel: () => {},
+      };
+    },
+    stop: async () => {},
+  };
+}

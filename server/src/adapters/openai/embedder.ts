@@ -1,16 +1,10 @@
 import type { Embedder, EmbedderProfile, EmbeddingResult } from '../../embeddings/index.ts';
 import { AppError, createDeadline, type JsonObject } from '../../kernel/index.ts';
-import { countOrZero, field, items } from './json-access.ts';
-import {
-  createProviderClient,
-  type ProviderClient,
-  type ProviderConnection,
-  readJsonBody,
-  toFailure,
-} from './provider-client.ts';
-import { interrupted, invalidResponse } from './provider-errors.ts';
+import { countOrZero, field, interrupted, invalidResponse, items, readJsonBody } from '../../llm/index.ts';
+import { toFailure } from './chat-chunk.ts';
+import { createOpenAiClient, type OpenAiClient, type OpenAiConnection } from './openai-client.ts';
 
-export interface OpenAiEmbedderOptions extends ProviderConnection {
+export interface OpenAiEmbedderOptions extends OpenAiConnection {
   /** As the provider spells it. */
   readonly model: string;
   /** Width of the vectors. Default: what is known of the model, else asked for by one call at start. */
@@ -41,7 +35,7 @@ const LARGEST_RESPONSE_BYTES = 64 * 1024 * 1024;
  * when the vectors have another width than expected, `embedding_failed` when asked for too many texts at once.
  */
 export function createOpenAiEmbedder(options: OpenAiEmbedderOptions): Embedder {
-  const client = createProviderClient(options);
+  const client = createOpenAiClient(options, { model: options.model, route: 'embeddings' });
   let dimensions = options.dimensions ?? NATIVE_DIMENSIONS[options.model] ?? null;
 
   function profile(): EmbedderProfile {
@@ -85,7 +79,7 @@ export function createOpenAiEmbedder(options: OpenAiEmbedderOptions): Embedder {
   };
 }
 
-async function probeDimensions(client: ProviderClient, options: OpenAiEmbedderOptions): Promise<number> {
+async function probeDimensions(client: OpenAiClient, options: OpenAiEmbedderOptions): Promise<number> {
   const { vectors } = await requestEmbeddings({ client, options, texts: ['width'], width: null, signal: undefined });
   return vectors[0]?.length ?? 0;
 }
@@ -123,7 +117,7 @@ function groupByLength(texts: readonly string[]): number[][] {
 }
 
 interface EmbeddingCall {
-  readonly client: ProviderClient;
+  readonly client: OpenAiClient;
   readonly options: OpenAiEmbedderOptions;
   readonly texts: readonly string[];
   /** Null: whatever comes. */
@@ -134,7 +128,7 @@ interface EmbeddingCall {
 async function requestEmbeddings({ client, options, texts, width, signal }: EmbeddingCall): Promise<EmbeddingResult> {
   const deadline = createDeadline(options.requestTimeoutMs ?? 60_000, signal);
   try {
-    const response = await client.post('/embeddings', requestBody(options, texts, width), deadline.signal);
+    const response = await client.post(requestBody(options, texts, width), { signal: deadline.signal });
     const body = await readJsonBody(response, LARGEST_RESPONSE_BYTES);
     const error = field(body, 'error');
     if (error !== undefined && error !== null) throw toFailure(error);

@@ -1,4 +1,5 @@
 import { AppError, type ErrorCode } from '../../kernel/index.ts';
+import type { ProviderResponse } from './provider-http.ts';
 
 /** What a provider said about a failure. Its own wording is left out: it may hold keys or content. */
 export interface ProviderFailure {
@@ -22,7 +23,10 @@ const QUOTA_CODES = new Set([
   'billing_hard_limit_reached',
   'billing_not_active',
   'quota_exceeded',
+  'billing_error',
 ]);
+/** Anthropic says so with status 400. */
+const NO_CREDIT = /credit balance is too low/i;
 const TOO_LONG =
   /context (?:length|window)|maximum (?:context|input|prompt)|(?:prompt|input) is too long|too many tokens/i;
 
@@ -46,10 +50,14 @@ function judge(failure: ProviderFailure): Verdict {
 }
 
 function judgeByName({ status, code, type, message }: ProviderFailure): Verdict | null {
-  if (QUOTA_CODES.has(code ?? '') || QUOTA_CODES.has(type ?? '') || status === 402) {
+  if (QUOTA_CODES.has(code ?? '') || QUOTA_CODES.has(type ?? '') || status === 402 || NO_CREDIT.test(message)) {
     return refusal('provider_quota_exhausted', 'The provider account has no quota left. Check its plan and billing.');
   }
-  if (code === 'context_length_exceeded' || ((status === 400 || status === 413) && TOO_LONG.test(message))) {
+  if (
+    code === 'context_length_exceeded' ||
+    type === 'request_too_large' ||
+    ((status === 400 || status === 413) && TOO_LONG.test(message))
+  ) {
     return refusal(
       'context_length_exceeded',
       'The request is too long for this model. Shorten it or choose another model.',
@@ -121,10 +129,10 @@ export function interrupted(cause?: unknown): AppError {
 }
 
 /** Milliseconds to wait from `retry-after-ms`, or `retry-after` in seconds or as a date; undefined when it says none. */
-export function readRetryAfterMs(headers: Headers, now: number): number | undefined {
-  const exact = Number.parseFloat(headers.get('retry-after-ms') ?? '');
+export function readRetryAfterMs(response: Pick<ProviderResponse, 'header'>, now: number): number | undefined {
+  const exact = Number.parseFloat(response.header('retry-after-ms') ?? '');
   if (exact >= 0) return exact;
-  const header = headers.get('retry-after')?.trim() ?? '';
+  const header = response.header('retry-after')?.trim() ?? '';
   if (/^\d+(?:\.\d+)?$/.test(header)) return Number(header) * 1000;
   const date = Date.parse(header);
   return Number.isNaN(date) ? undefined : Math.max(0, date - now);

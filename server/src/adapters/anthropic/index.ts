@@ -1,0 +1,1 @@
+export { type AnthropicChatModelOptions, createAnthropicChatModel } from './chat-model.ts';

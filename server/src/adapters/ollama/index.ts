@@ -1,0 +1,1 @@
+export { findOllamaModels, type OllamaAddress } from './find-models.ts';

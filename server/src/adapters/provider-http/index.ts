@@ -1,0 +1,1 @@
+export { createProviderHttp, type ProviderHttpOptions } from './undici-provider-http.ts';
