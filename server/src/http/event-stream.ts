@@ -74,7 +74,7 @@ export function createEventStream(reply: FastifyReply, clock: Clock): EventStrea
       signal.throwIfAborted();
       throw error;
     } finally {
-      waiting.abort();
+      waiting.abort('drained');
     }
   }
 
@@ -101,7 +101,7 @@ export function createEventStream(reply: FastifyReply, clock: Clock): EventStrea
       );
     },
     close() {
-      closed.abort();
+      closed.abort('closed');
       if (opened && !raw.destroyed) raw.end();
     },
   };

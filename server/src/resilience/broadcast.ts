@@ -126,7 +126,7 @@ export function createBroadcast<Item>(options: BroadcastOptions<Item>): Broadcas
   function finish(how: Ending): void {
     if (ending !== null) return;
     ending = how;
-    coming?.abort();
+    coming?.abort('news');
     wakeSoon();
   }
 
@@ -261,7 +261,7 @@ export function createBroadcast<Item>(options: BroadcastOptions<Item>): Broadcas
       });
     }
     readers.add(reader);
-    coming?.abort();
+    coming?.abort('news');
     coming = null;
     if (signal?.aborted) close();
     else signal?.addEventListener('abort', close, { once: true });

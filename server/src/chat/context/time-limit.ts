@@ -19,6 +19,6 @@ export async function withinTime<Result>(
     signal.throwIfAborted();
     return await Promise.race([work(signal), cut]);
   } finally {
-    ended.abort();
+    ended.abort('done');
   }
 }

@@ -73,7 +73,7 @@ export function createUsageLedger(options: UsageLedgerOptions): UsageLedger {
 
   /** Whether all rows that waited are written. */
   function write(): Promise<boolean> {
-    timer?.abort();
+    timer?.abort('written');
     timer = null;
     writing ??= writeBatch().finally(() => {
       writing = null;
@@ -129,7 +129,7 @@ export function createUsageLedger(options: UsageLedgerOptions): UsageLedger {
     async start() {},
     async stop() {
       stopped = true;
-      timer?.abort();
+      timer?.abort('written');
       timer = null;
       await flush();
       if (waiting.length > 0) drop(waiting.length);

@@ -104,7 +104,7 @@ async function beginHedged(
     const early = await Promise.race([first, tooLong]);
     if (early !== null) return early;
   } finally {
-    waiting.abort();
+    waiting.abort('begun');
   }
   const second = await openHedge(parts, run, turn);
   if (second === null) return first;

@@ -5,6 +5,9 @@ export interface Watchdog extends Disposable {
   arm(at: number, missing: string): void;
 }
 
+/** A reason given spares the making of one, which takes a stack. */
+const MOVED = 'the deadline was moved';
+
 /**
  * A deadline that may be moved once a token at next to no cost: moving it later does not touch the running timer, and
  * the timer sleeps no longer than `stepMs`, so that moving it less than that earlier does not either.
@@ -35,13 +38,13 @@ export function createWatchdog(clock: Clock, stepMs: number, bark: (missing: str
       dueAt = at;
       missing = what;
       if (at >= wakesAt) return;
-      sleep?.abort();
+      sleep?.abort(MOVED);
       sleep = new AbortController();
       void sleepUntil(Math.min(at, clock.now() + stepMs), sleep.signal);
     },
     [Symbol.dispose]() {
       dueAt = Number.POSITIVE_INFINITY;
-      sleep?.abort();
+      sleep?.abort(MOVED);
     },
   };
 }
