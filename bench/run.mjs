@@ -2,7 +2,7 @@
 //   npm run bench -- --data FOLDER [--kills 30] [--damaged 2000] [--mixed-mb 0]
 // FOLDER has handbook/pages, retrieval/{adocs,xquad}, chunking and documents. A bar that is missed is shown, not hidden.
 import { execFile } from 'node:child_process';
-import { access, writeFile } from 'node:fs/promises';
+import { access, readFile, writeFile } from 'node:fs/promises';
 import { cpus, release, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -168,5 +168,11 @@ Retrieval in full:
 |---|---|---|---|---|---|---|
 ${collections.map((c) => `| ${c.name} | ${c.documents} | ${c.queries} | ${c.ndcg_at_10.toFixed(4)} | ${c.hit_at_5.toFixed(4)} | ${c.mrr_at_10.toFixed(4)} | ${c.p50_ms.toFixed(1)} ms |`).join('\n')}
 `;
-await writeFile(new URL('../docs/benchmarks.md', import.meta.url), page);
+const file = new URL('../docs/benchmarks.md', import.meta.url);
+// What other programs measure stands at the end, and stays.
+const kept = (await readFile(file, 'utf8'))
+  .split(/^(?=## )/m)
+  .slice(1)
+  .join('');
+await writeFile(file, kept === '' ? page : `${page}\n${kept}`);
 console.log(page);

@@ -24,8 +24,8 @@ function retryHeaders(error: AppError): Record<string, string> {
   const headers: Record<string, string> = { 'x-should-retry': String(error.retryable) };
   const waits =
     ERROR_STATUS[error.code] === 429 || ERROR_STATUS[error.code] === 503 || error.retryAfterMs !== undefined;
-  if (waits && error.retryAfterMs !== undefined) {
-    headers['retry-after'] = String(Math.max(1, Math.ceil(error.retryAfterMs / 1000)));
+  if (waits && (error.retryAfterMs !== undefined || error.retryable)) {
+    headers['retry-after'] = String(Math.max(1, Math.ceil((error.retryAfterMs ?? 0) / 1000)));
   }
   return headers;
 }
