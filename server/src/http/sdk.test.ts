@@ -5,7 +5,7 @@ import { embed, generateText, streamText } from 'ai';
 import OpenAI from 'openai';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { AppError } from '../kernel/index.ts';
-import { START, scripted, startTestServer, type TestServer } from './test-server.contract.ts';
+import { END, START, scripted, startTestServer, type TestServer } from './test-server.contract.ts';
 
 let server: TestServer;
 let baseURL: string;
@@ -42,6 +42,42 @@ describe('the official openai SDK', () => {
     expect(message.content).toBe('Hello [1]');
     expect(message.chatsphere?.citations).toHaveLength(1);
     expect(completion.usage?.total_tokens).toBe(15);
+  });
+
+  it('calls tools, and sends back what they answered', async () => {
+    server.answer = async function* () {
+      yield START;
+      yield { type: 'tool-call-delta', index: 0, id: 'call_1', name: 'weather', argumentsText: '' };
+      yield { type: 'tool-call-delta', index: 0, argumentsText: '{"city":"Rome"}' };
+      if (END.type === 'end') yield { ...END, finishReason: 'tool_calls' };
+    };
+    const tools = [{ type: 'function' as const, function: { name: 'weather', parameters: { type: 'object' } } }];
+    const asked = { model: 'guide', messages, tools, tool_choice: 'auto' as const };
+    const answer = await client().chat.completions.create(asked);
+    expect(answer.choices[0]).toMatchObject({ finish_reason: 'tool_calls', message: { content: null } });
+    const streamed = await client().chat.completions.stream(asked).finalChatCompletion();
+    for (const { choices } of [answer, streamed]) {
+      expect(choices[0]?.message.tool_calls).toMatchObject([
+        { id: 'call_1', type: 'function', function: { name: 'weather', arguments: '{"city":"Rome"}' } },
+      ]);
+    }
+    server.answer = () => scripted('Hello [1]');
+    const message = answer.choices[0]?.message ?? { role: 'assistant' as const };
+    const result = { role: 'tool' as const, tool_call_id: 'call_1', content: 'Sunny' };
+    await client().chat.completions.create({ ...asked, messages: [...messages, message, result] });
+    expect(server.asked.at(-1)).toMatchObject({
+      tools: [{ name: 'weather', parameters: { type: 'object' } }],
+      toolChoice: 'auto',
+      messages: [
+        { role: 'user', content: 'Hi' },
+        {
+          role: 'assistant',
+          content: '',
+          toolCalls: [{ id: 'call_1', name: 'weather', argumentsText: '{"city":"Rome"}' }],
+        },
+        { role: 'tool', content: 'Sunny', toolCallId: 'call_1' },
+      ],
+    });
   });
 
   it('throws when the answer breaks off', async () => {

@@ -36,7 +36,7 @@ interface Asking extends Partial<AnswerRequest> {
 function openingOf({ question = 'How do I reset my password?', history = [], ...request }: Asking = {}): AnswerOpening {
   return {
     request: { bot, messages: [], ...request },
-    asked: { question, history, instructions: null },
+    asked: { question, history, exchange: [], instructions: null },
     tenant: {} as TenantStore,
     conversation: null,
     memory: { messages: history, summary: null },

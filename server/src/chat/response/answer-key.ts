@@ -23,7 +23,9 @@ export function answerKeyParts(opening: AnswerOpening, promptVersion: string): A
   const { request, asked, memory, history, model } = opening;
   const { bot } = request;
   if (request.cache === 'off' || bot.metadata['answer_cache'] === 'off') return null;
-  if ((request.tools ?? []).length > 0 || history.some(concernsTools)) return null;
+  if ((request.tools ?? []).length > 0 || history.some(concernsTools) || asked.exchange.length > 0) {
+    return null;
+  }
   const settings = Object.entries(request)
     .filter(([name, value]) => value !== undefined && !WITHOUT_INFLUENCE.has(name))
     .sort(([one], [other]) => (one < other ? -1 : 1))

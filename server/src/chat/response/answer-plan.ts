@@ -56,7 +56,7 @@ export async function planAnswer(options: AnswererOptions, input: PlanInput): Pr
   if (!input.isTrained) {
     return input.model.readsPrompts ? openPlan(input, refusalMessage) : { type: 'say', text: NO_CONTENT_MESSAGE };
   }
-  if (input.model.readsPrompts) return { type: 'say', text: refusalMessage };
+  if (input.model.readsPrompts && !usesTools(input)) return { type: 'say', text: refusalMessage };
   return groundedPlan(input, { passages, refusalMessage });
 }
 
@@ -102,17 +102,30 @@ function modelRequest({ request, asked, memory }: PlanInput, system: string): Om
   const instructions =
     asked.instructions === null ? '' : `\n\n# Instructions from the application\n${asked.instructions}`;
   const messages: ChatMessage[] = [
-    { role: 'system', content: system + instructions },
+    { role: 'system', content: system + instructions + (usesTools({ request, asked }) ? TOOL_RULES : '') },
     ...memory.messages,
     { role: 'user', content: asked.question },
+    ...asked.exchange,
   ];
   return {
     messages,
     ...(temperature === null ? {} : { temperature }),
     ...(maxOutputTokens === null ? {} : { maxOutputTokens }),
+    ...(request.topP === undefined ? {} : { topP: request.topP }),
+    ...(request.seed === undefined ? {} : { seed: request.seed }),
+    ...(request.tools === undefined ? {} : { tools: request.tools }),
+    ...(request.toolChoice === undefined ? {} : { toolChoice: request.toolChoice }),
+    ...(request.parallelToolCalls === undefined ? {} : { parallelToolCalls: request.parallelToolCalls }),
     ...(request.stop === undefined ? {} : { stop: request.stop }),
     ...(request.endUser === undefined ? {} : { endUser: request.endUser }),
   };
+}
+
+const TOOL_RULES =
+  '\n\n# Tools\nThe application offers tools. Call them where they help to answer; what they return may be used like the passages, without a marker.';
+
+function usesTools({ request, asked }: Pick<PlanInput, 'request' | 'asked'>): boolean {
+  return (request.tools ?? []).length > 0 || asked.exchange.length > 0;
 }
 
 /** The owner's limit holds whatever the client asks for. */

@@ -9,6 +9,8 @@ export interface Asked {
   readonly question: string;
   /** User and assistant turns before the question, oldest first. */
   readonly history: readonly ChatMessage[];
+  /** The calls of tools after the question, with what the tools answered; empty when the question is the last message. */
+  readonly exchange: readonly ChatMessage[];
   /** What the client's own system messages say; null: there are none. */
   readonly instructions: string | null;
 }
@@ -20,7 +22,9 @@ export interface Asked {
 export function readAsked(messages: readonly ChatMessage[]): Asked {
   const turns = messages.filter(({ role }) => role !== 'system');
   const last = turns.at(-1);
-  if (last?.role !== 'user' || last.content.trim() === '') {
+  const place = last?.role === 'tool' ? turns.findLastIndex(({ role }) => role === 'user') : turns.length - 1;
+  const question = turns[place];
+  if (question?.role !== 'user' || question.content.trim() === '') {
     throw new AppError('invalid_request', 'The last message must be a question: role "user", with text in it.', {
       param: 'messages',
     });
@@ -29,11 +33,12 @@ export function readAsked(messages: readonly ChatMessage[]): Asked {
     .filter(({ role, content }) => role === 'system' && content.trim() !== '')
     .map(({ content }) => content.trim())
     .join('\n\n');
-  refuseLong('question', last.content);
+  refuseLong('question', question.content);
   refuseLong('system messages', instructions);
   return {
-    question: last.content,
-    history: turns.slice(0, -1),
+    question: question.content,
+    history: turns.slice(0, place),
+    exchange: turns.slice(place + 1),
     instructions: instructions === '' ? null : instructions,
   };
 }

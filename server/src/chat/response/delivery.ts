@@ -90,9 +90,10 @@ export async function* deliver(
 
 async function storeQuestion(
   { createId, clock }: AnswererOptions,
-  { conversation, tenant, asked }: AnswerOpening,
+  { conversation, tenant, asked, request }: AnswerOpening,
 ): Promise<void> {
-  if (conversation === null) return;
+  // The question of an exchange with tools was stored when it was asked.
+  if (conversation === null || (asked.exchange.length > 0 && request.conversation !== true)) return;
   await tenant.messages.append({
     id: createId('msg'),
     botId: conversation.botId,

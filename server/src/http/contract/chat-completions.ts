@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { chatMessages } from './chat-messages.ts';
 import { wireCitation } from './conversations.ts';
 import { line } from './text.ts';
+import { toolChoice, tools } from './tools.ts';
 
 /** What OpenAI takes and this server passes over: it has no meaning for an answer from a bot's content. */
 const anything = z.unknown().optional();
@@ -15,7 +16,6 @@ const passedOver = {
   metadata: anything,
   modalities: anything,
   moderation: anything,
-  parallel_tool_calls: anything,
   prediction: anything,
   presence_penalty: anything,
   prompt_cache_key: anything,
@@ -24,13 +24,9 @@ const passedOver = {
   reasoning_effort: anything,
   response_format: anything,
   safety_identifier: anything,
-  seed: anything,
   service_tier: anything,
   store: anything,
-  tool_choice: anything,
-  tools: anything,
   top_logprobs: anything,
-  top_p: anything,
   verbosity: anything,
   web_search_options: anything,
 };
@@ -41,6 +37,11 @@ const stopWord = z.string().min(1).max(200);
 export const chatCompletionBody = z
   .strictObject({
     ...passedOver,
+    tools,
+    tool_choice: toolChoice,
+    parallel_tool_calls: z.boolean().nullish(),
+    top_p: z.number().min(0).max(1).nullish(),
+    seed: z.number().int().nullish(),
     model: line(200).describe('A bot id or slug.'),
     messages: chatMessages.min(1).describe('The last one is the question.'),
     stream: z.boolean().nullish(),

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { sentToolCalls } from './tools.ts';
 
 const MAX_MESSAGES = 1000;
 const MAX_MESSAGE_CHARACTERS = 200_000;
@@ -10,7 +11,7 @@ const content = z.union([words, z.array(textPart).min(1).max(100)], {
 });
 const name = z.string().max(256).optional();
 
-/** OpenAI's message. `developer` is read as `system`; messages of and to tools are accepted and passed over. */
+/** OpenAI's message. `developer` is read as `system`; calls of tools and what tools answered go to the model. */
 export const chatMessage = z.discriminatedUnion('role', [
   z.strictObject({ role: z.literal('system'), content, name }),
   z.strictObject({ role: z.literal('developer'), content, name }),
@@ -22,7 +23,7 @@ export const chatMessage = z.discriminatedUnion('role', [
     refusal: z.string().nullish(),
     audio: z.unknown().optional(),
     annotations: z.unknown().optional(),
-    tool_calls: z.unknown().optional(),
+    tool_calls: sentToolCalls,
     function_call: z.unknown().optional(),
     chatsphere: z.unknown().optional(),
   }),

@@ -22,12 +22,17 @@ export function answerRequestOf(
   caller: { readonly bot: Bot; readonly keyId: string | null; readonly cacheHeader?: string | undefined },
 ): AnswerRequest {
   const messages = chatMessagesOf(body.messages);
-  const question = messages.at(-1);
-  if (question?.role !== 'user' || question.content.trim() === '') {
+  const question = messages.findLast(({ role }) => role === 'user');
+  const last = messages.at(-1);
+  if ((last?.role !== 'user' && last?.role !== 'tool') || (question?.content ?? '').trim() === '') {
     const param = 'messages';
-    throw new AppError('invalid_request', 'messages: The last message must be of role "user" and hold the question.', {
-      param,
-    });
+    throw new AppError(
+      'invalid_request',
+      'messages: The last message must be of role "user" and hold the question, or of role "tool".',
+      {
+        param,
+      },
+    );
   }
   const maxOutputTokens = body.max_completion_tokens ?? body.max_tokens;
   return {
@@ -39,7 +44,28 @@ export function answerRequestOf(
     ...(caller.cacheHeader?.trim().toLowerCase() === 'off' ? { cache: 'off' } : {}),
     ...(typeof body.temperature === 'number' ? { temperature: body.temperature } : {}),
     ...(typeof maxOutputTokens === 'number' ? { maxOutputTokens } : {}),
+    ...(typeof body.top_p === 'number' ? { topP: body.top_p } : {}),
+    ...(typeof body.seed === 'number' ? { seed: body.seed } : {}),
+    ...toolSettingsOf(body),
     ...(body.stop === undefined || body.stop === null ? {} : { stop: [body.stop].flat() }),
+  };
+}
+
+function toolSettingsOf(body: ChatCompletionBody): Pick<AnswerRequest, 'tools' | 'toolChoice' | 'parallelToolCalls'> {
+  if (body.tools === undefined || body.tools === null || body.tools.length === 0) return {};
+  const tools = body.tools.map(({ function: { name, description, parameters, strict } }) => ({
+    name,
+    ...(typeof description === 'string' ? { description } : {}),
+    ...(parameters === undefined || parameters === null ? {} : { parameters }),
+    ...(typeof strict === 'boolean' ? { strict } : {}),
+  }));
+  const choice = body.tool_choice;
+  return {
+    tools,
+    ...(choice === undefined || choice === null
+      ? {}
+      : { toolChoice: typeof choice === 'string' ? choice : { name: choice.function.name } }),
+    ...(typeof body.parallel_tool_calls === 'boolean' ? { parallelToolCalls: body.parallel_tool_calls } : {}),
   };
 }
 
