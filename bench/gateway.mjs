@@ -17,11 +17,13 @@ const { values } = parseArgs({
   options: {
     rounds: { type: 'string', default: '3' },
     seconds: { type: 'string', default: '4' },
-    warmup: { type: 'string', default: '6' },
+    warmup: { type: 'string', default: '3' },
     soak: { type: 'string', default: '60' },
     'against-portkey': { type: 'string' },
   },
 });
+const WARM_REQUESTS = 2000;
+const MOST_WARM_UPS = 4;
 const PORTKEY_PORT = 18_787;
 const MESSAGES = [
   { role: 'system', content: 'Answer from what you are given.' },
@@ -148,7 +150,7 @@ async function measure(standin, sides, { name, tokens, clients, stream }) {
   const measured = new Map(
     sides.map((side) => [side, { requests: 0, cpu: 0, rates: [], firstByteMs: [], failures: 0 }]),
   );
-  for (const side of sides) await askFor(Number(values.warmup), requestOf(side, { stream }), clients);
+  for (const side of sides) await warmUp(requestOf(side, { stream }), clients);
   for (let turn = 0; turn < Number(values.rounds); turn += 1) {
     for (const side of turn % 2 === 0 ? sides : sides.toReversed()) {
       const sums = measured.get(side);
@@ -167,6 +169,13 @@ async function measure(standin, sides, { name, tokens, clients, stream }) {
   }
   console.error(`${name} measured`);
   return Object.fromEntries([...measured].map(([side, sums]) => [side.name, summary(sums, side.pid)]));
+}
+
+/** By number and not by time alone: code is compiled by how often it ran. */
+async function warmUp(request, clients) {
+  for (let asked = 0, tries = 0; asked < WARM_REQUESTS && tries < MOST_WARM_UPS; tries += 1) {
+    asked += (await askFor(Number(values.warmup), request, clients)).firstByteMs.length;
+  }
 }
 
 function summary({ requests, cpu, rates, firstByteMs, failures }, pid) {

@@ -67,8 +67,7 @@ function createHandler(head: Waiting<ProviderResponse>, signal: AbortSignal | un
   function become(next: State): void {
     signal?.removeEventListener('abort', onAbort);
     if (state.type === 'finishing') clearTimeout(state.timer);
-    const failure = next.type === 'left' ? next.reason : next.type === 'ended' ? unreachable(next.failure) : null;
-    if (state.type === 'asking') state.head.reject(failure);
+    if (state.type === 'asking') state.head.reject(failureOf(next));
     state = next;
     wake();
   }
@@ -145,6 +144,12 @@ function createHandler(head: Waiting<ProviderResponse>, signal: AbortSignal | un
     onResponseEnd: () => end(null),
     onResponseError: (_controller, error) => end(error),
   };
+}
+
+/** Why a call that has not answered never will. Made for those alone: an error takes a stack. */
+function failureOf(next: State): unknown {
+  if (next.type === 'left') return next.reason;
+  return next.type === 'ended' ? unreachable(next.failure) : null;
 }
 
 const NOT_WANTED = new AppError('request_aborted', 'The answer is no longer wanted.');
