@@ -74,7 +74,8 @@ describe('a reader that does not read', () => {
   let bed: FaultBed;
   beforeAll(async () => {
     const patient = { LLM_IDLE_TOKEN_TIMEOUT_MS: '60000', LLM_TOTAL_TIMEOUT_MS: '120000' };
-    bed = await startFaultBed(patient, { totalTokens: TOKENS });
+    // Long ones: the texts alone are more than the connections' own buffers take.
+    bed = await startFaultBed(patient, { totalTokens: TOKENS, tokens: [`${'long '.repeat(40)}\n`] });
   });
   afterAll(() => bed.stop());
 
