@@ -15,7 +15,11 @@ const mayImport = {
   training: ['kernel', 'resilience', 'embeddings', 'vector-store', 'store', 'jobs', 'security', 'llm'],
   chat: ['kernel', 'resilience', 'llm', 'embeddings', 'vector-store', 'store', 'security', 'cache'],
   http: ['kernel', 'chat', 'training', 'store', 'security', 'jobs', 'monitoring', 'embeddings'],
-  adapters: ['kernel', 'resilience', 'cache', 'store', 'vector-store', 'llm', 'embeddings', 'jobs', 'training'],
+  adapters: [
+    ...['kernel', 'resilience', 'cache', 'store', 'vector-store', 'llm', 'embeddings', 'jobs', 'training'],
+    // Redis fills ports of these two: streams that are kept, and limits that processes count together.
+    ...['chat', 'security'],
+  ],
 };
 mayImport.app = Object.keys(mayImport);
 

@@ -1,6 +1,5 @@
-import { createMemoryCache, createMemoryLeases, ownerPrefix } from '../cache/index.ts';
+import { type Cache, type Leases, ownerPrefix } from '../cache/index.ts';
 import type { AnswerCacheOptions } from '../chat/index.ts';
-import type { Clock } from '../kernel/index.ts';
 import type { Bot } from '../store/index.ts';
 import type { Config } from './config.ts';
 
@@ -8,23 +7,16 @@ import type { Config } from './config.ts';
 export interface ComposedAnswerCache {
   /** For the answerer; empty when none are kept. */
   readonly options: { readonly answerCache?: AnswerCacheOptions };
-  /** Nobody is given answers of content that has changed; this frees their text from memory, too. */
+  /** Nobody is given answers of content that has changed; this frees their text from where it is kept, too. */
   forget(bot: Bot): void;
 }
 
-export function composeAnswerCache({
-  config,
-  version,
-  clock,
-}: {
-  readonly config: Pick<Config, 'answerCache'>;
-  readonly version: string;
-  readonly clock: Clock;
-}): ComposedAnswerCache {
+export function composeAnswerCache(
+  { config, version }: { readonly config: Pick<Config, 'answerCache'>; readonly version: string },
+  { cache, leases }: { readonly cache: Cache; readonly leases: Leases },
+): ComposedAnswerCache {
   if (config.answerCache === null) return { options: {}, forget: () => {} };
-  const { maxBytes, ...rest } = config.answerCache;
-  const cache = createMemoryCache({ maxBytes, clock });
-  const leases = createMemoryLeases({ clock });
+  const { maxBytes: _, ...rest } = config.answerCache;
   return {
     options: { answerCache: { cache, leases, ...rest, promptVersion: version } },
     forget: ({ tenantId, id: botId }) => void cache.deleteAll(ownerPrefix({ tenantId, botId })),

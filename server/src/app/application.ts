@@ -20,6 +20,7 @@ import { createEmbedders } from './embedders.ts';
 import { ensureDefaultTenant, ensureDemoBot, ensureDemoKey, resolveAdminKey, trainDemoBot } from './first-start.ts';
 import { createLifecycle } from './lifecycle.ts';
 import { createProviders, type Providers } from './providers.ts';
+import { redisSecrets } from './redis-config.ts';
 
 /** What is no answer may take so long to finish, after the answers. */
 const CUT_MS = 5_000;
@@ -66,7 +67,7 @@ async function startLocked(given: Config, options: StartOptions, lock: DataFolde
   const langChain = await loadLangChain(config.langChain, [process.cwd(), config.dataFolder]);
   const pepper = await loadSecret(config.dataFolder, config.secret);
   const localKey = createKeySecret('live', randomBytes);
-  const configured = [...providerKeys(config), ...config.langChain.secrets];
+  const configured = [...providerKeys(config), ...config.langChain.secrets, ...redisSecrets(config.redis)];
   const secrets = [pepper, localKey, config.adminKey, ...configured].filter((secret) => secret !== null);
   const logger = createLogger({ level: config.logLevel, secrets });
   const meter = createMeter({ logger });

@@ -3,13 +3,7 @@ import { hostname } from 'node:os';
 import { createFileBlobStore } from '../adapters/file-system/index.ts';
 import { type LangChain, requireTextSplitter, TEXT_SPLITTER_MODULE } from '../adapters/langchain/index.ts';
 import type { Sqlite } from '../adapters/sqlite/index.ts';
-import {
-  createAnswerer,
-  createAnswerStreams,
-  createMemoryStreamBuffer,
-  createPromptPreviewer,
-  createSearcher,
-} from '../chat/index.ts';
+import { createAnswerer, createAnswerStreams, createPromptPreviewer, createSearcher } from '../chat/index.ts';
 import type { Embedder, EmbeddingSpaces } from '../embeddings/index.ts';
 import { createHttpApp, type DemoBot, type ServingState, type ZodApp } from '../http/index.ts';
 import { createJobEvents, createJobRunner, createJobWatch, createMemoryTransport } from '../jobs/index.ts';
@@ -17,7 +11,7 @@ import type { Clock, IdMaker, Lifecycle, Logger } from '../kernel/index.ts';
 import type { TokenCounter } from '../llm/index.ts';
 import type { PrometheusMeter } from '../monitoring/index.ts';
 import type { RightOfWay } from '../resilience/index.ts';
-import { createApiKeys, createRateLimiter } from '../security/index.ts';
+import { createApiKeys } from '../security/index.ts';
 import type { Bot } from '../store/index.ts';
 import {
   createBotIndexes,
@@ -47,6 +41,7 @@ import { createHousekeeping, removeUnfinishedImports } from './housekeeping.ts';
 import { createModelChooser } from './models.ts';
 import type { Providers } from './providers.ts';
 import { createIndexSearch } from './search-spaces.ts';
+import { composeSharedState } from './shared-state.ts';
 
 const JSON_BODY_BYTES = 10 * 1024 ** 2;
 /** Loading waits mostly for the parser and the database; embedding takes the processor. */
@@ -122,7 +117,8 @@ export function composeApplication(options: CompositionOptions): Composition {
   const search = { store, vectors, lexical: lexicalIndex, clock, logger, meter };
   const generationParts = { store, indexes, embedders, vectors, announce, clock, createId, logger, meter };
   const generations = createGenerations(generationParts);
-  const keptAnswers = composeAnswerCache(options);
+  const shared = composeSharedState({ config, clock, logger, meter });
+  const keptAnswers = composeAnswerCache(options, shared);
   const trainer = createTrainer({
     store,
     blobs,
@@ -191,23 +187,18 @@ export function composeApplication(options: CompositionOptions): Composition {
     }),
   };
   const searcher = createSearcher({ ...search, spaces });
-  const chooseModel = createModelChooser({
-    config,
-    providers: options.providers,
-    langChain,
-    clock,
-    logger,
-    meter,
-    embeddings,
-    counter,
-  });
+  const { circuitStates } = shared;
+  const { providers } = options;
+  const models = { config, providers, langChain, circuitStates, clock, logger, meter, embeddings, counter };
+  const chooseModel = createModelChooser(models);
   const usage = composeUsage({ config, store, clock, logger, meter });
   const { ledger } = usage;
   const answering = { store, searcher, chooseModel, ledger, counter, clock, createId, logger, meter };
   const answerer = createAnswerer({ ...answering, ...keptAnswers.options });
   const streams = createAnswerStreams({
     answerer,
-    buffer: createMemoryStreamBuffer({ clock, keepMs: config.streams.keepMs }),
+    buffer: shared.streamBuffer,
+    bus: shared.bus,
     clock,
     createId,
     logger,
@@ -245,7 +236,7 @@ export function composeApplication(options: CompositionOptions): Composition {
     chunkingModules: config.chunkingModules,
     requireSplitter: requireTextSplitter,
     apiKeys,
-    rateLimiter: createRateLimiter({ clock }),
+    rateLimiter: shared.rateLimiter,
     jobEvents,
     announceJob: announce,
     onQuestion: () => options.questionsFirst.enter(),
@@ -255,6 +246,7 @@ export function composeApplication(options: CompositionOptions): Composition {
     clock,
     createId,
     servingState: options.servingState,
+    ...(shared.redisState === null ? {} : { redisState: shared.redisState }),
     limits: { maxUploadBytes: config.maxUploadBytes, bodyBytes: JSON_BODY_BYTES },
     ...(options.demo === null ? {} : { demo: options.demo }),
     version: options.version,
@@ -265,6 +257,7 @@ export function composeApplication(options: CompositionOptions): Composition {
     drainAnswers: streams.drain,
     chatModel: `${config.chatModel.provider}/${config.chatModel.model}`,
     parts: [
+      ...shared.parts,
       { name: 'vector store', start: () => vectors.start(), stop: () => vectors.stop() },
       { name: 'parser', start: () => parser.start(), stop: () => parser.stop() },
       ledger,

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { AppError } from '../kernel/index.ts';
 import { readConfig } from './config.ts';
+import { redisSecrets } from './redis-config.ts';
 
 describe('config', () => {
   it('needs nothing: one process, no key, the extractive model and the local embedder', () => {
@@ -98,6 +99,7 @@ describe('config', () => {
       LOG_LEVEL: 'loud',
       CHATSPHERE_ADMIN_KEY: 'hunter2',
       DATABASE_URL: 'postgres://u:pass@h/d',
+      REDIS_URL: 'rediss:u:pass@h',
     };
     const error = catchError(() => readConfig(faulty));
     expect(error).toBeInstanceOf(AppError);
@@ -117,6 +119,11 @@ describe('config', () => {
     [{ EMBEDDING_FOLLOWER: 'local/use-lite', EMBEDDING_MODEL: 'local/use-lite' }, 'EMBEDDING_FOLLOWER'],
     [{ VECTOR_STORE: 'pinecone' }, 'VECTOR_STORE'],
     [{ OPENAI_BASE_URL: 'ftp://x' }, 'OPENAI_BASE_URL'],
+    [{ REDIS_URL: 'http://127.0.0.1:6379' }, 'REDIS_URL'],
+    [{ REDIS_URL: 'redis://' }, 'REDIS_URL'],
+    [{ REDIS_URL: 'redis://h/a' }, 'REDIS_URL'],
+    [{ REDIS_URL: 'redis://u:%zz@h' }, 'REDIS_URL'],
+    [{ REDIS_URL: 'redis://h', REDIS_PREFIX: 'a b' }, 'REDIS_PREFIX'],
     [{ OPENAI_BASE_URL: 'http://user:hunter2@x' }, 'OPENAI_BASE_URL must not hold a user'],
     [{ OPENAI_API_KEY: 'sk-x\u00e4' }, 'OPENAI_API_KEY'],
     [{ AZURE_OPENAI_API_KEY: 'k' }, 'AZURE_OPENAI_ENDPOINT'],
@@ -135,6 +142,14 @@ describe('config', () => {
     const environment = { PROVIDER_GROQ_BASE_URL: 'https://api.groq.com/openai/v1' };
     expect(readConfig(environment).warnings).toEqual([expect.stringContaining('CHAT_MODEL')]);
     expect(readConfig({ ...environment, CHAT_MODEL: 'groq/llama' }).warnings).toEqual([]);
+  });
+
+  it('takes Redis when it is named, and keeps its password out of logs', () => {
+    expect(readConfig({}).redis).toBeNull();
+    const { redis } = readConfig({ REDIS_URL: 'rediss://user:p%40ssword@redis.example:6380/2' });
+    expect(redis).toMatchObject({ prefix: 'chatsphere:', timeoutMs: 50 });
+    expect(redisSecrets(redis)).toEqual([redis?.url, 'p%40ssword', 'p@ssword']);
+    expect(redisSecrets(readConfig({ REDIS_URL: 'redis://127.0.0.1' }).redis)).toEqual([]);
   });
 });
 

@@ -1,10 +1,12 @@
 import { isAbsolute, resolve } from 'node:path';
 import { z } from 'zod';
 import type { LangChainSettings } from '../adapters/langchain/index.ts';
+import type { RedisSettings } from '../adapters/redis/index.ts';
 import { AppError } from '../kernel/index.ts';
 import type { HedgeAfter } from '../llm/index.ts';
 import { namesNotIn, readLangChainSettings } from './langchain-config.ts';
 import { isOllamaOff, type ProviderSettings, readProviders, settingsOf } from './provider-settings.ts';
+import { redisEnvironment, redisSettingsOf } from './redis-config.ts';
 
 /** Everything the process is told from outside, read once and frozen. Durations in milliseconds, sizes in bytes. */
 export interface Config {
@@ -63,6 +65,8 @@ export interface Config {
   readonly chunkingModules: readonly string[];
   /** Hosts (`name` or `name:port`) that the crawler may reach on private addresses. */
   readonly crawlAllowPrivateHosts: readonly string[];
+  /** Null: what processes share is in memory. */
+  readonly redis: RedisSettings | null;
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error' | 'silent';
   /** Settings that were given but have no effect in this version. */
   readonly warnings: readonly string[];
@@ -134,7 +138,7 @@ const environmentSchema = z.object({
   DATABASE_URL: z
     .undefined({ error: 'is not supported in this version: it stores in the data folder. Unset it' })
     .optional(),
-  REDIS_URL: z.undefined({ error: 'is not supported in this version: it runs as one process. Unset it' }).optional(),
+  ...redisEnvironment,
   VECTOR_STORE: z
     .enum(['auto', 'embedded', LANGCHAIN], { error: 'must be auto, embedded or langchain in this version' })
     .default('auto'),
@@ -227,6 +231,7 @@ function toConfig(
     vectorStore: environment.VECTOR_STORE === LANGCHAIN ? LANGCHAIN : 'embedded',
     chunkingModules: namesIn(environment.CHUNKING_MODULES),
     crawlAllowPrivateHosts: namesIn(environment.CRAWL_ALLOW_PRIVATE_HOSTS),
+    redis: redisSettingsOf(environment),
     logLevel: environment.LOG_LEVEL,
     warnings: needsChatModel(environment, providers)
       ? ['No model was chosen: set CHAT_MODEL to <provider>/<model>. Until then answers are quotes.']

@@ -1,5 +1,6 @@
 import { access, constants, statfs } from 'node:fs/promises';
 import { createServer } from 'node:net';
+import { pingRedis } from '../adapters/redis/index.ts';
 import { toAppError } from '../kernel/index.ts';
 import { asList, asNumber, asWire, type Wire } from './cli/api-client.ts';
 import { EXIT } from './cli/cli-error.ts';
@@ -36,8 +37,8 @@ export function createDoctorCommand(parts: DoctorParts): Command {
     summary: 'check the machine, the settings and the data folder',
     help: `Usage: chatsphere doctor [--json]
 
-Checks Node.js, the configuration, the data folder, free disk space, the providers of models, the database, the embedder, the port and
-whether anybody runs jobs.
+Checks Node.js, the configuration, the data folder, free disk space, the providers of models, Redis, the database, the
+embedder, the port and whether anybody runs jobs.
 Exit code 1 when something must be mended.`,
     options: {},
     async run(context) {
@@ -67,6 +68,7 @@ function checksFor(parts: DoctorParts, dataFolder: string | undefined): readonly
     { name: 'data folder', run: async () => checkFolder((await parts.config(overrides)).dataFolder) },
     { name: 'disk', run: async () => checkDisk((await parts.config(overrides)).dataFolder) },
     { name: 'providers', run: async () => checkProviders(await parts.config(overrides)) },
+    { name: 'redis', run: async () => checkRedis((await parts.config(overrides)).redis) },
     { name: 'server', run: () => checkServer(parts, dataFolder) },
     { name: 'workers', run: () => checkWorkers(parts, dataFolder) },
     { name: 'application', run: () => checkApplication(parts, dataFolder) },
@@ -123,6 +125,15 @@ async function checkDisk(folder: string): Promise<CheckResult> {
   return free > MIN_FREE_BYTES
     ? { level: 'ok', detail }
     : { level: 'warn', detail: `${detail}: less than 1 GiB. Make room before training.` };
+}
+
+/** Never a fault: without it everything works, each process by itself. */
+async function checkRedis(settings: Config['redis']): Promise<CheckResult> {
+  if (settings === null) return { level: 'ok', detail: 'not set: what processes share is in memory' };
+  const ping = await pingRedis(settings);
+  return ping.isThere
+    ? { level: 'ok', detail: `Redis ${ping.version} answers in ${ping.tookMs.toFixed(1)} ms` }
+    : { level: 'warn', detail: `away (${ping.reason}); the server goes on with its own memory. Check REDIS_URL.` };
 }
 
 async function checkServer(parts: DoctorParts, dataFolder: string | undefined): Promise<CheckResult> {

@@ -16,7 +16,7 @@ import {
   type Rotation,
   type TokenCounter,
 } from '../llm/index.ts';
-import { createMemoryCircuitStates } from '../resilience/index.ts';
+import type { CircuitStates } from '../resilience/index.ts';
 import type { Bot, BotModel } from '../store/index.ts';
 import type { Config, ModelName } from './config.ts';
 import { fingerprintOf } from './model-keys.ts';
@@ -30,6 +30,7 @@ export interface ModelParts {
   readonly logger: Logger;
   readonly meter: Meter;
   readonly embeddings: EmbeddingGenerator;
+  readonly circuitStates: CircuitStates;
   readonly counter: TokenCounter;
 }
 
@@ -44,7 +45,7 @@ const RETRIES = { budget: 2, baseDelayMs: 100, maxDelayMs: 1000, patienceMs: 300
 /** Makes the chain of models of a bot: its own list, else its model or the server's and the server's fallbacks. */
 export function createModelChooser(parts: ModelParts): (bot: BotModels) => AnsweringModel {
   const { config, clock, logger, meter, counter } = parts;
-  const health = createModelHealth({ states: createMemoryCircuitStates(clock), clock, logger, meter });
+  const health = createModelHealth({ states: parts.circuitStates, clock, logger, meter });
   const { targetsOf, rotationOf, extractive } = createTargets(parts);
   const made = new Map<string, AnsweringModel>();
 

@@ -31,6 +31,8 @@ export {
   createAnswerStreams,
   createMemoryStreamBuffer,
   createStoredStream,
+  type KeptStream,
   type StreamAbout,
   type StreamBuffer,
+  type StreamEnding,
 } from './streams/index.ts';

@@ -69,6 +69,8 @@ export interface HttpParts extends SplitterCheckOptions {
   readonly clock: Clock;
   readonly createId: IdMaker;
   readonly servingState: () => ServingState;
+  /** Whether what processes share can be had; absent: nothing is shared. */
+  readonly redisState?: () => 'up' | 'away';
   readonly limits: HttpLimits;
   readonly demo?: DemoBot;
   /** Shown in the OpenAPI document. */

@@ -25,6 +25,7 @@ import {
   systemClock,
 } from '../kernel/index.ts';
 import { createPriceBook } from '../llm/index.ts';
+import { createMemoryBus } from '../resilience/index.ts';
 import { createApiKeys, createRateLimiter, hashSecret } from '../security/index.ts';
 import type { ApiKeyScope, Bot, Citation, Source, Store } from '../store/index.ts';
 import {
@@ -183,6 +184,7 @@ export async function startTestServer(
     searcher: scriptedSearcher(searched),
     answerer,
     streams: createAnswerStreams({
+      bus: createMemoryBus(),
       answerer,
       buffer: createMemoryStreamBuffer({ clock }),
       clock,

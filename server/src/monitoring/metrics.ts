@@ -13,6 +13,7 @@ const MODEL_SECONDS = [0.05, 0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60, 120];
 const REQUEST_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120];
 const SEARCH_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5];
 const EMBEDDING_SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
+const REDIS_SECONDS = [0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1];
 const STAGE_SECONDS = [0.01, 0.05, 0.1, 0.5, 1, 5, 15, 30, 60, 300, 900, 3_600];
 
 /** Every metric of the house. Dashboards and alerts depend on these names: they may be added to, not changed. */
@@ -129,6 +130,22 @@ export const METRICS: Readonly<Record<string, MetricDeclaration>> = {
     type: 'gauge',
     help: 'Streamed answers that are being made, also those that nobody reads for a moment.',
     labels: [],
+  },
+  chatsphere_redis_up: {
+    type: 'gauge',
+    help: '1 while Redis answers in time, 0 while each process goes on with its own memory.',
+    labels: [],
+  },
+  chatsphere_redis_command_duration_seconds: {
+    type: 'histogram',
+    help: 'Time that Redis took to answer, by what it was asked for.',
+    labels: ['command'],
+    buckets: REDIS_SECONDS,
+  },
+  chatsphere_redis_failures_total: {
+    type: 'counter',
+    help: 'Commands that Redis did not carry out in time, by what it was asked for and reason (timeout, connection, refused).',
+    labels: ['command', 'reason'],
   },
   chatsphere_model_retries_total: {
     type: 'counter',

@@ -9,8 +9,9 @@ export {
   type CircuitState,
   createCircuitBreaker,
 } from './circuit-breaker.ts';
-export type { CircuitStates } from './circuit-states.ts';
+export type { CircuitStates, OpenCircuit } from './circuit-states.ts';
 export { createMemoryCircuitStates } from './memory-circuit-states.ts';
+export { type BusListener, type BusSubscription, createMemoryBus, type MessageBus } from './message-bus.ts';
 export { type RetryOptions, retry } from './retry.ts';
 export { createRightOfWay, type RightOfWay } from './right-of-way.ts';
 export { createSingleFlight, type SingleFlight } from './single-flight.ts';

@@ -1,25 +1,14 @@
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '../kernel/index.ts';
+import { once } from './once.ts';
 import type { Admission, RateLimiter, RateLimits, RefusedRequest } from './ports.ts';
-import { createFullBucket, refill, type TokenBucket, take, tokensIn, waitFor } from './token-bucket.ts';
-
-/** When a concurrent place comes free is not known: a second is a fair guess for a chat. */
-const CONCURRENT_RETRY_MS = 1_000;
+import { CONCURRENT_RETRY_MS, figuresOf, type Meters, type MinuteLimit, nearest, waitOf } from './rate-figures.ts';
+import { createFullBucket, refill, type TokenBucket, take } from './token-bucket.ts';
 
 export interface RateLimiterOptions {
   readonly clock: Clock;
   /** How many keys are remembered; the least recently used beyond that start afresh. */
   readonly maxKeys?: number;
-}
-
-interface Meters {
-  readonly requests: MinuteLimit | null;
-  readonly tokens: MinuteLimit | null;
-}
-
-interface MinuteLimit {
-  readonly perMinute: number;
-  readonly bucket: TokenBucket;
 }
 
 /** A limiter for one process: token buckets of a minute for requests and tokens, and a count of concurrent requests. */
@@ -81,25 +70,6 @@ function refuseBy(
   exceeded: RefusedRequest['exceeded'],
 ): RefusedRequest | null {
   if (limit === null) return null;
-  const retryAfterMs = waitFor(limit.bucket, wanted, limit.perMinute);
+  const retryAfterMs = waitOf(limit, wanted);
   return retryAfterMs === 0 ? null : { allowed: false, exceeded, ...figuresOf(limit), retryAfterMs };
-}
-
-function nearest({ requests, tokens }: Meters) {
-  const figures = [requests, tokens].filter((limit) => limit !== null).map(figuresOf);
-  const shares = figures.map(({ limit, remaining }) => remaining / limit);
-  return figures[shares.indexOf(Math.min(...shares))] ?? { limit: null, remaining: null, resetMs: null };
-}
-
-function figuresOf({ perMinute, bucket }: MinuteLimit) {
-  return { limit: perMinute, remaining: tokensIn(bucket), resetMs: waitFor(bucket, perMinute, perMinute) };
-}
-
-function once(act: (used?: number) => void): (used?: number) => void {
-  let done = false;
-  return (used) => {
-    if (done) return;
-    done = true;
-    act(used);
-  };
 }

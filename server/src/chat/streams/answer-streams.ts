@@ -9,13 +9,16 @@ import {
   toAppError,
 } from '../../kernel/index.ts';
 import type { TokenUsage } from '../../llm/index.ts';
-import { type Batch, type Broadcast, createBroadcast } from '../../resilience/index.ts';
+import { type Batch, type Broadcast, createBroadcast, type MessageBus } from '../../resilience/index.ts';
 import type { AnswerEvent, Answerer, AnswerRequest } from '../ports.ts';
 import type { StreamAbout, StreamBuffer, StreamEnding } from './ports.ts';
+import { createStopCalls } from './stop-calls.ts';
 
 export interface AnswerStreamsOptions {
   readonly answerer: Answerer;
   readonly buffer: StreamBuffer;
+  /** Reaches the process that makes an answer which is stopped here. */
+  readonly bus: MessageBus;
   readonly clock: Clock;
   readonly createId: IdMaker;
   readonly logger: Logger;
@@ -92,6 +95,18 @@ export function createAnswerStreams(options: AnswerStreamsOptions): AnswerStream
   const claims = new LRUCache<string, { readonly fingerprint: string; readonly id: string }>({ max: MAX_CLAIMS });
   const others = new Set<(reason: AppError) => void>();
   let onLeft: (() => void) | null = null;
+  const stopCalls = createStopCalls({
+    buffer,
+    bus: options.bus,
+    onCall(id) {
+      const run = runs.get(id);
+      if (run !== undefined) stopHere(run);
+    },
+  });
+
+  function stopHere({ broadcast }: Run): void {
+    if (!broadcast.isOver) broadcast.cancel(new AppError('answer_stopped', 'The answer was stopped.'));
+  }
 
   function start(request: StreamRequest): Run {
     const { answer } = request;
@@ -178,8 +193,9 @@ export function createAnswerStreams(options: AnswerStreamsOptions): AnswerStream
     ofChat: (chatKey) => chats.get(chatKey) ?? null,
     async stop(id) {
       const run = runs.get(id);
-      if (run === undefined || run.broadcast.isOver) return false;
-      run.broadcast.cancel(new AppError('answer_stopped', 'The answer was stopped.'));
+      if (run === undefined) return stopCalls.call(id, SETTLE_MS);
+      if (run.broadcast.isOver) return false;
+      stopHere(run);
       await atMost(SETTLE_MS, run.settled);
       return true;
     },

@@ -103,7 +103,7 @@ function pack(kept: Kept): void {
 }
 
 function toKeptStream(kept: Kept): KeptStream {
-  return { about: kept.about, read: ({ signal } = {}) => readKept(kept, signal) };
+  return { about: kept.about, isOver: kept.ending !== null, read: ({ signal } = {}) => readKept(kept, signal) };
 }
 
 async function* readKept(kept: Kept, signal: AbortSignal | undefined): AsyncGenerator<Batch<AnswerEvent>> {

@@ -30,6 +30,8 @@ export type StreamEnding =
 
 export interface KeptStream {
   readonly about: StreamAbout;
+  /** Whether it had ended when it was found. */
+  readonly isOver: boolean;
   /**
    * Every event from number 1 on, as it comes. Ends after a complete stream; rejects with the AppError that ended
    * another, with the signal's reason when it aborts, and with `stream_interrupted` when the stream is dropped meanwhile.

@@ -22,7 +22,8 @@ export function addSystemRoutes(app: ZodApp, parts: HttpParts): void {
     {
       schema: {
         summary: 'Whether the server can serve',
-        description: '503 while it starts or stops, and when the database does not answer.',
+        description:
+          '503 while it starts or stops, and when the database does not answer. A Redis that is away leaves it ready.',
         tags,
         response: { 200: wireReady },
       },
@@ -32,7 +33,11 @@ export function addSystemRoutes(app: ZodApp, parts: HttpParts): void {
       await requireDatabase(parts);
       const now = parts.clock.now();
       const workers = await parts.store.system.workers.list();
-      return { status: 'ready' as const, workers_alive: workers.filter((worker) => isAlive(worker, now)).length };
+      return {
+        status: 'ready' as const,
+        workers_alive: workers.filter((worker) => isAlive(worker, now)).length,
+        ...(parts.redisState === undefined ? {} : { redis: parts.redisState() }),
+      };
     },
   );
 

@@ -1,0 +1,150 @@
+import type { AnswerEvent, KeptStream, StreamEnding } from '../../chat/index.ts';
+import { AppError, type Clock } from '../../kernel/index.ts';
+import type { Batch, MessageBus } from '../../resilience/index.ts';
+import type { RedisConnection } from './redis-connection.ts';
+import { makerKey, readEntry, type StreamEntry, streamKey, streamTopic } from './stream-entries.ts';
+
+export interface RedisStreamReaderOptions {
+  readonly redis: RedisConnection;
+  readonly bus: MessageBus;
+  readonly clock: Clock;
+  readonly keepMs: number;
+}
+
+/** Streams that other processes make or made. */
+export interface RedisStreamReader {
+  /** Null: there is none, or Redis is away. */
+  find(id: string): Promise<KeptStream | null>;
+}
+
+/** Messages may be lost: then a stream is looked at after this. */
+const POLL_MS = 500;
+/** How long a reader waits for a stream whose maker or Redis is not to be found. */
+const PATIENCE_MS = 8_000;
+const ENTRIES_AT_ONCE = 200;
+
+type Found = readonly (readonly [id: string, entry: StreamEntry | null])[];
+
+export function createRedisStreamReader(options: RedisStreamReaderOptions): RedisStreamReader {
+  const { redis, bus, clock, keepMs } = options;
+  const { settings } = redis;
+
+  /** The entries after a cursor, and whether the maker lives; null: Redis is away. */
+  function look(id: string, at: { readonly cursor: string; readonly maker: string }) {
+    return redis.ask<{ readonly found: Found; readonly isAlive: boolean } | null>(
+      'stream_read',
+      async (client) => {
+        const key = streamKey(settings, id);
+        const [streams, alive, there] = await Promise.all([
+          client.xread('COUNT', ENTRIES_AT_ONCE, 'STREAMS', key, at.cursor),
+          client.exists(makerKey(settings, at.maker)),
+          client.exists(key),
+        ]);
+        const found = (streams?.[0]?.[1] ?? []).map(([entryId, fields]) => [entryId, readEntry(fields)] as const);
+        return { found, isAlive: alive === 1 && there === 1 };
+      },
+      () => null,
+    );
+  }
+
+  async function* read(id: string, maker: string, signal?: AbortSignal): AsyncGenerator<Batch<AnswerEvent>> {
+    const news = createNews(bus, id);
+    try {
+      await news.ready;
+      let cursor = '0-0';
+      let next = 1;
+      let missedSince: number | null = null;
+      for (;;) {
+        signal?.throwIfAborted();
+        const looked = await look(id, { cursor, maker });
+        for (const [entryId, entry] of looked?.found ?? []) {
+          cursor = entryId;
+          if (entry?.type === 'batch') {
+            const fresh = freshPart(entry.batch, next);
+            if (fresh !== null) yield fresh;
+            next = Math.max(next, entry.batch.first + entry.batch.items.length);
+          } else if (entry?.type === 'ending') {
+            end(entry.ending);
+            return;
+          }
+        }
+        if (looked?.isAlive === true) missedSince = null;
+        else missedSince ??= clock.now();
+        if (missedSince !== null && clock.now() - missedSince >= PATIENCE_MS) throw broken();
+        if ((looked?.found.length ?? 0) === 0) await news.wait(clock, signal);
+      }
+    } finally {
+      news.close();
+    }
+  }
+
+  return {
+    async find(id) {
+      const ends = await redis.ask<{ readonly first: StreamEntry | null; readonly last: StreamEntry | null } | null>(
+        'stream_find',
+        async (client) => {
+          const key = streamKey(settings, id);
+          const [[first], [last]] = await Promise.all([
+            client.xrange(key, '-', '+', 'COUNT', 1),
+            client.xrevrange(key, '+', '-', 'COUNT', 1),
+          ]);
+          return { first: readEntry(first?.[1] ?? []), last: readEntry(last?.[1] ?? []) };
+        },
+        () => null,
+      );
+      if (ends?.first?.type !== 'about') return null;
+      const { about, maker } = ends.first;
+      const isOver = ends.last?.type === 'ending';
+      if (ends.last?.type === 'ending' && ends.last.endedAt + keepMs < clock.now()) return null;
+      return { about, isOver, read: ({ signal } = {}) => read(id, maker, signal) };
+    },
+  };
+}
+
+/** What of a batch was not given yet; null: nothing. A stream that was written again begins anew. */
+function freshPart({ first, items }: Batch<AnswerEvent>, next: number): Batch<AnswerEvent> | null {
+  if (first > next) throw broken();
+  if (first + items.length <= next) return null;
+  return { first: next, items: items.slice(next - first) };
+}
+
+function end(ending: StreamEnding): void {
+  if (ending.type === 'complete') return;
+  throw new AppError(ending.code, ending.message, { retryable: ending.retryable });
+}
+
+function broken(): AppError {
+  return new AppError('stream_interrupted', 'This stream can no longer be followed here. Resume it, or ask again.', {
+    retryable: true,
+  });
+}
+
+/** Tells when there is something new, also when that came before the question. */
+function createNews(bus: MessageBus, id: string) {
+  let hasNews = false;
+  let wake = (): void => {};
+  const told = (): void => {
+    hasNews = true;
+    wake();
+  };
+  const subscription = bus.subscribe(streamTopic(id), { message: told, gap: told });
+  return {
+    ready: subscription.ready,
+    close: () => subscription.close(),
+    /** Rejects with the signal's reason. */
+    async wait(clock: Clock, signal?: AbortSignal): Promise<void> {
+      const waited = new AbortController();
+      const leave = (): void => wake();
+      signal?.addEventListener('abort', leave, { once: true });
+      const news = new Promise<void>((resolve) => {
+        wake = resolve;
+        if (hasNews || signal?.aborted) resolve();
+      });
+      await Promise.race([news, clock.sleep(POLL_MS, waited.signal).catch(() => {})]);
+      hasNews = false;
+      waited.abort();
+      signal?.removeEventListener('abort', leave);
+      signal?.throwIfAborted();
+    },
+  };
+}

@@ -1,0 +1,229 @@
+import type { Redis } from 'ioredis';
+import type { AnswerEvent, StreamAbout, StreamBuffer, StreamEnding } from '../../chat/index.ts';
+import type { Clock } from '../../kernel/index.ts';
+import type { Batch, MessageBus } from '../../resilience/index.ts';
+import type { RedisConnection } from './redis-connection.ts';
+import { type StreamEntry, streamKey, streamTopic, writeEntry } from './stream-entries.ts';
+
+export interface RedisStreamWriterOptions {
+  readonly redis: RedisConnection;
+  readonly bus: MessageBus;
+  /** Holds everything that is to be written. */
+  readonly memory: StreamBuffer;
+  readonly clock: Clock;
+  /** The process that makes the streams. */
+  readonly maker: string;
+  readonly keepMs: number;
+  /** Of a stream, about; a longer one is kept in memory alone. */
+  readonly maxBytes: number;
+}
+
+export interface RedisStreamWriter {
+  open(about: StreamAbout): Promise<void>;
+  /** Resolves once it is written, or cannot be written now. */
+  append(id: string, batch: Batch<AnswerEvent>): Promise<void>;
+  finish(id: string, ending: StreamEnding): Promise<void>;
+  /** To be called now and then: streams that say nothing for a while are kept. */
+  beat(): void;
+}
+
+/** Least time that a stream is kept for when nothing more comes, its process being dead. */
+const SILENT_MS = 120_000;
+/** An entry of few characters is a piece of a word: this is far more than `maxBytes` lets through. */
+const MOST_ENTRIES = 100_000;
+const ENTRY_BYTES = 64;
+const KEPT_AT_ONCE = 500;
+
+interface Replica {
+  readonly about: StreamAbout;
+  pending: StreamEntry[];
+  ending: (StreamEntry & { readonly type: 'ending' }) | null;
+  bytes: number;
+  /** Redis lacks some of it, or it is not known what it has: all is written again. */
+  isTorn: boolean;
+}
+
+/** Copies streams of this process to Redis. What Redis missed or lost is written again, from the start, when it is there. */
+export function createRedisStreamWriter(options: RedisStreamWriterOptions): RedisStreamWriter {
+  const { redis, bus, memory, clock, maker, keepMs, maxBytes } = options;
+  const { settings } = redis;
+  const replicas = new Map<string, Replica>();
+  const due = new Set<string>();
+  let flushing: Promise<void> | null = null;
+
+  redis.onUp(() => {
+    for (const [id, { isTorn }] of replicas) if (isTorn) due.add(id);
+    void flush();
+  });
+
+  /** All streams that have something new go in one message, and what comes meanwhile in the next. */
+  async function flush(): Promise<void> {
+    flushing ??= new Promise<void>((resolve) => setImmediate(resolve)).then(async () => {
+      const ids = [...due];
+      due.clear();
+      flushing = null;
+      await Promise.all([write(ids.filter(isWhole)), ...ids.filter((id) => !isWhole(id)).map(rewrite)]);
+    });
+    await flushing;
+  }
+
+  function isWhole(id: string): boolean {
+    return replicas.get(id)?.isTorn !== true;
+  }
+
+  async function write(ids: readonly string[]): Promise<void> {
+    const parts = ids.map((id) => ({ id, entries: replicas.get(id)?.pending.splice(0) ?? [] }));
+    if (parts.every(({ entries }) => entries.length === 0)) return;
+    const added = await redis.ask<Results | null>(
+      'stream_append',
+      (client) => {
+        const steps = client.pipeline();
+        for (const { id, entries } of parts) {
+          for (const entry of entries) {
+            steps.xadd(streamKey(settings, id), 'NOMKSTREAM', 'MAXLEN', '~', MOST_ENTRIES, '*', ...writeEntry(entry));
+          }
+        }
+        return allOf(steps.exec());
+      },
+      () => null,
+    );
+    let place = 0;
+    for (const { id, entries } of parts) {
+      const results = added?.slice(place, place + entries.length) ?? [];
+      place += entries.length;
+      if (results.length === entries.length && results.every(([, entryId]) => entryId !== null)) {
+        wrote(id);
+      } else await tore(id);
+    }
+  }
+
+  async function tore(id: string): Promise<void> {
+    const replica = replicas.get(id);
+    if (replica === undefined) return;
+    replica.isTorn = true;
+    if (redis.state() === 'up') await rewrite(id);
+  }
+
+  async function rewrite(id: string): Promise<void> {
+    const replica = replicas.get(id);
+    if (replica === undefined || redis.state() === 'away') return;
+    // What comes meanwhile may be written twice: readers go by the numbers.
+    replica.pending = [];
+    const said = await wholeOf(id);
+    const { about, ending } = replica;
+    const entries: StreamEntry[] = [{ type: 'about', about, maker }];
+    if (said !== null) entries.push({ type: 'batch', batch: said });
+    if (ending !== null) entries.push(ending);
+    const isWritten = await redis.ask(
+      'stream_write',
+      async (client) => {
+        await writeAnew(client, streamKey(settings, id), entries);
+        return true;
+      },
+      () => false,
+    );
+    replica.isTorn = !isWritten;
+    if (isWritten) wrote(id);
+  }
+
+  async function writeAnew(client: Redis, key: string, entries: readonly StreamEntry[]): Promise<void> {
+    const steps = client.multi().del(key);
+    for (const entry of entries) steps.xadd(key, '*', ...writeEntry(entry));
+    await allOf(steps.pexpire(key, Math.max(keepMs, SILENT_MS)).exec());
+  }
+
+  /** Everything that the stream has said so far; null: nothing. */
+  async function wholeOf(id: string): Promise<Batch<AnswerEvent> | null> {
+    if ((replicas.get(id)?.bytes ?? 0) === 0) return null;
+    const reading = (await memory.find(id))?.read()[Symbol.asyncIterator]();
+    try {
+      return (await reading?.next())?.value ?? null;
+    } catch {
+      return null;
+    } finally {
+      await reading?.return?.();
+    }
+  }
+
+  function wrote(id: string): void {
+    bus.publish(streamTopic(id), '');
+    const replica = replicas.get(id);
+    if (replica?.ending === undefined || replica.ending === null || replica.pending.length > 0) return;
+    replicas.delete(id);
+    if (keepMs < SILENT_MS) {
+      const expire = (client: Redis) => client.pexpire(streamKey(settings, id), Math.max(1, keepMs));
+      void redis.ask<unknown>('stream_keep', expire, () => null);
+    }
+  }
+
+  async function keepAlive(ids: readonly string[]): Promise<void> {
+    const kept = await redis.ask<Results>(
+      'stream_keep',
+      (client) => {
+        const steps = client.pipeline();
+        for (const id of ids) steps.pexpire(streamKey(settings, id), Math.max(keepMs, SILENT_MS));
+        return allOf(steps.exec());
+      },
+      () => [],
+    );
+    for (const [place, [, isThere]] of kept.entries()) if (isThere === 0) await tore(ids[place] ?? '');
+  }
+
+  function drop(id: string): void {
+    replicas.delete(id);
+    void redis.ask<unknown>(
+      'stream_drop',
+      (client) => client.del(streamKey(settings, id)),
+      () => null,
+    );
+  }
+
+  async function change(id: string, act: (replica: Replica) => void): Promise<void> {
+    const replica = replicas.get(id);
+    if (replica === undefined) return;
+    act(replica);
+    if (redis.state() === 'away') return;
+    due.add(id);
+    await flush();
+  }
+
+  return {
+    async open(about) {
+      const replica: Replica = { about, pending: [], ending: null, bytes: 0, isTorn: true };
+      replicas.set(about.id, replica);
+      await change(about.id, () => {});
+    },
+    append: (id, batch) =>
+      change(id, (replica) => {
+        const entry: StreamEntry = { type: 'batch', batch };
+        replica.bytes += JSON.stringify(batch).length + ENTRY_BYTES;
+        if (replica.bytes > maxBytes) drop(id);
+        else if (redis.state() === 'up') replica.pending.push(entry);
+        else replica.isTorn = true;
+      }),
+    finish: (id, ending) =>
+      change(id, (replica) => {
+        replica.ending = { type: 'ending', ending, endedAt: clock.now() };
+        if (redis.state() === 'up') replica.pending.push(replica.ending);
+        else replica.isTorn = true;
+      }),
+    beat() {
+      for (const [id, { ending }] of replicas) {
+        if (ending !== null && ending.endedAt + keepMs < clock.now()) replicas.delete(id);
+      }
+      const ids = [...replicas.keys()];
+      while (ids.length > 0) void keepAlive(ids.splice(0, KEPT_AT_ONCE));
+    },
+  };
+}
+
+type Results = readonly (readonly [Error | null, unknown])[];
+
+/** What every command of several gave; rejects when the connection was lost or the whole was refused. */
+async function allOf(executing: Promise<Results | null>): Promise<Results> {
+  const results = await executing;
+  if (results === null) throw new Error('Redis did not carry out a transaction.');
+  const failed = results.find(([error]) => error !== null)?.[0];
+  if (failed !== undefined && failed !== null) throw failed;
+  return results;
+}

@@ -1,0 +1,68 @@
+import { type OpenedRedis, openRedis, type RedisState } from '../adapters/redis/index.ts';
+import { type Cache, createMemoryCache, createMemoryLeases, type Leases } from '../cache/index.ts';
+import { createMemoryStreamBuffer, type StreamBuffer } from '../chat/index.ts';
+import type { Clock, Lifecycle, Logger, Meter } from '../kernel/index.ts';
+import {
+  type CircuitStates,
+  createMemoryBus,
+  createMemoryCircuitStates,
+  type MessageBus,
+} from '../resilience/index.ts';
+import { createRateLimiter, createSharedRateLimiter, type RateLimiter } from '../security/index.ts';
+import type { Config } from './config.ts';
+
+/** What several processes share: through Redis when there is one, else in the memory of the only process. */
+export interface SharedState {
+  readonly cache: Cache;
+  readonly leases: Leases;
+  readonly streamBuffer: StreamBuffer;
+  readonly circuitStates: CircuitStates;
+  readonly rateLimiter: RateLimiter;
+  readonly bus: MessageBus;
+  /** Null: Redis is not configured. */
+  readonly redisState: (() => RedisState) | null;
+  readonly parts: readonly Lifecycle[];
+}
+
+export interface SharedStateParts {
+  readonly config: Pick<Config, 'redis' | 'answerCache' | 'streams'>;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly meter: Meter;
+}
+
+export function composeSharedState({ config, clock, logger, meter }: SharedStateParts): SharedState {
+  const { keepMs } = config.streams;
+  const memory = {
+    cache: createMemoryCache({ maxBytes: config.answerCache?.maxBytes ?? 1, clock }),
+    leases: createMemoryLeases({ clock }),
+    streams: createMemoryStreamBuffer({ clock, keepMs }),
+  };
+  const rateLimiter = createRateLimiter({ clock });
+  if (config.redis === null) {
+    return {
+      cache: memory.cache,
+      leases: memory.leases,
+      streamBuffer: memory.streams,
+      circuitStates: createMemoryCircuitStates(clock),
+      rateLimiter,
+      bus: createMemoryBus(),
+      redisState: null,
+      parts: [],
+    };
+  }
+  const redis: OpenedRedis = openRedis({
+    ...{ settings: config.redis, clock, logger, meter, memory },
+    keepStreamsMs: keepMs,
+  });
+  return {
+    cache: redis.cache,
+    leases: redis.leases,
+    streamBuffer: redis.streams,
+    circuitStates: redis.circuitStates,
+    rateLimiter: createSharedRateLimiter({ local: rateLimiter, shared: redis.limits }),
+    bus: redis.bus,
+    redisState: () => redis.state(),
+    parts: [redis],
+  };
+}
