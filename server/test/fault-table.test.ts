@@ -79,6 +79,11 @@ describe('faults of a provider, over HTTP', () => {
       if ([429, 503].includes(seen.status)) expect(retryAfter(seen)).toBeGreaterThan(0);
     });
 
+    it('is a 502 when the connection broke, and not the 503 of a provider that is away', async () => {
+      const seen = await bed.ask(await bed.bot(), { stream, always: 'reset_before_byte' });
+      expect(seen).toMatchObject({ status: 502, error: { code: 'stream_interrupted' } });
+    });
+
     it('asks again no earlier than the provider wishes', async () => {
       const seen = await bed.ask(await bed.bot(), { stream, faults: ['rate_limit'] });
       expectWhole(seen);

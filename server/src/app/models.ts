@@ -40,7 +40,8 @@ export type BotModels = Pick<Bot, 'model' | 'models'>;
 /** Kept, the newest of them; a bot that changes its models often leaves old ones behind. */
 const MOST_CHAINS = 500;
 
-const RETRIES = { budget: 2, baseDelayMs: 100, maxDelayMs: 1000, patienceMs: 3000 };
+/** A client whose models all fail is to know within about a second. */
+const RETRIES = { budget: 2, baseDelayMs: 100, maxDelayMs: 1000, patienceMs: 1000 };
 
 /** Makes the chain of models of a bot: its own list, else its model or the server's and the server's fallbacks. */
 export function createModelChooser(parts: ModelParts): (bot: BotModels) => AnsweringModel {

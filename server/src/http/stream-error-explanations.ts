@@ -1,7 +1,7 @@
 /** Those of streamed answers. */
 export const STREAM_ERROR_EXPLANATIONS = {
   stream_interrupted: {
-    meaning: 'The answer broke off after it had begun.',
+    meaning: 'The answer broke off after it had begun, or the connection to the provider before it had.',
     remedy: 'Ask again; what came so far is incomplete.',
   },
   stream_expired: {

@@ -92,7 +92,7 @@ describe('LangChain chat models behind the port', () => {
     ['bad_request', 'provider_rejected_request', false],
     ['not_found', 'provider_rejected_request', false],
     ['context_length', 'context_length_exceeded', false],
-    ['reset_before_byte', 'provider_unreachable', true],
+    ['reset_before_byte', 'stream_interrupted', true],
     ['truncated', 'stream_interrupted', true],
     ['reset_mid_stream', 'stream_interrupted', true],
     ['error_event', 'provider_error', true],

@@ -53,7 +53,7 @@ describe('embeddings of LangChain.js', () => {
     ['quota', 'provider_quota_exhausted', false],
     ['rate_limit', 'provider_rate_limited', true],
     ['error_500', 'provider_error', true],
-    ['reset_before_byte', 'provider_unreachable', true],
+    ['reset_before_byte', 'stream_interrupted', true],
   ])('turns %s into %s', async (fault, code, retryable) => {
     const embedder = embedderOf(openAi());
     await embedder.start();

@@ -4,6 +4,8 @@ const TOO_LONG =
   /context (?:length|window)|maximum (?:context|input|prompt)|(?:prompt|input) is too long|too many tokens/i;
 const NETWORK_CODES =
   /^(?:ECONN|ENOTFOUND|EAI_AGAIN|EHOST|ENETUNREACH|EPIPE|ETIMEDOUT|UND_ERR_(?:SOCKET|CONNECT)|CERT_|DEPTH_ZERO|SELF_SIGNED)/;
+/** A connection that was made, and broke. */
+const BROKEN = /^(?:ECONNRESET|EPIPE|UND_ERR_SOCKET)/;
 const TIMEOUTS =
   /^(?:TimeoutError|APIConnectionTimeoutError|ConnectTimeoutError|HeadersTimeoutError|BodyTimeoutError)$/;
 const MAX_CAUSES = 5;
@@ -68,6 +70,9 @@ function judge(signs: Signs, began: boolean): Verdict {
   if (has(TIMEOUTS)) return passing('provider_timeout', 'The provider took too long. Try again.');
   if (has(NETWORK_CODES) || has(/^APIConnectionError$/) || /fetch failed|terminated|socket hang up/.test(text)) {
     if (began) return passing('stream_interrupted', 'The connection to the provider broke in mid-answer. Try again.');
+    if (has(BROKEN) || /terminated|socket hang up|other side closed/.test(text)) {
+      return passing('stream_interrupted', 'The connection to the provider broke before it answered. Try again.');
+    }
     return passing('provider_unreachable', 'The provider could not be reached. Check its address and the network.');
   }
   if (has(/^SyntaxError$/))

@@ -153,7 +153,7 @@ describe('OpenAI chat model', () => {
     ['not_found', 'provider_rejected_request', false],
     ['redirect', 'provider_rejected_request', false],
     ['context_length', 'context_length_exceeded', false],
-    ['reset_before_byte', 'provider_unreachable', true],
+    ['reset_before_byte', 'stream_interrupted', true],
     ['empty_body', 'provider_invalid_response', true],
     ['malformed_json', 'provider_invalid_response', true],
     ['error_in_200', 'provider_error', true],

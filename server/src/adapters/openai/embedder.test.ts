@@ -127,7 +127,7 @@ describe('OpenAI embedder', () => {
     ['html_502', 'provider_error', true],
     ['error_in_200', 'provider_error', true],
     ['context_length', 'context_length_exceeded', false],
-    ['reset_before_byte', 'provider_unreachable', true],
+    ['reset_before_byte', 'stream_interrupted', true],
     ['empty_body', 'provider_invalid_response', true],
     ['malformed_json', 'provider_invalid_response', true],
     ['short_embeddings', 'provider_invalid_response', true],

@@ -1,6 +1,13 @@
 import type { Dispatcher } from 'undici';
 import { AppError } from '../../kernel/index.ts';
-import { interrupted, type ProviderCall, type ProviderResponse, unreachable } from '../../llm/index.ts';
+import {
+  interrupted,
+  invalidResponse,
+  type ProviderCall,
+  type ProviderResponse,
+  unanswered,
+  unreachable,
+} from '../../llm/index.ts';
 
 /** What may wait for a reader before the sender is held up. */
 const MOST_WAITING_BYTES = 256 * 1024;
@@ -70,6 +77,18 @@ function createHandler(head: Waiting<ProviderResponse>, signal: AbortSignal | un
     if (state.type === 'asking') state.head.reject(failureOf(next));
     state = next;
     wake();
+  }
+
+  /** Why a call that has not answered never will. Made for those alone: an error takes a stack. */
+  function failureOf(next: State): unknown {
+    if (next.type === 'left') return next.reason;
+    return next.type === 'ended' ? headless(next.failure) : null;
+  }
+
+  /** A request is begun only on a connection that was made. */
+  function headless(failure: Error | null): AppError {
+    if (controller === null) return unreachable(failure);
+    return isForeign(failure) ? invalidResponse('what is no HTTP', failure) : unanswered(failure);
   }
 
   /** Ends the call at the provider; whoever waits is told why. */
@@ -146,10 +165,9 @@ function createHandler(head: Waiting<ProviderResponse>, signal: AbortSignal | un
   };
 }
 
-/** Why a call that has not answered never will. Made for those alone: an error takes a stack. */
-function failureOf(next: State): unknown {
-  if (next.type === 'left') return next.reason;
-  return next.type === 'ended' ? unreachable(next.failure) : null;
+/** As undici's parser names what it cannot read. */
+function isForeign(failure: Error | null): boolean {
+  return failure !== null && 'code' in failure && String(failure.code).startsWith('HPE_');
 }
 
 const NOT_WANTED = new AppError('request_aborted', 'The answer is no longer wanted.');

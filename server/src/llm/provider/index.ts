@@ -6,6 +6,7 @@ export {
   invalidResponse,
   type ProviderFailure,
   toProviderError,
+  unanswered,
   unreachable,
 } from './provider-errors.ts';
 export type { ProviderCall, ProviderHttp, ProviderResponse } from './provider-http.ts';

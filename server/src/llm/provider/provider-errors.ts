@@ -121,6 +121,14 @@ export function unreachable(cause: unknown): AppError {
   );
 }
 
+/** The connection was made, and broke before anything was answered: the call may have been heard. */
+export function unanswered(cause: unknown): AppError {
+  return new AppError('stream_interrupted', 'The connection to the provider broke before it answered. Try again.', {
+    retryable: true,
+    cause,
+  });
+}
+
 export function interrupted(cause?: unknown): AppError {
   return new AppError('stream_interrupted', 'The connection to the provider broke in mid-answer. Try again.', {
     retryable: true,

@@ -31,7 +31,8 @@ export interface ProviderResponse {
 export interface ProviderHttp {
   /**
    * Resolves with the head of the response, whatever its status; redirects are not followed. Rejects with
-   * `provider_unreachable` when there is none, and with the signal's reason as soon as it aborts.
+   * `provider_unreachable` when no connection can be made, `stream_interrupted` when it breaks before the head has come,
+   * `provider_invalid_response` when what comes is no HTTP, and with the signal's reason as soon as it aborts.
    */
   send(call: ProviderCall): Promise<ProviderResponse>;
   /** Closes all connections. */

@@ -9,7 +9,7 @@ export interface RetryPolicy {
   /** Full jitter: each wait is random between 0 and the base, doubled with each, up to the most. Milliseconds. */
   readonly baseDelayMs: number;
   readonly maxDelayMs: number;
-  /** A provider's `Retry-After` is waited for when it is no longer than this and no other target is left. Milliseconds. */
+  /** A provider's `Retry-After` is waited for when no other target is left; so long in all for one answer. Milliseconds. */
   readonly patienceMs: number;
 }
 
@@ -35,7 +35,7 @@ export async function beginAnswer(
   run: AnswerRun,
   candidates: readonly Candidate[],
 ): Promise<BegunCall | null> {
-  const spent = { retries: 0, nonsense: 0 };
+  const spent: Spent = { retries: 0, nonsense: 0, askedMs: 0 };
   for (let place = 0; place < candidates.length; place += 1) {
     const candidate = candidates[place];
     if (candidate === undefined) break;
@@ -129,6 +129,8 @@ async function openHedge(parts: BeginParts, run: AnswerRun, { candidate, others 
 interface Spent {
   retries: number;
   nonsense: number;
+  /** What providers have asked to wait. */
+  askedMs: number;
 }
 
 /** How long to wait before the same target is called again; null: it is not. Counts what it allows. */
@@ -152,12 +154,13 @@ function delayBeforeRetry(
   const tries = run.failures.filter((known) => isSameModel(known.candidate)).length;
   if (left.length > 0 && (again === 'last' || again === 'asked' || tries > 1)) return null;
   const asked = again === 'asked' ? failure.error.retryAfterMs : undefined;
-  if (asked !== undefined && asked > retries.patienceMs) return null;
+  if (asked !== undefined && spent.askedMs + asked > retries.patienceMs) return null;
   const backOffMs = random() * Math.min(retries.maxDelayMs, retries.baseDelayMs * 2 ** spent.retries);
   // Never earlier than asked, and spread so that clients who wait do not return in step.
   const delayMs = (asked ?? 0) + backOffMs;
   if (clock.now() + delayMs >= run.deadlineAt) return null;
   spent.retries += 1;
+  spent.askedMs += asked ?? 0;
   if (again === 'once') spent.nonsense += 1;
   return delayMs;
 }

@@ -63,7 +63,7 @@ function setUp({ ranks, hedgeAfter = null, retries = {}, extractive, random = ()
     chain: createModelChain(entries, () => 0),
     health,
     deadlines: { firstTokenMs: 1000, idleTokenMs: 500, totalMs: 5000 },
-    retries: { budget: 2, baseDelayMs: 100, maxDelayMs: 1000, patienceMs: 3000, ...retries },
+    retries: { budget: 2, baseDelayMs: 100, maxDelayMs: 1000, patienceMs: 1000, ...retries },
     hedgeAfter,
     lastResorts: extractive === undefined ? [] : [createExtractiveResort(stand)],
     random,
@@ -202,15 +202,24 @@ describe('model router', () => {
     });
 
     it('waits as long as it was told when there is nowhere else to go, if that is not long', async () => {
-      const made = setUp({ ranks: [[[failure('provider_rate_limited', 2000), 'Hello']]] });
+      const made = setUp({ ranks: [[[failure('provider_rate_limited', 1000), 'Hello']]] });
       const result = await ask(made);
       expect(startOf(result)).toEqual(served('fake/m0', 2));
-      expect(result.tookMs).toBeGreaterThanOrEqual(2000);
+      expect(result.tookMs).toBeGreaterThanOrEqual(1000);
       const impatient = setUp({ ranks: [[[failure('provider_rate_limited', 4000), 'Hello']]] });
       const refused = await ask(impatient);
       expect(refused).toMatchObject({ error: { code: 'provider_rate_limited' } });
       expect((refused.error as AppError).retryAfterMs).toBeGreaterThan(3800);
       expect(refused.tookMs).toBeLessThanOrEqual(100);
+    });
+
+    it('does not wait again and again: what it was told counts together', async () => {
+      const limited = Array.from({ length: 3 }, () => failure('provider_rate_limited', 600));
+      const made = setUp({ ranks: [[limited]] });
+      const { error, tookMs } = await ask(made);
+      expect(error).toMatchObject({ code: 'provider_rate_limited' });
+      expect(callsOf(made)).toEqual([[2]]);
+      expect(tookMs).toBeLessThanOrEqual(800);
     });
 
     it('gives nonsense one more chance in the whole answer', async () => {
