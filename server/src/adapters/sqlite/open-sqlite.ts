@@ -1,4 +1,4 @@
-import { Kysely } from 'kysely';
+import type { Kysely } from 'kysely';
 import type { WordVectorCache } from '../../embeddings/index.ts';
 import type { Clock, Logger } from '../../kernel/index.ts';
 import { createStore, createWriteRecorder, type Schema, type Store } from '../../store/index.ts';
@@ -6,6 +6,7 @@ import type { LexicalIndex } from '../../vector-store/index.ts';
 import { createDatabaseInProcess, createDatabaseThread } from './database-thread.ts';
 import { createKyselyDialect } from './kysely-dialect.ts';
 import { createSqliteLexicalIndex } from './lexical-index.ts';
+import { createPipelinedDatabase } from './pipelined-database.ts';
 import { sqliteSqlDialect } from './sqlite-sql-dialect.ts';
 import type { StatementRunner } from './statement.ts';
 import { createSqliteWordVectorCache } from './word-vector-cache.ts';
@@ -38,7 +39,7 @@ export function openSqlite({ file, clock, logger, titleWeight = DEFAULT_TITLE_WE
   });
   const writes = createWriteRecorder();
   const open = (durability: Durability): Kysely<Schema> =>
-    new Kysely({ dialect: createKyselyDialect({ writer, reader, turns, durability, writes }) });
+    createPipelinedDatabase(createKyselyDialect({ writer, reader, turns, durability, writes }));
   const database = open('synced');
   const background = open('ordered');
   return {
