@@ -98,7 +98,9 @@ export function composeApplication(options: CompositionOptions): Composition {
   const transport = createMemoryTransport();
   const jobEvents = createJobEvents({ store, clock });
   const announce = (jobId: string): Promise<void> => transport.announce(jobId);
-  const indexes = createBotIndexes({ store, embedders, clock, createId });
+  const usage = composeUsage({ config, store, counter, createId, clock, logger, meter });
+  const { ledger, onEmbedding } = usage;
+  const indexes = createBotIndexes({ store, embedders, clock, createId, onEmbedding });
   const worker = { owner: `${hostname()}:${process.pid}:${randomUUID()}`, host: hostname(), pid: process.pid };
   const removedSources = createRemovedSources();
   const following = composeFollowing({
@@ -191,8 +193,6 @@ export function composeApplication(options: CompositionOptions): Composition {
   const { providers } = options;
   const models = { config, providers, langChain, circuitStates, clock, logger, meter, embeddings, counter };
   const chooseModel = createModelChooser(models);
-  const usage = composeUsage({ config, store, clock, logger, meter });
-  const { ledger } = usage;
   const answering = { store, searcher, chooseModel, ledger, counter, clock, createId, logger, meter };
   const answerer = createAnswerer({ ...answering, ...keptAnswers.options });
   const streams = createAnswerStreams({

@@ -2,7 +2,7 @@ import { AppError, type Clock, type Logger, type Meter } from '../kernel/index.t
 import { retry } from '../resilience/index.ts';
 import type { CallLanes } from './call-lanes.ts';
 import { checkResult } from './check-result.ts';
-import type { Embedder, EmbeddingRequest, EmbeddingResult } from './ports.ts';
+import type { Embedder, EmbeddingCall, EmbeddingRequest, EmbeddingResult } from './ports.ts';
 
 /** What one text became. */
 export interface Embedded {
@@ -72,6 +72,8 @@ async function callMeasured(
 ): Promise<readonly Embedded[]> {
   const { id: model } = embedder.profile;
   const startedAt = clock.now();
+  const report = (call: Pick<EmbeddingCall, 'inputTokens' | 'outcome' | 'errorCode'>): void =>
+    request.onCall?.({ model, texts, durationMs: clock.now() - startedAt, ...call });
   try {
     const result = checkResult(await embedder.doEmbed(texts, request), {
       count: texts.length,
@@ -80,12 +82,17 @@ async function callMeasured(
     meter.observe('chatsphere_embedding_duration_seconds', { model }, (clock.now() - startedAt) / 1000);
     meter.count('chatsphere_embedding_texts_total', { model, outcome: 'embedded' }, texts.length);
     meter.count('ai_token_usage_total', { model, type: 'input' }, result.inputTokens);
+    report({ inputTokens: result.inputTokens > 0 ? result.inputTokens : null, outcome: 'ok', errorCode: null });
     return shareOut(result, texts);
   } catch (error) {
-    if (request.signal?.aborted) throw request.signal.reason;
+    if (request.signal?.aborted) {
+      report({ inputTokens: 0, outcome: 'cancelled', errorCode: null });
+      throw request.signal.reason;
+    }
     const failure = toEmbeddingFailure(error);
     meter.count('chatsphere_embedding_texts_total', { model, outcome: 'failed' }, texts.length);
     meter.count('ai_error_total', { model, error_type: failure.code });
+    report({ inputTokens: 0, outcome: 'failed', errorCode: failure.code });
     throw failure;
   }
 }

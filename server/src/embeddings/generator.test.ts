@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { createFakeEmbedder, type FakeEmbedderOptions } from '../adapters/fakes/index.ts';
 import { AppError, type Clock, type Labels, type Meter, silentLogger, silentMeter } from '../kernel/index.ts';
 import { createEmbeddingGenerator, type EmbeddingGeneratorOptions } from './generator.ts';
-import type { Embedder, EmbeddingResult } from './ports.ts';
+import type { Embedder, EmbeddingCall, EmbeddingResult } from './ports.ts';
 
 const DOCUMENT = { purpose: 'document' } as const;
 const QUERY = { purpose: 'query' } as const;
@@ -55,6 +55,28 @@ describe('embedding generator', () => {
     expect(fake.mostAtOnce()).toBe(2);
     const alone = await createFakeEmbedder().doEmbed(texts.slice(13, 14), DOCUMENT);
     expect(vectors[13]).toEqual(alone.vectors[0]);
+  });
+
+  it('tells of every call that it makes, also of those that fail', async () => {
+    const told: string[] = [];
+    let fails = true;
+    const fake = createFakeEmbedder({ profile: { ...remote, maxTextsPerCall: 2 } });
+    const flaky: Embedder = {
+      ...fake,
+      async doEmbed(texts, request) {
+        const failing = fails && texts.includes('c');
+        fails = fails && !failing;
+        if (failing) throw retryable();
+        return fake.doEmbed(texts, request);
+      },
+    };
+    const onCall = ({ texts, outcome, errorCode }: EmbeddingCall): void =>
+      void told.push(`${texts.join('')} ${outcome} ${errorCode}`);
+    const generator = make(flaky);
+    await generator.embed(['a', 'b', 'c'], { ...DOCUMENT, onCall });
+    expect(told.toSorted()).toEqual(['ab ok null', 'c failed provider_error', 'c ok null']);
+    await generator.embed(['d'], { ...DOCUMENT, onCall });
+    expect(told.at(-1)).toBe('d ok null');
   });
 
   it('embeds equal texts once and blank ones never, and hands out vectors of their own', async () => {

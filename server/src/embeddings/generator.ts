@@ -57,8 +57,10 @@ export function createEmbeddingGenerator(options: EmbeddingGeneratorOptions): Em
   /** Many visitors may ask the same at once, and each remote call costs a round trip. */
   function embedSingle(text: string, request: EmbeddingRequest): Promise<readonly Embedded[]> {
     const { purpose, dimensions, background = false } = request;
+    // Whoever wants to know of its calls makes its own.
+    const isOwn = embedder.profile.local || request.onCall !== undefined;
     const embed = async (signal: AbortSignal): Promise<readonly Embedded[]> =>
-      embedder.profile.local
+      isOwn
         ? callOnce(caller, [text], { ...request, signal })
         : [await joinerFor(purpose, dimensions).add(text, signal)];
     return flights.run(`${purpose}:${dimensions ?? ''}:${background}:${text}`, embed, request.signal);

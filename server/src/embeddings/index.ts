@@ -3,6 +3,7 @@ export { createEmbeddingGenerator, type EmbeddingGeneratorOptions } from './gene
 export type {
   Embedder,
   EmbedderProfile,
+  EmbeddingCall,
   EmbeddingGenerator,
   EmbeddingPurpose,
   EmbeddingResult,

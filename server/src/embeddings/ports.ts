@@ -25,6 +25,20 @@ export interface EmbeddingRequest {
   readonly signal?: AbortSignal;
   /** True when nobody waits for it: an embedder in this process may let questions go first. */
   readonly background?: boolean;
+  /** Told of every call that the embedder is asked for, once it has ended, however; retries are calls, too. Must not throw. */
+  readonly onCall?: (call: EmbeddingCall) => void;
+}
+
+/** What became of one call of an embedder. */
+export interface EmbeddingCall {
+  /** `provider/model`. */
+  readonly model: string;
+  readonly texts: readonly string[];
+  /** Null: the provider did not say. Zero for calls that failed. */
+  readonly inputTokens: number | null;
+  readonly outcome: 'ok' | 'failed' | 'cancelled';
+  readonly errorCode: string | null;
+  readonly durationMs: number;
 }
 
 export interface EmbeddingResult {

@@ -1,4 +1,9 @@
-import { type EmbeddingGenerator, type EmbeddingSpaces, spaceName } from '../../embeddings/index.ts';
+import {
+  type EmbeddingCall,
+  type EmbeddingGenerator,
+  type EmbeddingSpaces,
+  spaceName,
+} from '../../embeddings/index.ts';
 import { AppError, type Clock, type IdMaker } from '../../kernel/index.ts';
 import { type BotKey, type Generation, indexKey, type Store } from '../../store/index.ts';
 import { chunkingSignature, DEFAULT_CHUNKING } from '../chunking/strategies.ts';
@@ -9,6 +14,8 @@ export interface BotIndexesOptions {
   readonly embedders: Pick<EmbeddingSpaces, 'own' | 'find'>;
   readonly clock: Clock;
   readonly createId: IdMaker;
+  /** Told of every call to a remote embedder that training makes for the bot. Must not throw. */
+  readonly onEmbedding?: (bot: BotKey, call: EmbeddingCall) => void;
 }
 
 /** Generations that hold content. */
@@ -22,8 +29,13 @@ export function createBotIndexes(options: BotIndexesOptions): BotIndexes {
     const key = keyOf(generation);
     const { embeddingModel: id, embedderVersion: version, dimensions } = generation;
     const found = await embedders.find({ id, version, dimensions });
-    const embeddings = found === null ? missingEmbedder(generation) : indexed(found, key);
+    const embeddings = found === null ? missingEmbedder(generation) : indexed(found, key, callsOf(generation));
     return { generation, key, embeddings, available: found !== null };
+  }
+
+  function callsOf({ tenantId, botId }: Generation): ((call: EmbeddingCall) => void) | undefined {
+    const { onEmbedding } = options;
+    return onEmbedding === undefined ? undefined : (call) => onEmbedding({ tenantId, botId }, call);
   }
 
   /** What a bot begins with. */
@@ -96,8 +108,20 @@ export function keyOf(
   return indexKey({ space: spaceName({ id, version, dimensions }), chunkSet });
 }
 
-function indexed(embeddings: EmbeddingGenerator, generation: string): BotIndex['embeddings'] {
-  return { profile: embeddings.profile, generation, embed: (texts, request) => embeddings.embed(texts, request) };
+/** `onCall` is told of the calls for documents: searches tell of theirs themselves. */
+function indexed(
+  embeddings: EmbeddingGenerator,
+  generation: string,
+  onCall: ((call: EmbeddingCall) => void) | undefined,
+): BotIndex['embeddings'] {
+  const { profile } = embeddings;
+  const isTold = onCall !== undefined && !profile.local;
+  return {
+    profile,
+    generation,
+    embed: (texts, request) =>
+      embeddings.embed(texts, isTold && request.purpose === 'document' ? { onCall, ...request } : request),
+  };
 }
 
 /** Stands in for an embedder that cannot be had. */
