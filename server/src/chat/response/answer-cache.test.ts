@@ -10,6 +10,8 @@ import type { AnswerOpening } from './answer-opening.ts';
 import type { AnswerSource, MadeEvent } from './delivery.ts';
 
 const bot = { id: 'bot_1', tenantId: 'tnt_1', metadata: {}, contentRevision: 'r1' } as unknown as Bot;
+/** The bot as the store has it now. */
+const store: { now: Bot | null } = { now: bot };
 const never = new AbortController().signal;
 
 type End = Extract<AnswerEvent, { readonly type: 'end' }>;
@@ -37,7 +39,7 @@ function openingOf({ question = 'How do I reset my password?', history = [], ...
   return {
     request: { bot, messages: [], ...request },
     asked: { question, history, exchange: [], instructions: null },
-    tenant: {} as TenantStore,
+    tenant: { bots: { get: async () => store.now } } as unknown as TenantStore,
     conversation: null,
     memory: { messages: history, summary: null },
     history,
@@ -61,6 +63,16 @@ function setUp(changes: Partial<AnswerCacheOptions> = {}) {
   };
   const open = () => createAnswerCache({ ...shared, clock, meter: { ...meter, observe: () => {}, gauge: () => {} } });
   return { clock, counted, open, answers: open() };
+}
+
+function watchedCache() {
+  const kept: string[] = [];
+  const cache = createMemoryCache({ maxBytes: 1_000_000, clock: createManualClock() });
+  const set: typeof cache.set = (key, value, ttlMs) => {
+    kept.push(value);
+    return cache.set(key, value, ttlMs);
+  };
+  return { kept, cache: { ...cache, set } };
 }
 
 /** The text, and where it says it comes from. */
@@ -111,6 +123,35 @@ describe('answer cache', () => {
     const make = () => answerOf('text', end);
     await read(answers.source(openingOf(), make, never));
     expect(await read(answers.source(openingOf(), make, never))).toBe('miss: text');
+  });
+
+  it.each<[string, Bot | null]>([
+    ['changed', { ...bot, contentRevision: 'r2' }],
+    ['deleted', null],
+  ])('does not keep what was made while the content was %s', async (_, after) => {
+    const { cache, kept } = watchedCache();
+    const { answers } = setUp({ cache });
+    const make = async function* (): AsyncGenerator<MadeEvent> {
+      store.now = after;
+      yield* answerOf('what the content said');
+    };
+    try {
+      expect(await read(answers.source(openingOf(), make, never))).toBe('miss: what the content said');
+      expect(kept).toEqual([]);
+    } finally {
+      store.now = bot;
+    }
+    await read(answers.source(openingOf(), () => answerOf('text'), never));
+    expect(kept).toHaveLength(2);
+  });
+
+  it('takes other white space for the same question, but not where it may be code', async () => {
+    const { answers } = setUp({ semantic: false });
+    const ask = (question: string) => read(answers.source(openingOf({ question }), () => answerOf('text'), never));
+    await ask('What does it do?');
+    expect(await ask(' What  does\nit do? ')).toBe('exact: text');
+    await ask('What is printed?\nif x:\n  f()\n  g()');
+    expect(await ask('What is printed?\nif x:\n  f()\ng()')).toBe('miss: text');
   });
 
   it('answers what is asked in other words, of the same bot, content and conversation alone', async () => {

@@ -48,8 +48,12 @@ export function createAnswerCache(
     return key === null ? null : (await read(key as CacheKey)).fresh;
   }
 
-  async function keep({ answer: key, question }: Places, answer: Omit<KeptAnswer, 'freshUntil'> | null): Promise<void> {
-    if (answer === null) return;
+  async function keep(
+    opening: AnswerOpening,
+    { answer: key, question }: Places,
+    answer: Omit<KeptAnswer, 'freshUntil'> | null,
+  ): Promise<void> {
+    if (answer === null || !(await isCurrent(opening))) return;
     const { ttlMs, staleMs } = options;
     const kept = writeKept({ ...answer, freshUntil: clock.now() + ttlMs });
     await Promise.all([
@@ -70,7 +74,10 @@ export function createAnswerCache(
     }
   }
 
-  async function* makeOnce(places: Places, make: MakeAnswer, signal: AbortSignal): AsyncGenerator<MadeEvent> {
+  async function* makeOnce(
+    { opening, places, make }: { readonly opening: AnswerOpening; readonly places: Places; readonly make: MakeAnswer },
+    signal: AbortSignal,
+  ): AsyncGenerator<MadeEvent> {
     const { fresh, stale, lease } = await takeTurn(places, signal);
     const taker = createAnswerTaker();
     let keeping: Promise<void> | null = null;
@@ -78,7 +85,7 @@ export function createAnswerCache(
       if (fresh !== null) count('waited');
       for await (const event of fresh === null ? make(signal, stale) : replay(fresh, 'exact')) {
         taker.take(event);
-        if (event.type === 'end' && fresh === null) keeping = keep(places, taker.whole());
+        if (event.type === 'end' && fresh === null) keeping = keep(opening, places, taker.whole());
         yield event;
       }
     } finally {
@@ -119,11 +126,17 @@ export function createAnswerCache(
       const owner = { tenantId: bot.tenantId, botId: bot.id };
       const ids: [string, ...string[]] = [places.lease];
       if (wholeAnswer === true) ids.push(leaseOf(owner, places.answer, false));
-      const { leads, items } = runs.join(ids, (within) => makeOnce(places, make, within), signal);
+      const { leads, items } = runs.join(ids, (within) => makeOnce({ opening, places, make }, within), signal);
       count(leads ? 'miss' : 'joined');
       return leads ? { events: items } : { events: items, cache: 'exact' };
     },
   };
+}
+
+/** Content that was changed or deleted while the answer was made must not be remembered through it. */
+async function isCurrent({ tenant, request: { bot } }: AnswerOpening): Promise<boolean> {
+  const now = await tenant.bots.get(bot.id).catch(() => null);
+  return now !== null && now.contentRevision === bot.contentRevision;
 }
 
 interface Looked {

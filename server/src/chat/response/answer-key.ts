@@ -61,7 +61,10 @@ function concernsTools(message: AnswerOpening['history'][number]): boolean {
   return message.role === 'tool' || (message.role === 'assistant' && (message.toolCalls ?? []).length > 0);
 }
 
-/** Nothing that could change the meaning: other spaces, and other codes of the same characters. */
+/** Nothing that could change the meaning: other spaces, unless lines are indented as code is, and other codes of the same characters. */
 function normalised(question: string): string {
-  return question.normalize('NFC').replace(/\s+/gu, ' ').trim();
+  const text = question.normalize('NFC').trim();
+  return INDENTED.test(text) ? text : text.replace(/\s+/gu, ' ');
 }
+
+const INDENTED = /\n[^\S\n]+\S/u;

@@ -70,7 +70,7 @@ function setUp(scene: Scene = {}) {
   const searches: SearchRequest[] = [];
   const measures: string[] = [];
   const repositories = {
-    bots: { contentRemovedAt: async () => null },
+    bots: { contentRemovedAt: async () => null, get: async () => bot },
     chunks: { holdQuotes: async (_bot: string, quotes: readonly unknown[]) => quotes.map(() => true) },
     conversations: {
       create: async (conversation: Conversation) => void conversations.set(conversation.id, conversation),

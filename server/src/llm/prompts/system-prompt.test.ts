@@ -178,6 +178,7 @@ describe("an owner's template", () => {
     ['{{rules}}', /must show \{\{passages\}\}/],
     ['{{passages}}', /must show \{\{refusal_message\}\}/],
     ['{{rules}}{{#summary}}{{passages}}{{/summary}}', /must show \{\{passages\}\}/],
+    [`{{rules}}${'{{passages}}'.repeat(5)}`, /\{\{passages\}\} in more than 4 places/],
     ['{{rules}}{{passages}}{{question}}', /no variable "question"/],
     ['{{rules}}{{passages}}{{constructor}}', /no variable "constructor"/],
     ['{{rules}}{{passages}}{{}}', /no variable ""/],

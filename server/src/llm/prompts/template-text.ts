@@ -43,6 +43,8 @@ export type TemplateNode =
   | { readonly type: 'section'; readonly name: PromptVariableName; readonly nodes: readonly TemplateNode[] };
 
 const LONGEST_TEMPLATE = 20_000;
+/** Of one variable: a short template that shows the passages a thousand times would make a prompt of megabytes. */
+const MOST_PLACES = 4;
 /** `\{{` stands for two brackets; what lies between brackets must be a name, with `#` or `/` for a section. */
 const TAG = /\\\{\{|\{\{([#/]?)([^{}]{0,100})\}\}|\{\{/g;
 
@@ -54,7 +56,7 @@ interface OpenSection {
 /**
  * Reads a template: text with `{{variable}}`, and `{{#variable}}...{{/variable}}` round what is shown only when the variable
  * holds something. Throws `invalid_request` with the given `param` when it is too long, names an unknown variable, leaves a tag or
- * section open, or lacks a needed variable.
+ * section open, shows a variable in more than four places, or lacks a needed one.
  */
 export function parseTemplate(text: string, param: string): readonly TemplateNode[] {
   const refuse = (fault: string): never => {
@@ -75,6 +77,7 @@ export function parseTemplate(text: string, param: string): readonly TemplateNod
 
 function readNodes(text: string, refuse: (fault: string) => never): readonly TemplateNode[] {
   const open: OpenSection[] = [{ name: null, nodes: [] }];
+  const places = new Map<string, number>();
   const add = (node: TemplateNode): void => void open.at(-1)?.nodes.push(node);
   let last = 0;
   for (const tag of text.matchAll(TAG)) {
@@ -91,8 +94,12 @@ function readNodes(text: string, refuse: (fault: string) => never): readonly Tem
       return refuse(`There is no variable "${name}". There are: ${Object.keys(PROMPT_VARIABLES).join(', ')}.`);
     }
     if (tag[1] === '#') open.push({ name, nodes: [] });
-    else if (tag[1] === '') add({ type: 'variable', name });
-    else {
+    else if (tag[1] === '') {
+      add({ type: 'variable', name });
+      const shown = (places.get(name) ?? 0) + 1;
+      places.set(name, shown);
+      if (shown > MOST_PLACES) refuse(`The template shows {{${name}}} in more than ${MOST_PLACES} places.`);
+    } else {
       const section = open.pop();
       if (section === undefined || section.name !== name)
         return refuse(`{{/${name}}} closes no section that is open there.`);
