@@ -41,7 +41,7 @@ export interface OpenedRedis extends Lifecycle {
 }
 
 const BEAT_MS = 1_000;
-const PRESENCE_MS = 10_000;
+const PRESENCE_MS = 5_000;
 const MAX_STREAM_BYTES = 2 * 1024 ** 2;
 /** What has to be told anew now and then, and need not be at once. */
 const SLOW_BEATS = 5;
@@ -90,12 +90,16 @@ export function openRedis({ settings, clock, logger, meter, memory, keepStreamsM
     circuitStates,
     bus,
     async start() {
-      await bus.start();
-      await redis.start();
+      await Promise.all([bus.start(), redis.start()]);
       timer = setInterval(beat, BEAT_MS);
     },
     async stop() {
       if (timer !== null) clearInterval(timer);
+      await redis.ask<unknown>(
+        'presence',
+        (client) => client.del(makerKey(settings, maker)),
+        () => null,
+      );
       await bus.stop();
       await redis.stop();
     },

@@ -15,6 +15,8 @@ export interface RedisBus extends MessageBus, Lifecycle {
 const PULSE = 'pulse';
 /** Beats without hearing the pulse before the connection is taken for dead. */
 const DEAF_BEATS = 3;
+/** How long a start waits to hear; it comes later then. */
+const START_MS = 1_000;
 const MOST_LOST = 1_000;
 /** What no message begins with. */
 const GAP = '\u0000gap';
@@ -106,10 +108,16 @@ export function createRedisBus({ redis }: { readonly redis: RedisConnection }): 
     },
     async start() {
       bus.subscribe(PULSE, { message: () => {} });
-      client = await openClient(redis.settings, { onReady: () => void listenToAll(), onClosed: () => {} });
+      let hears = (): void => {};
+      const hearing = new Promise<void>((resolve) => {
+        hears = resolve;
+      });
+      const onReady = (): void => void listenToAll().then(hears);
+      client = await openClient(redis.settings, { onReady, onClosed: () => {} });
       client.on('message', (channel: string, text: string) => {
         if (channel.startsWith(beginning)) deliver(channel.slice(beginning.length), text);
       });
+      await withinTime(hearing, START_MS).catch(() => {});
     },
     async stop() {
       client?.disconnect();
