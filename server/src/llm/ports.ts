@@ -98,6 +98,8 @@ export interface TokenUsage {
   readonly outputTokens: number;
   /** Of the input: read from the provider's prompt cache. */
   readonly cachedInputTokens?: number;
+  /** Of the input: written to the provider's prompt cache, which some charge more for. */
+  readonly cacheWriteTokens?: number;
   /** Of the output: thought, not said. */
   readonly reasoningTokens?: number;
 }

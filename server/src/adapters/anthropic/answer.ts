@@ -93,5 +93,6 @@ function usageOf(counts: Readonly<Record<string, number>>): TokenUsage {
     inputTokens: countOrZero(counts['input_tokens']) + cached + written,
     outputTokens: countOrZero(counts['output_tokens']),
     ...(cached === 0 ? {} : { cachedInputTokens: cached }),
+    ...(written === 0 ? {} : { cacheWriteTokens: written }),
   };
 }

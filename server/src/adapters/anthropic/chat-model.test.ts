@@ -106,7 +106,7 @@ describe('Anthropic chat model', () => {
     expect(events.at(-1)).toEqual({
       type: 'end',
       finishReason: 'tool_calls',
-      usage: { inputTokens: 14, outputTokens: 2, cachedInputTokens: 5 },
+      usage: { inputTokens: 14, outputTokens: 2, cachedInputTokens: 5, cacheWriteTokens: 2 },
     });
     expect(standin.requests[0]?.body['stream']).toBe(!wholeAnswer);
   });

@@ -78,10 +78,10 @@ export function createAnswerUsage(parts: AnswerUsageParts, request: AnswerReques
     });
 
   const writeCall = (report: ModelCallReport, row: Pick<UsageRow, 'kind' | 'requests'>): void => {
-    const { inputTokens, outputTokens, cachedInputTokens = 0 } = report.usage;
+    const { inputTokens, outputTokens, cachedInputTokens = 0, cacheWriteTokens = 0 } = report.usage;
     const { model, keyFingerprint, outcome, errorCode, usageSource, firstTokenMs, durationMs } = report;
     const call = { model, keyFingerprint, outcome, errorCode, usageSource, firstTokenMs, durationMs };
-    write({ ...row, ...call, cache: null, calls: 1, inputTokens, outputTokens, cachedInputTokens });
+    write({ ...row, ...call, cache: null, calls: 1, inputTokens, outputTokens, cachedInputTokens, cacheWriteTokens });
   };
 
   return {

@@ -111,8 +111,11 @@ export function createAnswerRun(parts: RunParts, { request, signal, onCall }: As
         hasBegun = true;
         permit.begun();
         const tookMs = clock.now() - openedAt;
-        health.took(model, tookMs);
-        meter.observe('chatsphere_model_first_token_seconds', { model }, tookMs / 1000);
+        // A whole answer says nothing of how soon the model begins.
+        if (request.wholeAnswer !== true) {
+          health.took(model, tookMs);
+          meter.observe('chatsphere_model_first_token_seconds', { model }, tookMs / 1000);
+        }
         return { call: opened, stream, first };
       },
       cancel: () => stream.close(),

@@ -13,7 +13,7 @@ export interface RetryPolicy {
   readonly patienceMs: number;
 }
 
-/** When to make a second call while the first has not begun to answer; null: never. In milliseconds, or as long as a model usually takes (p95). */
+/** When to make a second call while the first has not begun to answer, of answers that are streamed; null: never. In milliseconds, or as long as a model usually takes (p95). */
 export type HedgeAfter = number | 'p95' | null;
 
 export interface BeginParts extends RunParts {
@@ -76,7 +76,7 @@ interface Turn {
 /** Null when it failed; the run knows why. */
 async function callOnce(parts: BeginParts, run: AnswerRun, turn: Turn): Promise<BegunCall | null> {
   const call = run.open(turn.candidate, turn.permit);
-  const hedgeMs = hedgeDelayMs(parts, turn.candidate.target);
+  const hedgeMs = run.request.wholeAnswer === true ? null : hedgeDelayMs(parts, turn.candidate.target);
   try {
     return await (hedgeMs === null ? call.begin() : beginHedged(parts, run, { turn, call, hedgeMs }));
   } catch {
