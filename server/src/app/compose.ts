@@ -214,6 +214,7 @@ export function composeApplication(options: CompositionOptions): Composition {
     createId,
     random: randomBytes,
     logger,
+    bus: shared.bus,
   });
   const duplicates = createDuplicateFinder({ store });
   const http = createHttpApp({

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { createIdMaker, createManualClock, silentLogger } from '../kernel/index.ts';
+import { createMemoryBus, type MessageBus } from '../resilience/index.ts';
 import { API_KEY_SCOPES, type ApiKey, type ApiKeyScope, type Bot } from '../store/index.ts';
 import { createAdminPrincipal, requireBootstrapAdmin, requireBot, requireOrigin, requireScope } from './access.ts';
 import { createApiKeys, type KeyStore } from './api-keys.ts';
@@ -46,7 +47,7 @@ function setUp() {
       touchApiKeys: async (ids) => void calls.touches.push(ids),
     },
   };
-  const make = () =>
+  const make = (bus?: MessageBus) =>
     createApiKeys({
       store,
       pepper: 'pepper',
@@ -56,6 +57,7 @@ function setUp() {
       createId: createIdMaker(clock.now),
       random: randomBytes,
       logger: silentLogger,
+      ...(bus === undefined ? {} : { bus }),
     });
   const apiKeys = make();
   const request = (changes: Partial<NewApiKey> = {}): NewApiKey => ({
@@ -64,7 +66,7 @@ function setUp() {
     scopes: ['chat'],
     ...changes,
   });
-  return { apiKeys, anotherProcess: make(), keys, clock, calls, request };
+  return { apiKeys, anotherProcess: make(), make, keys, clock, calls, request };
 }
 
 describe('making keys', () => {
@@ -204,6 +206,16 @@ describe('checking keys', () => {
     await clock.advance(1_000);
     await apiKeys.authenticate(secret, {});
     expect(calls.lookups).toBe(2);
+  });
+
+  it('refuses a revoked key as soon as other processes have been told', async () => {
+    const { make, request } = setUp();
+    const bus = createMemoryBus();
+    const [here, there] = [make(bus), make(bus)];
+    const { key, secret } = await here.create(request(), admin);
+    await there.authenticate(secret, {});
+    await here.revoke('default', key.id);
+    await expect(there.authenticate(secret, {})).rejects.toMatchObject({ code: 'invalid_api_key' });
   });
 
   it('refuses a revoked key at once here and within a second elsewhere', async () => {

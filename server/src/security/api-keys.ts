@@ -1,4 +1,5 @@
 import { AppError, type Clock, type IdMaker, type Logger } from '../kernel/index.ts';
+import type { MessageBus } from '../resilience/index.ts';
 import type { ApiKey, ApiKeyRepository, BotRepository, SystemStore, TenantRepository } from '../store/index.ts';
 import { createAdminPrincipal } from './access.ts';
 import { createKeyCache } from './key-cache.ts';
@@ -34,15 +35,20 @@ export interface ApiKeysOptions {
   readonly createId: IdMaker;
   readonly random: RandomBytes;
   readonly logger: Logger;
+  /** Tells other processes of revocations, and this one of theirs; without it they learn within a second. */
+  readonly bus?: MessageBus;
 }
+
+const TOPIC = 'api-keys.revoked';
 
 /**
  * Makes, checks and revokes API keys. What the store said of a key is believed for a second, so that another process's
- * revocation is in force within that; one made here is in force with its response.
+ * revocation is in force within that, or as soon as the bus has told; one made here is in force with its response.
  */
 export function createApiKeys(options: ApiKeysOptions): ApiKeys {
   const { store, pepper, clock } = options;
   const cache = createKeyCache({ load: (hash) => store.system.findApiKey(hash), clock });
+  options.bus?.subscribe(TOPIC, { message: () => cache.clear(), gap: () => cache.clear() });
   const principals = new WeakMap<ApiKey, Principal>();
   const touch = createKeyTouch({
     write: (ids, now) => store.system.touchApiKeys(ids, now),
@@ -116,6 +122,7 @@ export function createApiKeys(options: ApiKeysOptions): ApiKeys {
   async function revoke(tenantId: string, keyId: string): Promise<boolean> {
     const revoked = await store.forTenant(tenantId).apiKeys.revoke(keyId, clock.now());
     cache.clear();
+    options.bus?.publish(TOPIC, keyId);
     return revoked;
   }
 

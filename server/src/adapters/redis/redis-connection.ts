@@ -38,8 +38,10 @@ const FIRST_PROBE_MS = 50;
 const LAST_PROBE_MS = 2_000;
 /** A connection on which nothing comes for so long is made anew. */
 const DEAD_MS = 5_000;
-/** Refusals that say that Redis cannot be used for a while. */
-const CANNOT_SERVE = /^(LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|NOAUTH|NOPERM|BUSY)/;
+/** Refusals of everything; others (no memory left, a replica, no permission) concern one command and cost no time. */
+const CANNOT_SERVE = /^(LOADING|BUSY)/;
+/** Who leaves sooner than this after coming back is asked again later each time. */
+const STEADY_MS = 10_000;
 const LOG_EVERY_MS = 10_000;
 
 export function createRedisConnection(options: RedisConnectionOptions): RedisConnection {
@@ -52,10 +54,14 @@ export function createRedisConnection(options: RedisConnectionOptions): RedisCon
   let hasStopped = false;
   let wakeProbe = (): void => {};
   let loggedAt = 0;
+  let arrivedAt = 0;
+  let restMs = 0;
 
   function leave(reason: string): void {
     if (state === 'up') {
       state = 'away';
+      const isSteady = performance.now() - arrivedAt >= STEADY_MS;
+      restMs = isSteady ? 0 : Math.min(Math.max(restMs * 2, FIRST_PROBE_MS), LAST_PROBE_MS);
       meter.gauge('chatsphere_redis_up', {}, 0);
       logger.warn({ reason }, 'Redis is away; this process goes on with its own memory');
     }
@@ -65,6 +71,7 @@ export function createRedisConnection(options: RedisConnectionOptions): RedisCon
   function arrive(offset: number): void {
     offsetMs = offset;
     state = 'up';
+    arrivedAt = performance.now();
     meter.gauge('chatsphere_redis_up', {}, 1);
     logger.info({}, 'Redis is there');
     for (const listener of listeners) listener();
@@ -74,6 +81,7 @@ export function createRedisConnection(options: RedisConnectionOptions): RedisCon
   async function probe(): Promise<void> {
     if (isProbing) return;
     isProbing = true;
+    if (restMs > 0) await pause(restMs);
     for (
       let delayMs = FIRST_PROBE_MS;
       !hasStopped && state === 'away';

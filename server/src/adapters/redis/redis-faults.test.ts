@@ -1,3 +1,4 @@
+import { Redis } from 'ioredis';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { cacheKey, ownerPrefix } from '../../cache/index.ts';
 import { createManualClock, systemClock } from '../../kernel/index.ts';
@@ -144,6 +145,18 @@ describeWithRedis('Redis that fails', () => {
     await request(redis, 1);
     await server.start();
     await until(() => redis.state() === 'up');
+  });
+
+  it('that has no memory left refuses, and each process goes on with its own', async () => {
+    const redis = await open();
+    const admin = new Redis(server.url);
+    await admin.config('SET', 'maxmemory', '1');
+    await request(redis, 1);
+    expect(redis.state()).toBe('up');
+    await admin.config('SET', 'maxmemory', '0');
+    await redis.cache.set(key('a'), 'kept', 60_000);
+    expect(await admin.get(`test:${key('a')}`)).toBe('kept');
+    admin.disconnect();
   });
 
   describe('asked by name', () => {
