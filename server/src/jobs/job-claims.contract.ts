@@ -31,7 +31,8 @@ export function describeJobClaimsContract(name: string, make: () => Promise<JobC
         store.claims.claim({ owner, kinds: ['train'], now, leaseMs: LEASE_MS, maxPriority });
       const claimed = async (now = NOW): Promise<Job> => present(await claim(now));
       const get = async (id: string): Promise<Job> => present(await store.jobs.get(id));
-      const release = (job: Job, outcome: JobOutcome, now = NOW) => store.claims.release(leaseOf(job), outcome, now);
+      const release = async (job: Job, outcome: JobOutcome, now = NOW) =>
+        (await store.claims.release(leaseOf(job), outcome, now)) !== null;
       return { ...store, add, claim, claimed, get, release };
     };
 
@@ -270,6 +271,15 @@ export function describeJobClaimsContract(name: string, make: () => Promise<JobC
         runAt: NOW + 5,
         updatedAt: NOW + 5,
       });
+    });
+
+    it('gives the job as it is after its run', async () => {
+      const { add, claimed, claims, get } = await open();
+      const id = await add();
+      const job = await claimed();
+      const outcome = { type: 'next-stage', stage: 'embedding', priority: 20 } as const;
+      expect(await claims.release(leaseOf(job), outcome, NOW + 5)).toEqual(await get(id));
+      expect(await claims.release(leaseOf(job), outcome, NOW + 6)).toBeNull();
     });
 
     it('ends a job as succeeded, once', async () => {

@@ -49,7 +49,7 @@ async function runSteps(store: Jobs, steps: readonly (readonly [string, number])
   async function release(place: number, outcome: JobOutcome): Promise<void> {
     const [held] = leases.splice(place, 1);
     if (held === undefined) return;
-    const done = await claims.release(held.lease, outcome, now);
+    const done = (await claims.release(held.lease, outcome, now)) !== null;
     if (done && outcome.type === 'succeeded') succeeded.set(held.job.id, (succeeded.get(held.job.id) ?? 0) + 1);
   }
 

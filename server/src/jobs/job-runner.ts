@@ -1,12 +1,12 @@
 import type { Clock, Lifecycle, Logger, Meter } from '../kernel/index.ts';
-import type { Job, JobOutcome } from '../store/index.ts';
+import type { Job } from '../store/index.ts';
 import { createCoalescedTask } from './coalesced-task.ts';
 import { createJobReconciler } from './job-reconciler.ts';
 import { createJobSettler } from './job-settler.ts';
 import { hasEnded } from './job-state.ts';
 import type { JobStore } from './job-store.ts';
 import type { JobEvents, JobHandler, JobTransport } from './ports.ts';
-import { runStage, type StageRun } from './stage-run.ts';
+import { type RecordedRun, runStage, type StageRun } from './stage-run.ts';
 
 export interface JobRunnerOptions {
   readonly store: JobStore;
@@ -48,6 +48,9 @@ export interface JobRunnerOptions {
   readonly random?: () => number;
 }
 
+/** How often stopped jobs are looked for while all places are taken, in milliseconds. */
+const SWEEP_WHEN_FULL_MS = 1_000;
+
 /**
  * Runs jobs: claims the one whose turn it is, runs one stage of it, and puts it back in the queue for its next stage, so
  * that early stages of one job pass late stages of another. A stage that takes long gives its place to those who wait. Woken by announcements, by a place that comes free and by the
@@ -68,6 +71,9 @@ export function createJobRunner(options: JobRunnerOptions): Lifecycle {
   const running = new Map<string, { readonly job: Job; readonly run: StageRun; readonly done: Promise<void> }>();
   /** Jobs that this runner has announced and not heard of: they wait for their next stage, which leaves nothing to settle. */
   const ownNews = new Set<string>();
+  /** Announced jobs that may have been stopped; one that is claimed here has not. */
+  const unclaimed = new Set<string>();
+  let sweptAt = Number.NEGATIVE_INFINITY;
   const stopping = new AbortController();
   const settler = createJobSettler({ handlers, claims, logger, meter });
   const fill = createCoalescedTask(fillPlaces, (error) =>
@@ -116,6 +122,7 @@ export function createJobRunner(options: JobRunnerOptions): Lifecycle {
   function begin(job: Job): void {
     const handler = handlers.get(job.kind);
     if (handler === undefined) return;
+    unclaimed.delete(job.id);
     events.publish(job);
     const run = runStage(job, {
       handler,
@@ -132,22 +139,21 @@ export function createJobRunner(options: JobRunnerOptions): Lifecycle {
       othersWait: async () => (await claims.findClaimable(clock.now(), 1)).length > 0,
       retry: { firstMs: 1_000, maxMs: 60_000, ...options.retry, random: options.random ?? Math.random },
     });
-    running.set(keyOf(job), { job, run, done: run.ended.then((outcome) => finish(job, outcome)) });
+    running.set(keyOf(job), { job, run, done: run.ended.then((recorded) => finish(job, recorded)) });
     countRunning(job.kind);
   }
 
-  async function finish(job: Job, outcome: JobOutcome | null): Promise<void> {
-    if (outcome === null) logger.warn({ job: job.id, stage: job.stage }, 'The lease of a job was lost');
-    else await follow(job, outcome);
+  async function finish(job: Job, recorded: RecordedRun | null): Promise<void> {
+    if (recorded === null) logger.warn({ job: job.id, stage: job.stage }, 'The lease of a job was lost');
+    else await follow(recorded);
     running.delete(keyOf(job));
     countRunning(job.kind);
-    void fill.run();
+    void fill.run().then(sweepUnclaimed);
   }
 
-  async function follow(job: Job, outcome: JobOutcome): Promise<void> {
+  async function follow({ job, outcome }: RecordedRun): Promise<void> {
     try {
-      const current = await store.forTenant(job.tenantId).jobs.get(job.id);
-      if (current !== null) await publishAndSettle(current);
+      await publishAndSettle(job);
       if (outcome.type === 'succeeded')
         meter.count('chatsphere_job_ended_total', { kind: job.kind, state: 'succeeded' });
       if (outcome.type === 'handed-back' || outcome.type === 'next-stage' || outcome.type === 'yielded')
@@ -175,8 +181,19 @@ export function createJobRunner(options: JobRunnerOptions): Lifecycle {
 
   function onAnnounced(jobId: string): void {
     for (const { job, run } of running.values()) if (job.id === jobId) run.check();
+    const isOwn = ownNews.delete(jobId);
+    if (!isOwn) unclaimed.add(jobId);
     const filled = fill.run();
-    if (!ownNews.delete(jobId)) void filled.then(sweep.run);
+    if (!isOwn) void filled.then(sweepUnclaimed);
+  }
+
+  /** While all places are taken, most of what is not claimed just waits: then seldom. */
+  function sweepUnclaimed(): void {
+    const isFull = running.size >= concurrency;
+    if (unclaimed.size === 0 || (isFull && clock.now() - sweptAt < SWEEP_WHEN_FULL_MS)) return;
+    unclaimed.clear();
+    sweptAt = clock.now();
+    void sweep.run();
   }
 
   function countRunning(kind: string): void {

@@ -27,10 +27,15 @@ export interface StageRunOptions {
   othersWait(): Promise<boolean>;
 }
 
+export interface RecordedRun {
+  readonly outcome: JobOutcome;
+  readonly job: Job;
+}
+
 /** One run of one stage of a claimed job. */
 export interface StageRun {
-  /** Resolves to what was recorded of the run, null when the lease was lost. Never rejects. */
-  readonly ended: Promise<JobOutcome | null>;
+  /** Resolves to what was recorded of the run and the job as it is then, null when the lease was lost. Never rejects. */
+  readonly ended: Promise<RecordedRun | null>;
   /** Looks at the row at once: was the job asked to stop? */
   check(): void;
   /** Tells the stage to stop; its job is given back, to go on in another process. */
@@ -65,11 +70,12 @@ export function runStage(job: Job, options: StageRunOptions): StageRun {
     }
   }
 
-  async function run(): Promise<JobOutcome | null> {
+  async function run(): Promise<RecordedRun | null> {
     try {
       const outcome = outcomeWithoutRun(job, clock.now()) ?? (await runToOutcome());
       if (outcome === null) return null;
-      return (await claims.release(lease, outcome, clock.now())) ? outcome : null;
+      const released = await claims.release(lease, outcome, clock.now());
+      return released === null ? null : { outcome, job: released };
     } catch (error) {
       logger.error({ ...about, error }, 'Could not record how a stage ended; it runs again when its lease expires');
       return null;

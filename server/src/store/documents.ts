@@ -35,7 +35,11 @@ export function createDocumentRepository(scope: TenantScope, now: () => number):
   return {
     add: (botId, sourceId, { document, chunks, signature, chunkSet = FIRST_CHUNK_SET }) =>
       scope.atomically(async (transaction) => {
-        if (await exists(transaction, document.id)) return;
+        const [isThere, index] = await Promise.all([
+          exists(transaction, document.id),
+          chunks.length === 0 ? null : transaction.lexical.open({ botId, chunkSet }),
+        ]);
+        if (isThere) return;
         const documentRow = toRow({ ...document, botId, sourceId, createdAt: now() });
         const chunkRows = chunks.map((chunk) =>
           toChunkRow(chunk, { botId, sourceId, documentId: document.id, chunkSet }),
@@ -45,7 +49,7 @@ export function createDocumentRepository(scope: TenantScope, now: () => number):
           await Promise.all([
             transaction.insert('documents', [documentRow]).execute(),
             ...inBatches(chunkRows).map((rows) => transaction.insert('chunks', rows).execute()),
-            chunks.length === 0 ? null : transaction.lexical.index({ botId, chunkSet }, [document.id]),
+            index?.([document.id]),
             signature === undefined
               ? null
               : transaction
@@ -71,7 +75,8 @@ export function createDocumentRepository(scope: TenantScope, now: () => number):
         for (const rows of inBatches(chunks.map((chunk) => toChunkRow(chunk, of)))) {
           await transaction.insert('chunks', rows).execute();
         }
-        await transaction.lexical.index(of, [documentId]);
+        const index = await transaction.lexical.open(of);
+        await index([documentId]);
       }),
     async withoutChunkSet({ botId, sourceId, chunkSet }, limit) {
       const rows = await scope

@@ -74,7 +74,7 @@ export function describeJobClaims(name: string, open: () => Promise<Store>): voi
       const jobs = store.system.jobs;
       expect(await jobs.heartbeat(first.lease, { now, expiresAt: now + 9_999 })).toBeNull();
       expect(await jobs.progress(first.lease, { done: 1, total: 2 }, now)).toBe(false);
-      expect(await jobs.release(first.lease, { type: 'succeeded' }, now)).toBe(false);
+      expect(await jobs.release(first.lease, { type: 'succeeded' }, now)).toBeNull();
       const late = tenant.fencedTransaction(first.lease, async () => 'late');
       await expect(late).rejects.toMatchObject({ code: 'job_lease_lost' });
       expect(await tenant.fencedTransaction(second.lease, async () => 'in time')).toBe('in time');
@@ -173,8 +173,9 @@ export function describeJobClaims(name: string, open: () => Promise<Store>): voi
       const kind = newKind();
       const id = await add({ kind });
       const { lease } = await claimed(kind);
-      expect(await store.system.jobs.release(lease, outcome, now + 7)).toBe(true);
-      expect(await tenant.jobs.get(id)).toMatchObject({ lease: null, updatedAt: now + 7, ...expected });
+      const released = await store.system.jobs.release(lease, outcome, now + 7);
+      expect(released).toEqual(await tenant.jobs.get(id));
+      expect(released).toMatchObject({ lease: null, updatedAt: now + 7, ...expected });
       const late = tenant.fencedTransaction(lease, async () => 'late');
       await expect(late).rejects.toMatchObject({ code: 'job_lease_lost' });
     });

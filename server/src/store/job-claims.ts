@@ -76,7 +76,7 @@ export function createJobClaims(database: Kysely<Schema>): JobClaims {
     release: (lease, outcome, now) =>
       database.transaction().execute(async (transaction) => {
         // Asked for at once and run in this order: what is charged is told by the row as it is while it is held.
-        const [, { numUpdatedRows }] = await Promise.all([
+        const [, row] = await Promise.all([
           chargeTime(transaction, lease, now),
           held(lease, transaction)
             .set({
@@ -86,9 +86,10 @@ export function createJobClaims(database: Kysely<Schema>): JobClaims {
               lease_expires_at: null,
               updated_at: now,
             })
+            .returningAll()
             .executeTakeFirst(),
         ]);
-        return numUpdatedRows > 0n;
+        return toJobOrNull(row);
       }),
     async findClaimable(now, limit) {
       const rows = await database

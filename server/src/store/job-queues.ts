@@ -91,16 +91,11 @@ type Owner = Pick<Job, 'tenantId' | 'botId'>;
 
 /** Books a claim on its queues. */
 export async function chargeClaim(database: Kysely<Schema>, { tenantId, ...job }: Owner): Promise<void> {
-  const charges = [WHOLE, queueOf(job)].map((queue) => {
-    const least = leastServed(tenantId, queue);
-    return database
-      .updateTable('job_queues')
-      .set({ served: sql<number>`case when served < ${least} then ${least} else served end + ${sql.lit(CLAIM_MS)}` })
-      .where('tenant_id', '=', tenantId)
-      .where('queue', '=', queue)
-      .execute();
-  });
-  await Promise.all(charges);
+  const queue = queueOf(job);
+  const least = sql`case when queue = ${sql.lit(WHOLE)} then ${leastServed(tenantId, WHOLE)} else ${leastServed(tenantId, queue)} end`;
+  await sql`update job_queues
+    set served = case when served < ${least} then ${least} else served end + ${sql.lit(CLAIM_MS)}
+    where tenant_id = ${tenantId} and queue in (${sql.lit(WHOLE)}, ${queue})`.execute(database);
 }
 
 /** Books on its queues the time that a claim has taken until now, of which a part was booked when it began. */

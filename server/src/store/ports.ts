@@ -377,8 +377,8 @@ export interface JobClaims {
    * attempts count runs that got nowhere, so that interruptions of a long stage do not use them up.
    */
   progress(lease: JobLease, progress: Job['progress'], now: number): Promise<boolean>;
-  /** Ends one run of a stage. False when the lease was lost. */
-  release(lease: JobLease, outcome: JobOutcome, now: number): Promise<boolean>;
+  /** Ends one run of a stage. Gives the job as it is then; null when the lease was lost. */
+  release(lease: JobLease, outcome: JobOutcome, now: number): Promise<Job | null>;
   /** Ids of jobs that are queued and due, or running with an expired lease, in no order. */
   findClaimable(now: number, limit: number): Promise<readonly string[]>;
   /** Jobs past their deadline that have not ended; the caller fails them. */

@@ -20,8 +20,11 @@ export function createSourceRepository(scope: TenantScope, now: () => number): S
     async create(source) {
       try {
         await scope.atomically(async (transaction) => {
-          await transaction.insert('sources', [toRow(source)]).execute();
-          await reviseContent(transaction, { botId: source.botId });
+          // Asked for at once and run in this order.
+          await Promise.all([
+            transaction.insert('sources', [toRow(source)]).execute(),
+            reviseContent(transaction, { botId: source.botId }),
+          ]);
         });
       } catch (error) {
         throw explain(scope, error);

@@ -31,12 +31,14 @@ export interface SqlDialect {
   createLexicalTables(database: Kysely<Schema>): Promise<void>;
   /** Gives each chunk set of a bot a lexical index of its own; what is there belongs to the given set. */
   divideLexicalTables(database: Kysely<Schema>, firstSet: string): Promise<void>;
-  /** Puts the documents' chunks of one set into the lexical index of that set. Each is indexed once in its life. */
-  indexDocuments(
+  /**
+   * Finds or makes the lexical index of a chunk set. What it gives puts the chunks of documents into it, in the same
+   * transaction; each is indexed once in its life.
+   */
+  openLexicalIndex(
     database: Kysely<Schema>,
     index: BotKey & { readonly chunkSet: string },
-    documentIds: readonly string[],
-  ): Promise<void>;
+  ): Promise<(documentIds: readonly string[]) => Promise<void>>;
   /** Takes the chunks of documents out of the lexical index; runs before the rows go. */
   unindexDocuments(database: Kysely<Schema>, tenantId: string, documentIds: readonly string[]): Promise<void>;
   /** Takes words of what was unindexed out of what the bot's lexical index keeps on disk, in small steps. */

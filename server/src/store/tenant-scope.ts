@@ -35,7 +35,11 @@ export interface TenantScope {
   /** Runs the work in the transaction that is open, else in one of its own. */
   atomically<Result>(work: (scope: TenantScope) => Promise<Result>): Promise<Result>;
   readonly lexical: {
-    index(of: { readonly botId: string; readonly chunkSet: string }, documentIds: readonly string[]): Promise<void>;
+    /** What it gives puts the chunks of documents into the index, in the same transaction. */
+    open(of: {
+      readonly botId: string;
+      readonly chunkSet: string;
+    }): Promise<(documentIds: readonly string[]) => Promise<void>>;
     unindex(documentIds: readonly string[]): Promise<void>;
     drop(botId: string, chunkSet?: string): Promise<void>;
   };
@@ -57,7 +61,7 @@ export function createTenantScope(database: Kysely<Schema>, dialect: SqlDialect,
       return database.transaction().execute((transaction) => work(createTenantScope(transaction, dialect, tenantId)));
     },
     lexical: {
-      index: (of, documentIds) => dialect.indexDocuments(database, { tenantId, ...of }, documentIds),
+      open: (of) => dialect.openLexicalIndex(database, { tenantId, ...of }),
       unindex: (documentIds) => dialect.unindexDocuments(database, tenantId, documentIds),
       drop: (botId, chunkSet) =>
         dialect.dropLexicalIndexes(database, { tenantId, botId, ...(chunkSet === undefined ? {} : { chunkSet }) }),

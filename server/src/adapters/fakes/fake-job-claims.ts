@@ -70,11 +70,10 @@ export function createFakeJobStore(): FakeJobStore {
     },
     async release(lease, outcome, now) {
       const row = held(lease);
-      if (row === null) return false;
+      if (row === null) return null;
       if (outcome.type === 'next-stage') rows.set(row.id, withoutResume(row));
-      change(row, { ...changesOf(row, outcome, now), lease: null }, now);
       queues.chargeTime(row, now - (row.claimedAt ?? now));
-      return true;
+      return change(row, { ...changesOf(row, outcome, now), lease: null }, now);
     },
     async findClaimable(now, limit) {
       return find((row) => isClaimable(row, now), limit).map((job) => job.id);

@@ -1,5 +1,5 @@
-import { type Expression, type RawBuilder, type SqlBool, sql } from 'kysely';
-import type { MetadataComparison, SqlDialect } from '../../store/index.ts';
+import { type Expression, type Kysely, type RawBuilder, type SqlBool, sql } from 'kysely';
+import type { MetadataComparison, Schema, SqlDialect } from '../../store/index.ts';
 import { indexableText } from '../../vector-store/index.ts';
 import {
   addChunkSets,
@@ -7,6 +7,7 @@ import {
   dropLexicalTables,
   findLexicalTables,
   findOrCreateLexicalTable,
+  type LexicalKey,
   purgeLexicalTable,
 } from './lexical-tables.ts';
 import { failureOf } from './sqlite-failure.ts';
@@ -29,30 +30,9 @@ export const sqliteSqlDialect: SqlDialect = {
   metadataMatches,
   createLexicalTables: createLexicalIndexesTable,
   divideLexicalTables: addChunkSets,
-  async indexDocuments(database, index, documentIds) {
+  async openLexicalIndex(database, index) {
     const table = await findOrCreateLexicalTable(database, index);
-    const entries = sql`(
-      select
-        chunks.number as number,
-        documents.title || char(10) || (
-          select coalesce(group_concat(heading.value, char(10)), '') from json_each(chunks.heading_path_json) as heading
-        ) as title,
-        chunks.text as body
-      from documents
-      join chunks on chunks.tenant_id = documents.tenant_id and chunks.document_id = documents.id
-      where documents.tenant_id = ${index.tenantId} and documents.bot_id = ${index.botId}
-        and chunks.chunk_set = ${index.chunkSet} and ${isOneOf(sql.ref('documents.id'), documentIds)}
-    )`;
-    const unspaced = sql<SqlBool>`(title || body) glob ${UNSPACED_SCRIPTS}`;
-    const [{ rows }] = await Promise.all([
-      sql<LexicalEntry>`select number, title, body from ${entries} where ${unspaced} order by number`.execute(database),
-      sql`insert into ${table} (rowid, title, body)
-        select number, title, body from ${entries} where not ${unspaced} order by number`.execute(database),
-    ]);
-    for (const { number, title, body } of rows) {
-      await sql`insert into ${table} (rowid, title, body)
-        values (${number}, ${indexableText(title)}, ${indexableText(body)})`.execute(database);
-    }
+    return (documentIds) => indexDocuments(database, { ...index, table }, documentIds);
   },
   async unindexDocuments(database, tenantId, documentIds) {
     const bots = await database
@@ -82,6 +62,35 @@ export const sqliteSqlDialect: SqlDialect = {
   },
   isMissingParent: (error) => failureOf(error)?.code === 'SQLITE_CONSTRAINT_FOREIGNKEY',
 };
+
+async function indexDocuments(
+  database: Kysely<Schema>,
+  { table, ...index }: LexicalKey & { readonly table: RawBuilder<unknown> },
+  documentIds: readonly string[],
+): Promise<void> {
+  const entries = sql`(
+    select
+      chunks.number as number,
+      documents.title || char(10) || (
+        select coalesce(group_concat(heading.value, char(10)), '') from json_each(chunks.heading_path_json) as heading
+      ) as title,
+      chunks.text as body
+    from documents
+    join chunks on chunks.tenant_id = documents.tenant_id and chunks.document_id = documents.id
+    where documents.tenant_id = ${index.tenantId} and documents.bot_id = ${index.botId}
+      and chunks.chunk_set = ${index.chunkSet} and ${isOneOf(sql.ref('documents.id'), documentIds)}
+  )`;
+  const unspaced = sql<SqlBool>`(title || body) glob ${UNSPACED_SCRIPTS}`;
+  const [{ rows }] = await Promise.all([
+    sql<LexicalEntry>`select number, title, body from ${entries} where ${unspaced} order by number`.execute(database),
+    sql`insert into ${table} (rowid, title, body)
+      select number, title, body from ${entries} where not ${unspaced} order by number`.execute(database),
+  ]);
+  for (const { number, title, body } of rows) {
+    await sql`insert into ${table} (rowid, title, body)
+      values (${number}, ${indexableText(title)}, ${indexableText(body)})`.execute(database);
+  }
+}
 
 function isOneOf(column: Expression<unknown>, values: readonly (string | number)[]): Expression<SqlBool> {
   return sql<SqlBool>`${column} in (select value from json_each(${JSON.stringify(values)}))`;

@@ -27,6 +27,8 @@ import {
   hasEarlierVersion,
   idsOf,
   keptInputs,
+  ownSource,
+  sourceOf,
   sourceWithHeads,
   summarise,
   type TrainingWork,
@@ -56,14 +58,18 @@ const BATCH_CHUNKS = 128;
  */
 export function createLoadingStage(options: LoadingOptions): (context: StageContext) => Promise<StageResult> {
   return async (context) => {
-    const { key, generation } = await options.indexes.training(botOf(context.job));
-    const work = workOf(context.job, options.store, key);
+    const { job } = context;
+    const [{ key, generation }, seen] = await Promise.all([
+      options.indexes.training(botOf(job)),
+      sourceWithHeads(sourceOf(job), options.store.forTenant(job.tenantId)),
+    ]);
+    const work = workOf(job, options.store, key);
     const embedding = {
       type: 'next-stage',
       stage: 'embedding',
       priority: stagePriority(work.job, 'embedding'),
     } as const;
-    const prepared = await prepare(work, context, options);
+    const prepared = untouched(work, seen) ?? (await prepare(work, context, options));
     if (prepared === 'loaded') return embedding;
     const loaded = await loadInputs(work, context, { ...options, ...prepared, generation });
     if ('resume' in loaded) return { type: 'yielded', resume: { ...loaded.resume } };
@@ -77,6 +83,8 @@ interface Prepared {
   readonly stored: StoredDocuments;
   /** Positions of inputs whose earlier documents stay. */
   readonly kept: ReadonlySet<number>;
+  /** Whether the source has no document at all. */
+  readonly isEmpty: boolean;
 }
 
 /** Where the stage has stopped to let others in: before a part of an input. */
@@ -89,6 +97,23 @@ function resumeOf({ job: { resume } }: TrainingWork): ResumePoint | null {
   const { input, from, count } = resume;
   if (typeof input !== 'number' || typeof count !== 'number') return null;
   return { input, count, from: typeof from === 'string' ? from : null };
+}
+
+/** Up to here a source is loaded in a moment, of which nobody need be told. */
+const SMALL_BYTES = 256 * 1024;
+
+/**
+ * A small source of which nothing is stored yet: there is nothing to clear away, and it is written once, when it is
+ * loaded. Whoever writes to it in between takes the lease or the source with it, which the transaction at the end sees. Null: any other.
+ */
+function untouched(
+  work: TrainingWork,
+  { source, heads }: Awaited<ReturnType<typeof sourceWithHeads>>,
+): Prepared | null {
+  const bytes = source.inputs.reduce((sum, input) => sum + input.bytes, 0);
+  if (source.status !== 'queued' || heads.length > 0 || bytes > SMALL_BYTES || resumeOf(work) !== null) return null;
+  const stored = storedDocuments(work.ids, { inputs: source.inputs, usable: [], refused: [] });
+  return { source, stored, kept: new Set(), isEmpty: true };
 }
 
 /** Clears away what other jobs left unfinished, and tells what of this one is there already. */
@@ -124,7 +149,7 @@ async function prepare(
       }),
     ]);
     const stored = storedDocuments(work.ids, { inputs: source.inputs, usable, refused });
-    return { source, stored, kept, unfinished };
+    return { source, stored, kept, unfinished, isEmpty: false };
   });
   if (result === null) return 'loaded';
   if (result.unfinished.length > 0) await vectors.deleteDocuments(work.namespace, result.unfinished, signal);
@@ -134,6 +159,8 @@ async function prepare(
 interface Loaded {
   /** Documents that are not stored yet. */
   readonly rest: readonly NewDocument[];
+  /** Whether the source still has no document at all. */
+  readonly isEmpty: boolean;
 }
 
 /** Parses what is not stored yet and writes it in batches; the last one is left to the caller, unless it stops before the end. */
@@ -146,12 +173,15 @@ async function loadInputs(
   const resume = resumeOf(work);
   const chunking = source.chunking ?? generation.chunking;
   let batch: NewDocument[] = [];
+  let { isEmpty } = options;
   let done = resume === null ? stored.inCompleteInputs + kept.size : context.job.progress.done;
 
   async function write(documents: readonly NewDocument[], progress: Source['progress']): Promise<void> {
+    isEmpty = false;
     await changeSource(work, context.lease, async (repositories) => {
       await addAll(work, repositories, documents);
-      await repositories.sources.update(source.id, { progress, updatedAt: clock.now() });
+      const status = { status: 'processing', stage: 'loading', lastError: null } as const;
+      await repositories.sources.update(source.id, { ...status, progress, updatedAt: clock.now() });
     });
     context.progress(progress.done, progress.total);
   }
@@ -180,7 +210,7 @@ async function loadInputs(
       return { resume: next };
     }
   }
-  return { rest: batch };
+  return { rest: batch, isEmpty };
 }
 
 async function addAll(
@@ -201,13 +231,16 @@ function titleOf({ name, mediaType, url }: SourceInput, source: Source): string 
   return titleOfName(url === undefined ? name : fileNameOf(url, mediaType));
 }
 
+const NOTHING = { chunks: 0, embedded: 0 };
+
 /** Stores the rest and shows the documents of a source that had none; a replacement goes on unseen. */
 async function finish(
   work: TrainingWork,
   context: StageContext,
-  { clock, rest }: LoadingOptions & Loaded,
+  { clock, rest, isEmpty }: LoadingOptions & Loaded,
 ): Promise<void> {
   const read = async (repositories: TenantRepositories) => {
+    if (isEmpty) return { source: await ownSource(work, repositories), heads: [], counts: NOTHING };
     const [found, counts] = await Promise.all([
       sourceWithHeads(work, repositories),
       repositories.chunks.countOf(work.sourceId, work.namespace.generation),
@@ -234,7 +267,9 @@ async function finish(
       replaces ? null : documents.delete(idsOf(others)),
       replaces ? null : documents.setState(summarise(work, stored.heads, source).usable, 'searchable'),
       sources.update(source.id, {
+        status: 'processing',
         stage: 'embedding',
+        lastError: null,
         progress: { done: embedded, total },
         counts: replaces ? { ...source.counts, reused: 0 } : counts,
         updatedAt: clock.now(),

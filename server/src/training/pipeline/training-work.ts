@@ -15,12 +15,16 @@ import {
 import type { Namespace } from '../../vector-store/index.ts';
 import { modeOf, type TrainingIds, type TrainingMode, trainingIds } from './training-job.ts';
 
-/** One job's work on its source, whichever stage it is in. */
-export interface TrainingWork {
+/** What a job works on. */
+export interface SourceOfJob {
   readonly job: Job;
-  readonly mode: TrainingMode;
   readonly sourceId: string;
   readonly botId: string;
+}
+
+/** One job's work on its source, whichever stage it is in. */
+export interface TrainingWork extends SourceOfJob {
+  readonly mode: TrainingMode;
   readonly ids: TrainingIds;
   readonly namespace: Namespace;
   readonly tenant: TenantStore;
@@ -32,15 +36,22 @@ export function botOf({ tenantId, botId }: Job): BotKey {
   return { tenantId, botId };
 }
 
+/** @throws AppError `internal_error` when the job names no bot or no source. */
+export function sourceOf(job: Job): SourceOfJob {
+  const { botId } = botOf(job);
+  const { sourceId } = job;
+  if (sourceId === null) throw new AppError('internal_error', 'A training job names no source.');
+  return { job, sourceId, botId };
+}
+
 /**
  * `generation` is the key of the index that the job completes.
  *
- * @throws AppError `internal_error` when the job names no source.
+ * @throws AppError `internal_error` when the job names no bot or no source.
  */
 export function workOf(job: Job, store: Pick<Store, 'forTenant'>, generation: string): TrainingWork {
-  const { tenantId, botId } = botOf(job);
-  const { sourceId } = job;
-  if (sourceId === null) throw new AppError('internal_error', 'A training job names no source.');
+  const { tenantId } = job;
+  const { sourceId, botId } = sourceOf(job);
   return {
     job,
     mode: modeOf(job),
@@ -67,10 +78,7 @@ export function changeSource<Result>(
 }
 
 /** The job's source. Rejects with `job_cancelled` when it is no longer the job's. */
-export async function ownSource(
-  work: TrainingWork,
-  repositories: Pick<TenantRepositories, 'sources'>,
-): Promise<Source> {
+export async function ownSource(work: SourceOfJob, repositories: Pick<TenantRepositories, 'sources'>): Promise<Source> {
   const source = await repositories.sources.get(work.botId, work.sourceId);
   if (source?.jobId === work.job.id) return source;
   throw new AppError('job_cancelled', 'The source was deleted, or is trained by a newer job.');
@@ -81,7 +89,7 @@ export type DocumentHead = Omit<Document, 'text'>;
 
 /** Every document of the job's source, in order. */
 export async function documentHeads(
-  { sourceId }: TrainingWork,
+  { sourceId }: SourceOfJob,
   { documents }: Pick<TenantRepositories, 'documents'>,
 ): Promise<readonly DocumentHead[]> {
   const heads: DocumentHead[] = [];
@@ -91,7 +99,7 @@ export async function documentHeads(
 
 /** The job's source as `ownSource` finds it, with every document of it. */
 export async function sourceWithHeads(
-  work: TrainingWork,
+  work: SourceOfJob,
   repositories: Pick<TenantRepositories, 'sources' | 'documents'>,
 ): Promise<{ readonly source: Source; readonly heads: readonly DocumentHead[] }> {
   const [source, heads] = await Promise.all([ownSource(work, repositories), documentHeads(work, repositories)]);
