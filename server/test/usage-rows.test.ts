@@ -22,15 +22,14 @@ describe('usage rows of calls, over HTTP', () => {
     bed = await startFaultBed({
       CHAT_MODEL_FALLBACKS: 'openai/second',
       EMBEDDING_MODEL: 'openai/text-embedding-3-small',
-      LLM_HEDGE_AFTER_MS: '150',
-      LLM_FIRST_TOKEN_TIMEOUT_MS: '3000',
+      LLM_FIRST_TOKEN_TIMEOUT_MS: '5000',
     });
   });
   afterAll(() => bed.stop());
 
   /** The newest last. */
-  async function rowsOf(bot: string, filter = 'kind=chat'): Promise<readonly Row[]> {
-    const { body } = await callServer(bed.server, { path: `/v1/usage/calls?bot=${bot}&order=asc&${filter}` });
+  async function rowsOf(bot: string, filter = 'kind=chat', { server } = bed): Promise<readonly Row[]> {
+    const { body } = await callServer(server, { path: `/v1/usage/calls?bot=${bot}&order=asc&${filter}` });
     return body['data'] as readonly Row[];
   }
 
@@ -44,13 +43,18 @@ describe('usage rows of calls, over HTTP', () => {
   });
 
   it('are there for what both calls of a hedged answer have used', async () => {
-    const bot = await bed.bot();
-    const seen = await bed.ask(bot, { stream: true, faults: ['hang_before_byte'] });
-    expect(seen, seen.raw).toMatchObject({ status: 200, done: true });
-    const rows = await rowsOf(bot.id);
-    expect(rows.map(({ outcome, calls }) => `${outcome} ${calls}`).toSorted()).toEqual(['cancelled 1', 'ok 1']);
-    expect(rows.reduce((sum, { requests }) => sum + requests, 0)).toBe(1);
-    expect(rows.find(({ outcome }) => outcome === 'cancelled')?.input_tokens).toBeGreaterThan(0);
+    const hedging = await startFaultBed({ LLM_HEDGE_AFTER_MS: '150', LLM_FIRST_TOKEN_TIMEOUT_MS: '5000' });
+    try {
+      const bot = await hedging.bot();
+      const seen = await hedging.ask(bot, { stream: true, faults: ['hang_before_byte'] });
+      expect(seen, seen.raw).toMatchObject({ status: 200, done: true });
+      const rows = await rowsOf(bot.id, 'kind=chat', hedging);
+      expect(rows.map(({ outcome, calls }) => `${outcome} ${calls}`).toSorted()).toEqual(['cancelled 1', 'ok 1']);
+      expect(rows.reduce((sum, { requests }) => sum + requests, 0)).toBe(1);
+      expect(rows.find(({ outcome }) => outcome === 'cancelled')?.input_tokens).toBeGreaterThan(0);
+    } finally {
+      await hedging.stop();
+    }
   });
 
   it('are there for a stream that breaks, with what came', async () => {
