@@ -45,14 +45,23 @@ describe('faults of the first of two models, over HTTP', () => {
       expect(seen.degraded).toContain('fallback_model');
       expect(bed.calls(bot.model)).toBeLessThanOrEqual(2);
     });
-
-    it('does not change models in mid-answer', async () => {
-      const before = bed.calls('second');
-      const seen = await bed.ask(await bed.bot(), { stream, always: 'error_event' });
-      expect(seen, seen.raw).toMatchObject({ errors: 1, finishReason: null, done: false });
-      expect(bed.calls('second')).toBe(before);
-    });
   });
+
+  it('does not change models in mid-answer when it is read as it comes', async () => {
+    const before = bed.calls('second');
+    const seen = await bed.ask(await bed.bot(), { stream: true, always: 'error_event' });
+    expect(seen, seen.raw).toMatchObject({ errors: 1, finishReason: null, done: false });
+    expect(bed.calls('second')).toBe(before);
+  });
+
+  it.each(['error_event', 'reset_mid_stream', 'hang_mid_stream', 'truncated'] as const)(
+    'comes whole from the second model in JSON when the first breaks off: %s',
+    async (fault) => {
+      const seen = await bed.ask(await bed.bot(), { stream: false, always: fault });
+      expect(seen, seen.raw).toMatchObject({ status: 200, text: WHOLE, finishReason: 'stop', errors: 0 });
+      expect(seen.degraded).toEqual(['fallback_model']);
+    },
+  );
 });
 
 describe('a provider that is away altogether', () => {

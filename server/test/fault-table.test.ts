@@ -36,6 +36,8 @@ function expectCut(seen: Seen, stream: boolean): void {
 /** Seconds in `Retry-After`; NaN: there is none. */
 const retryAfter = ({ headers }: Seen): number => Number(headers['retry-after'] ?? Number.NaN);
 
+const MID_ANSWER = ['hang_mid_stream', 'reset_mid_stream', 'truncated', 'error_event', 'malformed_line'] as const;
+
 describe('faults of a provider, over HTTP', () => {
   let bed: FaultBed;
   beforeAll(async () => {
@@ -59,6 +61,13 @@ describe('faults of a provider, over HTTP', () => {
     'hang_before_byte',
     'hang_after_head',
   ];
+
+  it.each(MID_ANSWER)('makes an answer in JSON anew when the model breaks off once: %s', async (fault) => {
+    const bot = await bed.bot();
+    const seen = await bed.ask(bot, { stream: false, faults: [fault] });
+    expectWhole(seen);
+    expect(bed.calls(bot.model)).toBe(2);
+  });
 
   describe.each(KINDS)('%s', (_kind, stream) => {
     it.each(passing)('is whole when %s comes once: nothing was said yet, so it is tried again', async (fault) => {
@@ -113,16 +122,15 @@ describe('faults of a provider, over HTTP', () => {
       expect(bed.calls(bot.model)).toBe(2);
     });
 
-    it.each(['hang_mid_stream', 'reset_mid_stream', 'truncated', 'error_event', 'malformed_line'] as const)(
-      'never ends well when the model breaks off: %s',
-      async (fault) => {
-        const bot = await bed.bot();
-        const seen = await bed.ask(bot, { stream, always: fault });
-        expectCut(seen, stream);
-        expect(holdsNothingForeign(seen)).toBe(true);
-        expect(bed.calls(bot.model)).toBe(1);
-      },
-    );
+    it.each(MID_ANSWER)('never ends well when the model breaks off: %s', async (fault) => {
+      const bot = await bed.bot();
+      const seen = await bed.ask(bot, { stream, always: fault });
+      expectCut(seen, stream);
+      expect(holdsNothingForeign(seen)).toBe(true);
+      if (stream) expect(bed.calls(bot.model)).toBe(1);
+      else expect(retryAfter(seen)).toBeGreaterThan(0);
+      expect(bed.calls(bot.model)).toBeLessThanOrEqual(4);
+    });
 
     it.each(['no_done', 'crlf', 'split_utf8', 'ignores_stream', 'slow_stream'] as const)(
       'is whole in spite of %s',

@@ -83,7 +83,7 @@ export interface AnswerRequest extends ModelSettings {
   readonly keyId?: string;
   /** The id that the answer is to have; absent: a new one. */
   readonly messageId?: string;
-  /** True when nobody reads the answer before its end. */
+  /** True when nobody reads the answer before its end: the model's failures are then survived until it is complete. */
   readonly wholeAnswer?: boolean;
   /** `off`: the answer is made anew, and not kept for others. */
   readonly cache?: 'off';

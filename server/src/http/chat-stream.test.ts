@@ -255,6 +255,7 @@ describe('a whole answer', () => {
       ],
       temperature: 0.5,
       maxOutputTokens: 50,
+      wholeAnswer: true,
     });
   });
 });

@@ -102,7 +102,10 @@ async function* makeAnswer(parts: Parts, opening: AnswerOpening, making: Making)
   let outcome: AnswerOutcome = { type: 'cancelled' };
   try {
     const lastResorts = stale === null ? [] : [lastResortOf(stale)];
-    const finishReason = yield* speak(preparation, record, { signal, onText, lastResorts });
+    const finishReason = yield* speak(preparation, record, {
+      ...{ signal, onText, lastResorts },
+      wholeAnswer: opening.request.wholeAnswer === true,
+    });
     const citations = await cite(preparation, record);
     outcome = { type: outcomeOf(preparation, record, citations) };
     yield {

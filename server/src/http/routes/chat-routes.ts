@@ -98,7 +98,11 @@ export function addChatRoutes(app: ZodApp, { store, answerer, streams, clock, lo
     const client = abortOfClient(reply);
     const leave = streams.enter((reason) => client.abort(reason));
     try {
-      for await (const event of answerer.answer(answer, client.signal, usageCounterOf(request))) {
+      for await (const event of answerer.answer(
+        { ...answer, wholeAnswer: true },
+        client.signal,
+        usageCounterOf(request),
+      )) {
         if (event.type === 'start') start = event;
         else if (event.type === 'end') end = event;
         else if (event.type === 'tool-call-delta') toolCalls.add(event);

@@ -43,6 +43,8 @@ export interface BegunCall {
 /** One answer on its way through the chain: what was asked, what is left to spend, what went wrong so far. */
 export interface AnswerRun {
   readonly request: ChatModelRequest;
+  /** A call has answered only when it has come to its end. */
+  readonly isWhole: boolean;
   readonly signal: AbortSignal;
   readonly deadlineAt: number;
   /** Upstream calls made so far. */
@@ -63,9 +65,11 @@ export interface Asked {
   readonly request: ChatModelRequest;
   readonly signal: AbortSignal;
   readonly onCall: ((report: ModelCallReport) => void) | undefined;
+  /** A failure in mid-answer is survived like one before it: nobody has read anything yet. */
+  readonly isWhole: boolean;
 }
 
-export function createAnswerRun(parts: RunParts, { request, signal, onCall }: Asked): AnswerRun {
+export function createAnswerRun(parts: RunParts, { request, signal, onCall, isWhole }: Asked): AnswerRun {
   const { clock, deadlines, health, logger, meter } = parts;
   const deadlineAt = clock.now() + deadlines.totalMs;
   const failures: Failure[] = [];
@@ -88,9 +92,10 @@ export function createAnswerRun(parts: RunParts, { request, signal, onCall }: As
     }
 
     function tellFailure(error: AppError): void {
-      const kind = kindOf(error, hasBegun ? 0 : clock.now() - openedAt);
+      const isFinal = hasBegun && !isWhole;
+      const kind = kindOf(error, isFinal ? 0 : clock.now() - openedAt);
       if (hasBegun) logger.warn({ model, code: error.code, err: error }, 'model stream interrupted');
-      else failures.push({ candidate, kind, error });
+      if (!isFinal) failures.push({ candidate, kind, error });
       if (kind === 'too-long' || kind === 'refused') permit.released();
       else if (!health.rest(target, kind, error)) permit.failed(error.code);
     }
@@ -123,7 +128,7 @@ export function createAnswerRun(parts: RunParts, { request, signal, onCall }: As
     return opened;
   }
 
-  return { request, signal, deadlineAt, calls: () => calls, failures, open };
+  return { request, isWhole, signal, deadlineAt, calls: () => calls, failures, open };
 }
 
 /** A whole answer begins when it is complete: half of the time may go by before another model is tried. */

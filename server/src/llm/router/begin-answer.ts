@@ -1,4 +1,5 @@
 import type { CircuitPermit } from '../../resilience/index.ts';
+import type { ChatModelEvent } from '../ports.ts';
 import type { AnswerRun, BegunCall, OpenedCall, RunParts } from './answer-run.ts';
 import { FAILURE_RULES } from './failure-rules.ts';
 import { type Candidate, circuitOf, type ModelTarget } from './model-target.ts';
@@ -78,11 +79,24 @@ async function callOnce(parts: BeginParts, run: AnswerRun, turn: Turn): Promise<
   const call = run.open(turn.candidate, turn.permit);
   const hedgeMs = run.request.wholeAnswer === true ? null : hedgeDelayMs(parts, turn.candidate.target);
   try {
-    return await (hedgeMs === null ? call.begin() : beginHedged(parts, run, { turn, call, hedgeMs }));
+    const begun = await (hedgeMs === null ? call.begin() : beginHedged(parts, run, { turn, call, hedgeMs }));
+    return run.isWhole ? await readWhole(parts, begun) : begun;
   } catch {
     run.signal.throwIfAborted();
     return null;
   }
+}
+
+/** The same call once all of its answer is there. */
+async function readWhole({ clock, deadlines }: RunParts, { call, stream, first }: BegunCall): Promise<BegunCall> {
+  const rest: ChatModelEvent[] = [];
+  for (let last = first; last.type !== 'end'; rest.push(last)) {
+    const { done, value } = await stream.next(clock.now() + deadlines.idleTokenMs, 'finish its answer');
+    if (done === true) break;
+    last = value;
+  }
+  const events = rest.values();
+  return { call, stream: { ...stream, next: () => Promise.resolve(events.next()) }, first };
 }
 
 function hedgeDelayMs({ hedgeAfter, health }: BeginParts, { model }: ModelTarget): number | null {

@@ -43,6 +43,8 @@ export interface ModelCallOptions {
   readonly signal?: AbortSignal;
   /** Told of every upstream call once it has ended, however: also of those that failed, and of those that were cancelled. Must not throw. */
   readonly onCall?: (report: ModelCallReport) => void;
+  /** Nobody reads the answer before its end: nothing is yielded, and failures are survived, until it is complete. */
+  readonly wholeAnswer?: boolean;
   /** Asked in turn when all models have failed, before the answer that is made of passages. */
   readonly lastResorts?: readonly LastResort[];
 }

@@ -511,3 +511,53 @@ describe('chain of models', () => {
     );
   });
 });
+
+describe('an answer that nobody reads before its end', () => {
+  const whole = { wholeAnswer: true };
+  const cut = { fail: failure('stream_interrupted') };
+
+  const broken = [{ say: 'Fo' }, cut];
+
+  it('is made again when it breaks off in the middle, and nothing of the first is in it', async () => {
+    const made = setUp({
+      ranks: [
+        [
+          [
+            [{ say: 'Fo' }, cut],
+            [{ say: 'Four' }, { say: ' hours.' }, { end: 'stop' }],
+          ],
+        ],
+      ],
+    });
+    const { events, error, reports } = await ask(made, request, whole);
+    expect(error).toBeNull();
+    expect(events).toMatchObject([
+      { type: 'start', attempts: 2, servedBy: 'fake/m0', degraded: [] },
+      { type: 'text-delta', text: 'Four' },
+      { type: 'text-delta', text: ' hours.' },
+      { type: 'end', finishReason: 'stop' },
+    ]);
+    expect(reports.map(({ outcome }) => outcome)).toEqual(['failed', 'ok']);
+    expect(reports[0]?.usage.outputTokens).toBe('Fo'.length);
+  });
+
+  it('comes from the next model when the first hangs in the middle', async () => {
+    const made = setUp({ ranks: [[[[{ say: 'Fo' }, { hang: true }]]], [[[{ say: 'Four.' }, { end: 'stop' }]]]] });
+    const { events, tookMs } = await ask(made, request, whole);
+    expect(events[0]).toMatchObject({ servedBy: 'fake/m1', degraded: ['fallback_model'] });
+    expect(tookMs).toBeLessThan(1000);
+  });
+
+  it('is quoted from passages when every model breaks off', async () => {
+    const made = setUp({ ranks: [[[broken, broken, broken]]], extractive: [[{ say: 'Quote [1].' }, { end: 'stop' }]] });
+    const { events } = await ask(made, grounded, whole);
+    expect(events[0]).toMatchObject({ servedBy: 'chatsphere/extractive', degraded: ['extractive_answer'] });
+  });
+
+  it('breaks off for whoever reads it as it comes', async () => {
+    const made = setUp({ ranks: [[[[{ say: 'Fo' }, cut]]], [[[{ say: 'Four.' }, { end: 'stop' }]]]] });
+    const { events, error } = await ask(made);
+    expect(events).toMatchObject([{ type: 'start', servedBy: 'fake/m0' }, { text: 'Fo' }]);
+    expect(error).toMatchObject({ code: 'stream_interrupted' });
+  });
+});

@@ -96,7 +96,12 @@ interface Wanted {
 
 /** Rejects with the signal's reason, or with what the client is to be told. */
 async function findSource(options: ModelRouterOptions, { request, signal, callOptions }: Wanted): Promise<Source> {
-  const run = createAnswerRun(options, { request, signal, onCall: callOptions.onCall });
+  const run = createAnswerRun(options, {
+    request,
+    signal,
+    onCall: callOptions.onCall,
+    isWhole: callOptions.wholeAnswer === true,
+  });
   const candidates = options.chain.order();
   const begun = await beginAnswer(options, run, candidates);
   if (begun !== null) return modelSource(options, run, begun);
