@@ -18,14 +18,16 @@ const QUESTION = 'At what temperature is green tea steeped?';
 
 describe('usage rows of calls, over HTTP', () => {
   let bed: FaultBed;
+  let hedging: FaultBed;
   beforeAll(async () => {
     bed = await startFaultBed({
       CHAT_MODEL_FALLBACKS: 'openai/second',
       EMBEDDING_MODEL: 'openai/text-embedding-3-small',
       LLM_FIRST_TOKEN_TIMEOUT_MS: '5000',
     });
+    hedging = await startFaultBed({ LLM_HEDGE_AFTER_MS: '150', LLM_FIRST_TOKEN_TIMEOUT_MS: '5000' });
   });
-  afterAll(() => bed.stop());
+  afterAll(() => Promise.all([bed.stop(), hedging.stop()]));
 
   /** The newest last. */
   async function rowsOf(bot: string, filter = 'kind=chat', { server } = bed): Promise<readonly Row[]> {
@@ -43,18 +45,13 @@ describe('usage rows of calls, over HTTP', () => {
   });
 
   it('are there for what both calls of a hedged answer have used', async () => {
-    const hedging = await startFaultBed({ LLM_HEDGE_AFTER_MS: '150', LLM_FIRST_TOKEN_TIMEOUT_MS: '5000' });
-    try {
-      const bot = await hedging.bot();
-      const seen = await hedging.ask(bot, { stream: true, faults: ['hang_before_byte'] });
-      expect(seen, seen.raw).toMatchObject({ status: 200, done: true });
-      const rows = await rowsOf(bot.id, 'kind=chat', hedging);
-      expect(rows.map(({ outcome, calls }) => `${outcome} ${calls}`).toSorted()).toEqual(['cancelled 1', 'ok 1']);
-      expect(rows.reduce((sum, { requests }) => sum + requests, 0)).toBe(1);
-      expect(rows.find(({ outcome }) => outcome === 'cancelled')?.input_tokens).toBeGreaterThan(0);
-    } finally {
-      await hedging.stop();
-    }
+    const bot = await hedging.bot();
+    const seen = await hedging.ask(bot, { stream: true, faults: ['hang_before_byte'] });
+    expect(seen, seen.raw).toMatchObject({ status: 200, done: true });
+    const rows = await rowsOf(bot.id, 'kind=chat', hedging);
+    expect(rows.map(({ outcome, calls }) => `${outcome} ${calls}`).toSorted()).toEqual(['cancelled 1', 'ok 1']);
+    expect(rows.reduce((sum, { requests }) => sum + requests, 0)).toBe(1);
+    expect(rows.find(({ outcome }) => outcome === 'cancelled')?.input_tokens).toBeGreaterThan(0);
   });
 
   it('are there for a stream that breaks, with what came', async () => {
