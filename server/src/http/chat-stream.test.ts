@@ -218,7 +218,11 @@ describe('a whole answer', () => {
           ],
           name: 'ann',
         },
-        { role: 'assistant', content: null, tool_calls: [{ id: 'x' }] },
+        {
+          role: 'assistant',
+          content: null,
+          tool_calls: [{ id: 'x', type: 'function', function: { name: 'look', arguments: '{}' } }],
+        },
         { role: 'tool', content: '{"a":1}', tool_call_id: 'x' },
         { role: 'assistant', content: 'Yes', refusal: null, annotations: [] },
         { role: 'user', content: 'And now?' },
@@ -226,13 +230,16 @@ describe('a whole answer', () => {
       temperature: 0.5,
       max_completion_tokens: 50,
       top_p: 1,
-      presence_penalty: 0,
-      frequency_penalty: 0,
+      presence_penalty: 0.5,
+      frequency_penalty: -0.5,
       n: 1,
       seed: 1,
       tools: [],
       tool_choice: 'none',
-      response_format: { type: 'text' },
+      response_format: {
+        type: 'json_schema',
+        json_schema: { name: 'reply', schema: { type: 'object' }, strict: true },
+      },
       logit_bias: null,
       logprobs: false,
       parallel_tool_calls: false,
@@ -250,13 +257,41 @@ describe('a whole answer', () => {
       messages: [
         { role: 'system', content: 'Be brief.' },
         { role: 'user', content: 'One\ntwo' },
+        { role: 'assistant', content: '', toolCalls: [{ id: 'x', name: 'look', argumentsText: '{}' }] },
+        { role: 'tool', content: '{"a":1}', toolCallId: 'x' },
         { role: 'assistant', content: 'Yes' },
         { role: 'user', content: 'And now?' },
       ],
       temperature: 0.5,
       maxOutputTokens: 50,
       wholeAnswer: true,
+      topP: 1,
+      seed: 1,
+      presencePenalty: 0.5,
+      frequencyPenalty: -0.5,
+      reasoningEffort: 'low',
+      responseFormat: { type: 'json_schema', name: 'reply', schema: { type: 'object' }, strict: true },
     });
+  });
+
+  it.each([
+    [{ type: 'json_object' }, { type: 'json_object' }],
+    [{ type: 'text' }, undefined],
+    [null, undefined],
+  ])('reads the form %j of the answer', async (format, read) => {
+    await ask({ response_format: format });
+    expect(server.asked.at(-1)?.responseFormat).toEqual(read);
+  });
+
+  it.each([
+    [{ presence_penalty: 3 }, 'presence_penalty'],
+    [{ frequency_penalty: '1' }, 'frequency_penalty'],
+    [{ reasoning_effort: 'Very High' }, 'reasoning_effort'],
+    [{ response_format: { type: 'xml' } }, 'response_format.type'],
+    [{ response_format: { type: 'json_schema' } }, 'response_format.json_schema'],
+  ])('refuses %j', async (more, param) => {
+    const { status, body } = await ask(more);
+    expect({ status, error: body.error }).toMatchObject({ status: 400, error: { code: 'invalid_request', param } });
   });
 });
 

@@ -168,6 +168,10 @@ describe('answer cache', () => {
       { question: 'how to reset password', bot: { ...bot, tenantId: 'tnt_2' } },
       { question: 'how to reset password', bot: { ...bot, metadata: { semantic_cache: 'off' } } },
       { question: 'how to reset password', temperature: 1 },
+      { question: 'how to reset password', presencePenalty: 1 },
+      { question: 'how to reset password', frequencyPenalty: 1 },
+      { question: 'how to reset password', reasoningEffort: 'high' },
+      { question: 'how to reset password', responseFormat: { type: 'json_object' } },
       { question: 'how to reset password', history: [{ role: 'user', content: 'Hi' }] },
     ];
     for (const other of others) expect(await ask(other), JSON.stringify(other)).toBe('miss: text');

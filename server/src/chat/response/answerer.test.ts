@@ -242,6 +242,18 @@ describe('answerer', () => {
     expect(messages.at(-1)?.content).toBe('Four hours.');
   });
 
+  it('passes on how the model is to answer, and takes no list in JSON for a marker', async () => {
+    const { answerer, model } = setUp({ replies: [[{ say: '{"hours": [4' }, { say: '7]}' }, { end: 'stop' }]] });
+    const settings = {
+      presencePenalty: 1,
+      frequencyPenalty: -1,
+      reasoningEffort: 'low',
+      responseFormat: { type: 'json_object' },
+    } as const;
+    expect(textOf(await readAll(answerer.answer(ask(settings), signal)))).toBe('{"hours": [47]}');
+    expect(model.calls[0]?.request).toMatchObject(settings);
+  });
+
   it('gives the model the passages, its owner’s and the client’s instructions, earlier turns and the owner’s limits', async () => {
     const { answerer, model, searches } = setUp();
     const messages = [

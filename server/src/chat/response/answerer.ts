@@ -147,9 +147,7 @@ async function* speak(
   let begun = false;
   let finishReason: FinishReason | null = null;
   const { plan } = preparation;
-  const filter = createMarkerFilter(
-    plan.type === 'ask' && plan.request.grounding !== null ? plan.passages.length : null,
-  );
+  const filter = createMarkerFilter(countOfPassages(plan));
   for await (const event of spoken(preparation, call)) {
     if (event.type === 'start') {
       takeDown(record, event);
@@ -189,6 +187,12 @@ async function* speak(
     if (!begun) yield startOf(record);
     begun = true;
   }
+}
+
+/** Null: nothing in the text is a marker, or may be taken for one: `[5]` is a list in JSON. */
+function countOfPassages(plan: Preparation['plan']): number | null {
+  if (plan.type === 'say' || plan.request.grounding === null || plan.request.responseFormat !== undefined) return null;
+  return plan.passages.length;
 }
 
 type TextOrEnd = Extract<ChatModelEvent, { readonly type: 'text-delta' | 'end' }>;

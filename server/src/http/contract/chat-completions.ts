@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { chatMessages } from './chat-messages.ts';
 import { wireCitation } from './conversations.ts';
+import { responseFormat } from './response-format.ts';
 import { line } from './text.ts';
 import { toolChoice, tools } from './tools.ts';
 
@@ -8,7 +9,6 @@ import { toolChoice, tools } from './tools.ts';
 const anything = z.unknown().optional();
 const passedOver = {
   audio: anything,
-  frequency_penalty: anything,
   function_call: anything,
   functions: anything,
   logit_bias: anything,
@@ -17,12 +17,9 @@ const passedOver = {
   modalities: anything,
   moderation: anything,
   prediction: anything,
-  presence_penalty: anything,
   prompt_cache_key: anything,
   prompt_cache_options: anything,
   prompt_cache_retention: anything,
-  reasoning_effort: anything,
-  response_format: anything,
   safety_identifier: anything,
   service_tier: anything,
   store: anything,
@@ -32,6 +29,7 @@ const passedOver = {
 };
 
 const tokenLimit = z.number().int().min(1).max(1_000_000).nullish();
+const penalty = z.number().min(-2).max(2).nullish();
 const stopWord = z.string().min(1).max(200);
 
 export const chatCompletionBody = z
@@ -42,6 +40,14 @@ export const chatCompletionBody = z
     parallel_tool_calls: z.boolean().nullish(),
     top_p: z.number().min(0).max(1).nullish(),
     seed: z.number().int().nullish(),
+    presence_penalty: penalty,
+    frequency_penalty: penalty,
+    reasoning_effort: z
+      .string()
+      .regex(/^[a-z_-]{1,32}$/, 'Send `minimal`, `low`, `medium`, `high` or what your provider adds to these.')
+      .nullish()
+      .describe('For models that reason.'),
+    response_format: responseFormat,
     model: line(200).describe('A bot id or slug.'),
     messages: chatMessages.min(1).describe('The last one is the question.'),
     stream: z.boolean().nullish(),

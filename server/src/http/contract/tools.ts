@@ -2,8 +2,10 @@ import { z } from 'zod';
 
 const LARGEST_SCHEMA_CHARACTERS = 100_000;
 
-const toolName = z.string().regex(/^[a-zA-Z0-9_-]{1,64}$/, 'A name has 1 to 64 letters, digits, _ or -.');
-const jsonObject = z
+/** Of a tool or a schema. */
+export const toolName = z.string().regex(/^[a-zA-Z0-9_-]{1,64}$/, 'A name has 1 to 64 letters, digits, _ or -.');
+/** A schema. */
+export const jsonObject = z
   .record(z.string(), z.json())
   .refine((value) => JSON.stringify(value).length <= LARGEST_SCHEMA_CHARACTERS, 'The schema is too large.');
 

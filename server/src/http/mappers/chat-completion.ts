@@ -46,7 +46,11 @@ export function answerRequestOf(
     ...(typeof maxOutputTokens === 'number' ? { maxOutputTokens } : {}),
     ...(typeof body.top_p === 'number' ? { topP: body.top_p } : {}),
     ...(typeof body.seed === 'number' ? { seed: body.seed } : {}),
+    ...(typeof body.presence_penalty === 'number' ? { presencePenalty: body.presence_penalty } : {}),
+    ...(typeof body.frequency_penalty === 'number' ? { frequencyPenalty: body.frequency_penalty } : {}),
+    ...(typeof body.reasoning_effort === 'string' ? { reasoningEffort: body.reasoning_effort } : {}),
     ...toolSettingsOf(body),
+    ...formatOf(body),
     ...(body.stop === undefined || body.stop === null ? {} : { stop: [body.stop].flat() }),
   };
 }
@@ -66,6 +70,22 @@ function toolSettingsOf(body: ChatCompletionBody): Pick<AnswerRequest, 'tools' |
       ? {}
       : { toolChoice: typeof choice === 'string' ? choice : { name: choice.function.name } }),
     ...(typeof body.parallel_tool_calls === 'boolean' ? { parallelToolCalls: body.parallel_tool_calls } : {}),
+  };
+}
+
+/** Text is what answers are anyway. */
+function formatOf({ response_format: format }: ChatCompletionBody): Pick<AnswerRequest, 'responseFormat'> {
+  if (format === undefined || format === null || format.type === 'text') return {};
+  if (format.type === 'json_object') return { responseFormat: { type: 'json_object' } };
+  const { name, description, schema, strict } = format.json_schema;
+  return {
+    responseFormat: {
+      type: 'json_schema',
+      name,
+      ...(typeof description === 'string' ? { description } : {}),
+      ...(schema === undefined || schema === null ? {} : { schema }),
+      ...(typeof strict === 'boolean' ? { strict } : {}),
+    },
   };
 }
 
