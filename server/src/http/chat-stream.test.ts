@@ -293,6 +293,38 @@ describe('a whole answer', () => {
     const { status, body } = await ask(more);
     expect({ status, error: body.error }).toMatchObject({ status: 400, error: { code: 'invalid_request', param } });
   });
+
+  const call = (id: string) => ({ id, type: 'function', function: { name: 'look', arguments: '{}' } });
+  const called = (...ids: string[]) => ({ role: 'assistant', content: null, tool_calls: ids.map(call) });
+  const answered = (id: string) => ({ role: 'tool', content: 'Sunny', tool_call_id: id });
+  const user = { role: 'user', content: 'Hi' };
+
+  it.each([
+    ['a call that nobody made', [user, answered('x')]],
+    ['a call of another id', [user, called('x'), answered('y')]],
+    ['no call', [user, called('x'), { role: 'tool', content: 'Sunny' }]],
+    ['a call that was answered in an earlier turn', [user, called('x'), answered('x'), user, answered('x')]],
+  ])('refuses what a tool answers to %s', async (_name, sent) => {
+    const { status, body } = await ask({ messages: sent });
+    expect(status).toBe(400);
+    expect(body.error).toMatchObject({ code: 'invalid_request', param: 'messages' });
+  });
+
+  it.each([
+    ['the next question', [user, called('x'), user]],
+    ['the next calls', [user, called('x', 'y'), answered('x'), called('z'), answered('z')]],
+    ['the end', [user, called('x', 'y'), answered('y')]],
+  ])('refuses a call without an answer before %s', async (_name, sent) => {
+    const { status, body } = await ask({ messages: sent });
+    expect(status).toBe(400);
+    expect(body.error).toMatchObject({ code: 'invalid_request', param: 'messages' });
+  });
+
+  it('takes calls that are answered in any order, and the same ids again', async () => {
+    const turn = [user, called('x', 'y'), answered('y'), answered('x')];
+    const { status } = await ask({ messages: [...turn, ...turn] });
+    expect(status).toBe(200);
+  });
 });
 
 describe('a client that leaves', () => {

@@ -9,14 +9,14 @@ import type {
   WireToolCall,
   WireUsage,
 } from '../contract/index.ts';
-import { chatMessagesOf } from './chat-messages.ts';
+import { chatMessagesOf, checkToolAnswers } from './chat-messages.ts';
 import { toWireCitation } from './conversation.ts';
 
 export type AnswerStart = Extract<AnswerEvent, { readonly type: 'start' }>;
 type ToolCallPiece = Extract<AnswerEvent, { readonly type: 'tool-call-delta' }>;
 export type AnswerEnd = Extract<AnswerEvent, { readonly type: 'end' }>;
 
-/** Rejects with `invalid_request` when the last message is no question. */
+/** Throws `invalid_request` when the last message is no question, or calls of tools and their answers do not match. */
 export function answerRequestOf(
   body: ChatCompletionBody,
   caller: { readonly bot: Bot; readonly keyId: string | null; readonly cacheHeader?: string | undefined },
@@ -34,6 +34,7 @@ export function answerRequestOf(
       },
     );
   }
+  checkToolAnswers(messages);
   const maxOutputTokens = body.max_completion_tokens ?? body.max_tokens;
   return {
     bot: caller.bot,
