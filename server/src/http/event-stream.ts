@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import type { FastifyReply } from 'fastify';
 import type { Clock } from '../kernel/index.ts';
-import { signalOfClient } from './request-context.ts';
+import { abortOfClient } from './request-context.ts';
 
 /** Proxies close connections that are silent for longer. */
 const HEARTBEAT_MS = 15_000;
@@ -35,10 +35,13 @@ export interface EventStream {
 
 export function createEventStream(reply: FastifyReply, clock: Clock): EventStream {
   const { raw } = reply;
-  const signal = signalOfClient(reply);
-  const closed = new AbortController();
-  const stop = AbortSignal.any([signal, closed.signal]);
+  const { signal } = abortOfClient(reply);
+  const stop = new AbortController();
+  const stopBeating = (): void => stop.abort('closed');
+  signal.addEventListener('abort', stopBeating, { once: true });
+  if (signal.aborted) stopBeating();
   let opened = false;
+  let hasWritten = false;
   let lastWriteAt = clock.now();
 
   function open(headers: Readonly<Record<string, string>> = {}): void {
@@ -52,12 +55,16 @@ export function createEventStream(reply: FastifyReply, clock: Clock): EventStrea
       'x-accel-buffering': 'no',
       ...headers,
     });
-    raw.flushHeaders();
+    // They travel with what is written in the same turn, as it mostly is.
+    process.nextTick(() => {
+      if (!hasWritten && !raw.destroyed && !raw.writableEnded) raw.flushHeaders();
+    });
   }
 
   function write(frames: string): Promise<void> | undefined {
     open();
     signal.throwIfAborted();
+    hasWritten = true;
     lastWriteAt = clock.now();
     return raw.write(frames) ? undefined : drained();
   }
@@ -79,12 +86,14 @@ export function createEventStream(reply: FastifyReply, clock: Clock): EventStrea
   }
 
   async function beat(): Promise<void> {
-    while (!stop.aborted) {
-      await clock.sleep(Math.max(1, lastWriteAt + HEARTBEAT_MS - clock.now()), stop);
+    while (!stop.signal.aborted) {
+      await clock.sleep(Math.max(1, lastWriteAt + HEARTBEAT_MS - clock.now()), stop.signal);
       if (clock.now() - lastWriteAt < HEARTBEAT_MS) continue;
       open();
       lastWriteAt = clock.now();
-      if (!raw.writableNeedDrain) raw.write(': heartbeat\n\n');
+      if (raw.writableNeedDrain) continue;
+      hasWritten = true;
+      raw.write(': heartbeat\n\n');
     }
   }
 
@@ -101,7 +110,7 @@ export function createEventStream(reply: FastifyReply, clock: Clock): EventStrea
       );
     },
     close() {
-      closed.abort('closed');
+      stopBeating();
       if (opened && !raw.destroyed) raw.end();
     },
   };

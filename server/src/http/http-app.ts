@@ -140,11 +140,17 @@ function addHooks(app: ZodApp, parts: HttpParts): void {
     if (pattern.startsWith('/v1/')) requireServing(parts.servingState());
     await gate(accessOf(request.method, pattern) ?? { type: 'bootstrap-admin' }, request, reply);
   });
-  app.addHook('preHandler', (request) => requireSplitterOf(strategyIn(request), parts));
+  app.addHook('preHandler', (request, _reply, done) => {
+    const strategy = strategyIn(request);
+    if (strategy === undefined) done();
+    else requireSplitterOf(strategy, parts).then(() => done(), done);
+  });
   app.addHook('preHandler', idempotency.begin);
-  app.addHook('onSend', async (request, reply, payload) => {
-    await idempotency.settle(request, reply, payload);
-    return payload;
+  // No promise where there is nothing to wait for, which is the rule.
+  app.addHook('onSend', (request, reply, ...[payload, done]) => {
+    const settled = idempotency.settle(request, reply, payload);
+    if (settled === null) done(null, payload);
+    else settled.then(() => done(null, payload), done);
   });
 }
 

@@ -33,6 +33,12 @@ interface RunningAttempt {
   readonly outcome: Promise<Outcome>;
 }
 
+/** What a request has claimed. */
+interface Held {
+  readonly attempt: Attempt;
+  readonly end: (outcome: Outcome) => void;
+}
+
 export interface IdempotencyParts {
   readonly store: Pick<Store, 'forTenant'>;
   readonly clock: Clock;
@@ -48,7 +54,7 @@ export interface IdempotencyParts {
  */
 export function createIdempotency({ store, clock, logger, digestUpload }: IdempotencyParts) {
   const running = new Map<string, RunningAttempt>();
-  const owned = new WeakMap<FastifyRequest, { readonly attempt: Attempt; readonly end: (outcome: Outcome) => void }>();
+  const owned = new WeakMap<FastifyRequest, Held>();
 
   /** To be called before the handler, which must not run when a reply is returned: it has been sent. */
   async function begin(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined> {
@@ -123,12 +129,22 @@ export function createIdempotency({ store, clock, logger, digestUpload }: Idempo
     if (answer.digest !== null && answer.digest !== (await digestUpload(request))) throw reused();
   }
 
-  /** To be called with every answer, before it is sent. */
-  async function settle(request: FastifyRequest, reply: FastifyReply, payload: unknown): Promise<void> {
+  /** To be called with every answer, before it is sent. Null: nothing has to be waited for. */
+  function settle(request: FastifyRequest, reply: FastifyReply, payload: unknown): Promise<void> | null {
     const held = owned.get(request);
-    if (held === undefined) return;
+    if (held === undefined) return null;
     owned.delete(request);
-    const { attempt, end } = held;
+    return settleHeld(held, { request, reply, payload });
+  }
+
+  async function settleHeld(
+    { attempt, end }: Held,
+    {
+      request,
+      reply,
+      payload,
+    }: { readonly request: FastifyRequest; readonly reply: FastifyReply; readonly payload: unknown },
+  ): Promise<void> {
     const { statusCode: status } = reply;
     const records = store.forTenant(attempt.tenantId).idempotency;
     const body = typeof payload === 'string' ? payload : '';

@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache';
 import { AppError, type Clock, type IdMaker, type Logger } from '../kernel/index.ts';
 import type { MessageBus } from '../resilience/index.ts';
 import type { ApiKey, ApiKeyRepository, BotRepository, SystemStore, TenantRepository } from '../store/index.ts';
@@ -10,6 +11,8 @@ import { createKeySecret, hashSecret, hintOf, isKeySecret, type RandomBytes, sam
 
 /** No key is longer; nothing longer is hashed. */
 const MAX_SECRET_LENGTH = 512;
+const MAX_HASHES = 10_000;
+const HASH_KEPT_MS = 60_000;
 /** Scopes that a key in a public page may have. */
 const PUBLIC_SCOPES: ReadonlySet<string> = new Set(['chat', 'search']);
 
@@ -49,6 +52,8 @@ export function createApiKeys(options: ApiKeysOptions): ApiKeys {
   const { store, pepper, clock } = options;
   const cache = createKeyCache({ load: (hash) => store.system.findApiKey(hash), clock });
   options.bus?.subscribe(TOPIC, { message: () => cache.clear(), gap: () => cache.clear() });
+  // Of keys that were found valid, for as long as they are in use: an HMAC for each request costs more than all else here.
+  const hashes = new LRUCache<string, string>({ max: MAX_HASHES, ttl: HASH_KEPT_MS, ttlResolution: 1000 });
   const principals = new WeakMap<ApiKey, Principal>();
   const touch = createKeyTouch({
     write: (ids, now) => store.system.touchApiKeys(ids, now),
@@ -92,11 +97,12 @@ export function createApiKeys(options: ApiKeysOptions): ApiKeys {
   ): Promise<Principal> {
     if (secret === undefined || secret === '') throw missingKey();
     if (secret.length > MAX_SECRET_LENGTH) throw invalidKey();
-    const hash = hashSecret(pepper, secret);
+    const hash = hashes.get(secret) ?? hashSecret(pepper, secret);
     if (options.adminKeyHashes.some((adminHash) => sameHash(hash, adminHash))) return asAdmin(tenantId);
-    if (!isKeySecret(secret)) throw invalidKey();
+    if (!hashes.has(secret) && !isKeySecret(secret)) throw invalidKey();
     const key = await cache.get(hash);
     if (key === null || key.revokedAt !== null) throw invalidKey();
+    hashes.set(secret, hash);
     const now = clock.now();
     if (key.expiresAt !== null && key.expiresAt <= now) throw expiredKey();
     const principal = principalFor(key);

@@ -63,7 +63,11 @@ interface Client {
 /** An iterator whose return() cancels at once, whatever the answer is waiting for. */
 function cancellable(parts: Parts, request: AnswerRequest, client: Client): AsyncIterator<AnswerEvent> {
   const reader = new AbortController();
-  const signal = AbortSignal.any([client.signal, reader.signal]);
+  const { signal } = reader;
+  const leave = (): void => reader.abort(client.signal.reason);
+  // By hand: `AbortSignal.any` costs several times as much, for each answer.
+  if (client.signal.aborted) leave();
+  else client.signal.addEventListener('abort', leave, { once: true });
   const events = deliver(parts, () => beginAnswer(parts, request, { ...client, signal }), signal);
   return {
     next: () => events.next(),

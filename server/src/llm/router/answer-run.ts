@@ -7,6 +7,7 @@ import type { ModelCallReport } from './model-call.ts';
 import type { ModelHealth } from './model-health.ts';
 import { type ModelStream, type ModelStreamEnd, openModelStream } from './model-stream.ts';
 import type { Candidate } from './model-target.ts';
+import type { Watchdogs } from './watchdog.ts';
 
 /** All in milliseconds. */
 export interface ModelDeadlines {
@@ -69,8 +70,11 @@ export interface Asked {
   readonly isWhole: boolean;
 }
 
-export function createAnswerRun(parts: RunParts, { request, signal, onCall, isWhole }: Asked): AnswerRun {
-  const { clock, deadlines, health, logger, meter } = parts;
+export function createAnswerRun(
+  parts: RunParts & { readonly watchdogs: Watchdogs },
+  { request, signal, onCall, isWhole }: Asked,
+): AnswerRun {
+  const { clock, deadlines, health, logger, meter, watchdogs } = parts;
   const deadlineAt = clock.now() + deadlines.totalMs;
   const failures: Failure[] = [];
   let calls = 0;
@@ -101,8 +105,7 @@ export function createAnswerRun(parts: RunParts, { request, signal, onCall, isWh
     }
 
     const stream = openModelStream({
-      ...{ model: target.model, request, clock, signal, deadlineAt, onEnd },
-      stepMs: deadlines.idleTokenMs,
+      ...{ model: target.model, request, signal, deadlineAt, watchdogs, onEnd },
       onEvent(event) {
         recorder.take(event);
         return event.type === 'end' && !recorder.hasSpoken() && !mayEndSilently(request, event) ? emptyAnswer() : null;

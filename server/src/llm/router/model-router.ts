@@ -8,11 +8,16 @@ import { beginLastResort, type LastResort, type ResortAnswer } from './last-reso
 import { createLinkedAbort } from './linked-abort.ts';
 import type { ModelCallEvent, ModelCaller, ModelCallOptions, ModelCallStart } from './model-call.ts';
 import type { ModelChain } from './model-chain.ts';
+import { createWatchdogs, type Watchdogs } from './watchdog.ts';
 
 export interface ModelRouterOptions extends BeginParts {
   readonly chain: ModelChain;
   /** Asked in turn when all models have failed, after those of the request. */
   readonly lastResorts: readonly LastResort[];
+}
+
+interface RouterParts extends ModelRouterOptions {
+  readonly watchdogs: Watchdogs;
 }
 
 /** A begun answer, wherever it comes from. */
@@ -30,17 +35,18 @@ interface Source {
  * resorts, all before the first visible token; after it one error, never a switch, never a clean end of a cut stream.
  */
 export function createModelRouter(options: ModelRouterOptions): ModelCaller {
+  const parts = { ...options, watchdogs: createWatchdogs(options.clock, options.deadlines.idleTokenMs) };
   return {
     id: options.chain.id,
     stream: (request, callOptions = {}) => ({
-      [Symbol.asyncIterator]: () => createAnswerIterator(options, request, callOptions),
+      [Symbol.asyncIterator]: () => createAnswerIterator(parts, request, callOptions),
     }),
   };
 }
 
 /** By hand rather than as a generator: each event passes here, and a generator would cost promises for each. */
 function createAnswerIterator(
-  options: ModelRouterOptions,
+  options: RouterParts,
   request: ChatModelRequest,
   callOptions: ModelCallOptions,
 ): AsyncIterator<ModelCallEvent> {
@@ -95,7 +101,7 @@ interface Wanted {
 }
 
 /** Rejects with the signal's reason, or with what the client is to be told. */
-async function findSource(options: ModelRouterOptions, { request, signal, callOptions }: Wanted): Promise<Source> {
+async function findSource(options: RouterParts, { request, signal, callOptions }: Wanted): Promise<Source> {
   const run = createAnswerRun(options, {
     request,
     signal,

@@ -1,7 +1,7 @@
-import { AppError, type Clock } from '../../kernel/index.ts';
+import { AppError } from '../../kernel/index.ts';
 import type { ChatModel, ChatModelEvent, ChatModelRequest } from '../ports.ts';
 import { createLinkedAbort } from './linked-abort.ts';
-import { createWatchdog } from './watchdog.ts';
+import type { Watchdogs } from './watchdog.ts';
 
 /** How a call ended. `cancelled`: it was closed, or its signal aborted, before it had ended by itself. */
 export type ModelStreamEnd =
@@ -24,12 +24,10 @@ export interface ModelStream {
 export interface ModelStreamOptions {
   readonly model: ChatModel;
   readonly request: ChatModelRequest;
-  readonly clock: Clock;
   readonly signal: AbortSignal;
   /** When the call ends even if nobody reads it any more (milliseconds since 1970). */
   readonly deadlineAt: number;
-  /** A hint at how far apart the deadlines of single events lie, in milliseconds. */
-  readonly stepMs: number;
+  readonly watchdogs: Watchdogs;
   /** Told of every event before it is given out; an error that it returns fails the call instead. */
   readonly onEvent: (event: ChatModelEvent) => AppError | null;
   /** Told once. */
@@ -43,9 +41,9 @@ const UNREAD = 'be read to its end';
  * for many small events: an event costs two promises above the model's own and no timer.
  */
 export function openModelStream(options: ModelStreamOptions): ModelStream {
-  const { model, request, clock, signal, deadlineAt, onEvent } = options;
+  const { model, request, signal, deadlineAt, onEvent } = options;
   const abort = createLinkedAbort(signal);
-  const watchdog = createWatchdog(clock, options.stepMs, (missing) => fail(timedOut(missing)));
+  const watchdog = options.watchdogs.create((missing) => fail(timedOut(missing)));
   const iterator = model.doStream(request, { signal: abort.signal })[Symbol.asyncIterator]();
   let resolveWaiting: ((result: IteratorResult<ChatModelEvent>) => void) | null = null;
   let onEnded: () => void = () => {};

@@ -5,46 +5,72 @@ export interface Watchdog extends Disposable {
   arm(at: number, missing: string): void;
 }
 
+/** All watchdogs of a router: they share one timer, since most are put to rest long before they bark. */
+export interface Watchdogs {
+  /** `bark` is told at most once. */
+  create(bark: (missing: string) => void): Watchdog;
+}
+
 /** A reason given spares the making of one, which takes a stack. */
 const MOVED = 'the deadline was moved';
 
+interface Dog {
+  dueAt: number;
+  missing: string;
+  readonly bark: (missing: string) => void;
+}
+
 /**
- * A deadline that may be moved once a token at next to no cost: moving it later does not touch the running timer, and
- * the timer sleeps no longer than `stepMs`, so that moving it less than that earlier does not either.
+ * Deadlines that may be set and moved with each token at next to no cost: the one timer sleeps until the earliest
+ * deadline that it knew of, and no longer than `stepMs`, so that only a deadline that comes before that touches it. No
+ * timer is left when nothing is watched.
  */
-export function createWatchdog(clock: Clock, stepMs: number, bark: (missing: string) => void): Watchdog {
-  let dueAt = Number.POSITIVE_INFINITY;
-  let missing = '';
+export function createWatchdogs(clock: Clock, stepMs: number): Watchdogs {
+  const armed = new Set<Dog>();
   let sleep: AbortController | null = null;
   let wakesAt = Number.POSITIVE_INFINITY;
 
-  async function sleepUntil(at: number, signal: AbortSignal): Promise<void> {
+  function sleepUntil(at: number): void {
+    sleep?.abort(MOVED);
+    const own = new AbortController();
+    sleep = own;
     wakesAt = at;
-    try {
-      await clock.sleep(Math.max(0, at - clock.now()), signal);
-    } catch {
-      return;
-    }
+    clock.sleep(Math.max(0, at - clock.now()), own.signal).then(
+      () => sleep === own && wake(),
+      () => {},
+    );
+  }
+
+  function rest(): void {
+    sleep?.abort(MOVED);
+    sleep = null;
     wakesAt = Number.POSITIVE_INFINITY;
-    if (dueAt === Number.POSITIVE_INFINITY) return;
+  }
+
+  function wake(): void {
+    sleep = null;
+    wakesAt = Number.POSITIVE_INFINITY;
     const now = clock.now();
-    if (now < dueAt) return sleepUntil(Math.min(dueAt, now + stepMs), signal);
-    dueAt = Number.POSITIVE_INFINITY;
-    bark(missing);
+    const due = [...armed].filter(({ dueAt }) => dueAt <= now);
+    for (const dog of due) if (armed.delete(dog)) dog.bark(dog.missing);
+    const next = Math.min(...[...armed].map(({ dueAt }) => dueAt), now + stepMs);
+    if (armed.size > 0 && next < wakesAt) sleepUntil(next);
   }
 
   return {
-    arm(at, what) {
-      dueAt = at;
-      missing = what;
-      if (at >= wakesAt) return;
-      sleep?.abort(MOVED);
-      sleep = new AbortController();
-      void sleepUntil(Math.min(at, clock.now() + stepMs), sleep.signal);
-    },
-    [Symbol.dispose]() {
-      dueAt = Number.POSITIVE_INFINITY;
-      sleep?.abort(MOVED);
+    create(bark) {
+      const dog: Dog = { dueAt: Number.POSITIVE_INFINITY, missing: '', bark };
+      return {
+        arm(at, missing) {
+          dog.dueAt = at;
+          dog.missing = missing;
+          armed.add(dog);
+          if (at < wakesAt) sleepUntil(Math.min(at, clock.now() + stepMs));
+        },
+        [Symbol.dispose]() {
+          if (armed.delete(dog) && armed.size === 0) rest();
+        },
+      };
     },
   };
 }
