@@ -11,6 +11,8 @@ import { startUpstream } from './lib/upstream-process.mjs';
 
 const { values } = parseArgs({ options: { clients: { type: 'string', default: '1000' } } });
 const clients = Number(values.clients);
+/** Each question has a number of its own, by which the model says when its call was cancelled. */
+let asked = 0;
 
 // Slow tokens: what is measured is the leaving, and not the load.
 const upstream = await startUpstream({ delayMs: 500, tokens: 100_000 });
@@ -38,6 +40,7 @@ try {
 
 /** Opens so many streams, lets all of them begin, and leaves them in a row. */
 async function leaveAll(count) {
+  const name = (number) => asked + number;
   const { left } = await upstream.stats();
   const streams = [];
   await Promise.all(
@@ -47,11 +50,11 @@ async function leaveAll(count) {
         const stream = openStream({
           url: server.url,
           key: BENCH_KEY,
-          body: { model: 'paced', stream: true, messages: [{ role: 'user', content: `Question ${number}` }] },
+          body: { model: 'paced', stream: true, messages: [{ role: 'user', content: `Question ${name(number)}` }] },
           onText: (text) => text.includes('~') && resolve(),
           onEnd: resolve,
         });
-        streams.push(stream);
+        streams.push({ ...stream, number: name(number) });
       });
     }),
   );
@@ -59,18 +62,25 @@ async function leaveAll(count) {
   const leftAt = [];
   for (const stream of streams) {
     stream.leave();
-    leftAt.push(Date.now());
-    await sleep(2);
+    leftAt.push([stream.number, Date.now()]);
+    await sleep(5);
   }
   const deadline = Date.now() + 20_000;
   while ((await upstream.stats()).left - left < count && Date.now() < deadline) await sleep(20);
   const stats = await upstream.stats();
-  // In the order in which they left, the calls end in about the same order.
-  const delays = stats.leftAt.slice(left).map((at, place) => Math.max(0, at - leftAt[place]));
+  asked += count;
+  const delays = leftAt
+    .filter(([number]) => stats.leftAt[number] !== undefined)
+    .map(([number, at]) => Math.max(0, stats.leftAt[number] - at));
   return {
     open_in_mid_stream: open,
     cancelled: stats.left - left,
-    cancelled_after_ms: { p50: percentile(delays, 50), p99: percentile(delays, 99), max: Math.max(...delays) },
+    cancelled_after_ms: {
+      p50: percentile(delays, 50),
+      p95: percentile(delays, 95),
+      p99: percentile(delays, 99),
+      max: Math.max(...delays),
+    },
   };
 }
 

@@ -24,6 +24,8 @@ import { redisSecrets } from './redis-config.ts';
 
 /** What is no answer may take so long to finish, after the answers. */
 const CUT_MS = 5_000;
+/** As many clients as may come at once. Node's 511 are soon full while much is under way, and who is turned away tries again after seconds. */
+const LISTEN_BACKLOG = 4096;
 
 export interface RunningApplication {
   readonly url: string;
@@ -185,7 +187,7 @@ function httpServer({ http, drainAnswers }: Composition, config: Config, logger:
     name: 'http',
     async start() {
       try {
-        await http.listen({ host: config.host, port: config.port });
+        await http.listen({ host: config.host, port: config.port, backlog: LISTEN_BACKLOG });
       } catch (cause) {
         throw listenError(cause, config);
       }

@@ -27,10 +27,15 @@ type State =
   | { readonly type: 'finishing'; readonly timer: NodeJS.Timeout }
   | { readonly type: 'left'; readonly reason: unknown };
 
-/** Sends one call; resolves with its response once the head is there. */
-export function createExchange(dispatcher: Dispatcher, call: ProviderCall): Promise<ProviderResponse> {
+/** Sends one call; resolves with its response once the head is there. `onOver` is told once the call is over, however. */
+export function createExchange(
+  dispatcher: Dispatcher,
+  call: ProviderCall,
+  onOver: () => void = () => {},
+): Promise<ProviderResponse> {
   return new Promise((resolve, reject) => {
     if (call.signal?.aborted) {
+      onOver();
       reject(call.signal.reason);
       return;
     }
@@ -43,7 +48,7 @@ export function createExchange(dispatcher: Dispatcher, call: ProviderCall): Prom
         headers: call.headers,
         body: call.body,
       },
-      createHandler({ resolve, reject }, call.signal),
+      createHandler({ resolve, reject }, call.signal, onOver),
     );
   });
 }
@@ -53,7 +58,11 @@ function splitUrl(url: string): { readonly origin: string; readonly path: string
   return from < 0 ? { origin: url, path: '/' } : { origin: url.slice(0, from), path: url.slice(from) };
 }
 
-function createHandler(head: Waiting<ProviderResponse>, signal: AbortSignal | undefined): Dispatcher.DispatchHandler {
+function createHandler(
+  head: Waiting<ProviderResponse>,
+  signal: AbortSignal | undefined,
+  onOver: () => void,
+): Dispatcher.DispatchHandler {
   let state: State = { type: 'asking', head };
   let controller: Dispatcher.DispatchController | null = null;
   let pieces: Uint8Array[] = [];
@@ -73,6 +82,7 @@ function createHandler(head: Waiting<ProviderResponse>, signal: AbortSignal | un
   /** Leaves a state in which the call was under way. */
   function become(next: State): void {
     signal?.removeEventListener('abort', onAbort);
+    if (state.type !== 'ended' && state.type !== 'left') onOver();
     if (state.type === 'finishing') clearTimeout(state.timer);
     if (state.type === 'asking') state.head.reject(failureOf(next));
     state = next;
