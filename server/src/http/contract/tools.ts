@@ -4,9 +4,12 @@ const LARGEST_SCHEMA_CHARACTERS = 100_000;
 
 /** Of a tool or a schema. */
 export const toolName = z.string().regex(/^[a-zA-Z0-9_-]{1,64}$/, 'A name has 1 to 64 letters, digits, _ or -.');
+/** Not `z.json()`: OpenAPI would get a reference to its recursive schema that leads nowhere. What is checked here was parsed as JSON. */
+const anyJson = z.unknown() as z.ZodType<z.infer<ReturnType<typeof z.json>>>;
+
 /** A schema. */
 export const jsonObject = z
-  .record(z.string(), z.json())
+  .record(z.string(), anyJson)
   .refine((value) => JSON.stringify(value).length <= LARGEST_SCHEMA_CHARACTERS, 'The schema is too large.');
 
 export const tools = z
