@@ -10,6 +10,7 @@ export type AnthropicFault =
   | 'no_credit'
   | 'too_long'
   | 'hang_before_byte'
+  | 'ignores_stream'
   | 'hang_mid_stream'
   | 'overloaded_event'
   | 'cut_off';
@@ -98,7 +99,7 @@ async function answer(
     const [status, type, message] = refusal;
     response.writeHead(status, { 'content-type': 'application/json', 'retry-after': '2' });
     response.end(JSON.stringify({ type: 'error', error: { type, message }, request_id: 'req_x' }));
-  } else if (isStreamed) await stream(response, settings);
+  } else if (isStreamed && fault !== 'ignores_stream') await stream(response, settings);
   else whole(response, settings);
 }
 

@@ -82,11 +82,6 @@ export interface ChatModelRequest extends ModelSettings {
     readonly passages: readonly Passage[];
     readonly refusalMessage: string;
   } | null;
-  /**
-   * True when nobody reads the answer before its end: the provider may then be asked for one JSON body instead of a
-   * stream. The first event comes only when all is there, so no first-token deadline fits such a call.
-   */
-  readonly wholeAnswer?: boolean;
 }
 
 export type FinishReason = 'stop' | 'length' | 'content_filter' | 'tool_calls';

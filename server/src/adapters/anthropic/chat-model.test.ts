@@ -94,10 +94,11 @@ describe('Anthropic chat model', () => {
     });
   });
 
-  it.each([false, true])('reads text, calls of tools and usage (whole: %s)', async (wholeAnswer) => {
+  it.each([false, true])('reads text, calls of tools and usage (server that does not stream: %s)', async (isWhole) => {
+    if (isWhole) standin.settings.fault = 'ignores_stream';
     standin.settings.stopReason = 'tool_use';
     standin.settings.toolUse = { id: 'toolu_1', name: 'weather', pieces: ['{"city":', '"Rome"}'] };
-    const { events, error } = await ask({ wholeAnswer });
+    const { events, error } = await ask({});
     expect(error).toBeNull();
     expect(textOf(events)).toBe('Hello there');
     const calls = events.filter((event) => event.type === 'tool-call-delta');
@@ -108,7 +109,7 @@ describe('Anthropic chat model', () => {
       finishReason: 'tool_calls',
       usage: { inputTokens: 14, outputTokens: 2, cachedInputTokens: 5, cacheWriteTokens: 2 },
     });
-    expect(standin.requests[0]?.body['stream']).toBe(!wholeAnswer);
+    expect(standin.requests[0]?.body['stream']).toBe(true);
   });
 
   it('offers tools and hands on what they answered', async () => {

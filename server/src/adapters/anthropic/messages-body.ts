@@ -15,7 +15,7 @@ export function messagesBody(model: string, request: ChatModelRequest): JsonObje
     model,
     max_tokens: maxOutputTokens ?? DEFAULT_MAX_TOKENS,
     messages: conversationOf(messages, tools.length > 0),
-    stream: request.wholeAnswer !== true,
+    stream: true,
     ...(system.length === 0 ? {} : { system: system.join('\n\n') }),
     // Its scale ends at 1, and newer models take only one of the two.
     ...(temperature === undefined ? {} : { temperature: Math.min(1, temperature) }),

@@ -35,13 +35,12 @@ export function narrowLimits(limits: ServerLimits, { status, message, code }: Pr
 export function chatRequestBody(model: string, request: ChatModelRequest, limits: ServerLimits): JsonObject {
   const reasons = REASONING_MODEL.test(model);
   const { maxOutputTokens, stop, tools, toolChoice, responseFormat } = request;
-  const isStreamed = request.wholeAnswer !== true;
   const hasTools = tools !== undefined && tools.length > 0;
   return withoutUndefined({
     model,
     messages: request.messages.map(wireMessage),
-    stream: isStreamed,
-    stream_options: isStreamed && limits.takesStreamOptions ? { include_usage: true } : undefined,
+    stream: true,
+    stream_options: limits.takesStreamOptions ? { include_usage: true } : undefined,
     temperature: reasons ? undefined : request.temperature,
     top_p: reasons ? undefined : request.topP,
     presence_penalty: reasons ? undefined : request.presencePenalty,

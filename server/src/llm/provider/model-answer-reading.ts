@@ -28,8 +28,7 @@ const AFTER_DONE_MS = 100;
 const LARGEST_ANSWER_BYTES = 8 * 1024 * 1024;
 
 /**
- * Reads an answer from a response of status 200: an event stream, or one JSON body from a server that does not stream or was
- * not asked to.
+ * Reads an answer from a response of status 200: an event stream, or one JSON body from a server that does not stream.
  */
 export async function* readModelAnswer(
   response: ProviderResponse,

@@ -114,16 +114,12 @@ export function createAnswerRun(
     const opened: OpenedCall = {
       candidate,
       async begin() {
-        const at = firstTokenDue(parts, request, deadlineAt);
-        const first = await readFirstEvent(stream, at);
+        const first = await readFirstEvent(stream, clock.now() + deadlines.firstTokenMs);
         hasBegun = true;
         permit.begun();
         const tookMs = clock.now() - openedAt;
-        // A whole answer says nothing of how soon the model begins.
-        if (request.wholeAnswer !== true) {
-          health.took(model, tookMs);
-          meter.observe('chatsphere_model_first_token_seconds', { model }, tookMs / 1000);
-        }
+        health.took(model, tookMs);
+        meter.observe('chatsphere_model_first_token_seconds', { model }, tookMs / 1000);
         return { call: opened, stream, first };
       },
       cancel: () => stream.close(),
@@ -132,14 +128,6 @@ export function createAnswerRun(
   }
 
   return { request, isWhole, signal, deadlineAt, calls: () => calls, failures, open };
-}
-
-/** A whole answer begins when it is complete: half of the time may go by before another model is tried. */
-function firstTokenDue({ clock, deadlines }: RunParts, { wholeAnswer }: ChatModelRequest, deadlineAt: number): number {
-  const now = clock.now();
-  return (
-    now + (wholeAnswer === true ? Math.max(deadlines.firstTokenMs, (deadlineAt - now) / 2) : deadlines.firstTokenMs)
-  );
 }
 
 /** What may end an answer before its first word; a stop sequence may, too. */

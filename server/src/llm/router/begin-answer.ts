@@ -77,7 +77,7 @@ interface Turn {
 /** Null when it failed; the run knows why. */
 async function callOnce(parts: BeginParts, run: AnswerRun, turn: Turn): Promise<BegunCall | null> {
   const call = run.open(turn.candidate, turn.permit);
-  const hedgeMs = run.request.wholeAnswer === true ? null : hedgeDelayMs(parts, turn.candidate.target);
+  const hedgeMs = hedgeDelayMs(parts, turn.candidate.target);
   try {
     const begun = await (hedgeMs === null ? call.begin() : beginHedged(parts, run, { turn, call, hedgeMs }));
     return run.isWhole ? await readWhole(parts, begun) : begun;

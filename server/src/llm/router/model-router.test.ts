@@ -384,12 +384,6 @@ describe('model router', () => {
       expect(made.measures).toContain('chatsphere_model_hedges_total fake/m0 won');
     });
 
-    it('leaves whole answers alone: they begin when they are complete', async () => {
-      const made = setUp({ ranks: [[[late('Late', 900)], ['Early']]], hedgeAfter: 300 });
-      expect(startOf(await ask(made, { ...request, wholeAnswer: true }))).toEqual(served('fake/m0', 1));
-      expect(callsOf(made)).toEqual([[1, 0]]);
-    });
-
     it('keeps the first when that begins first after all, and asks nobody when it is quick', async () => {
       const made = setUp({ ranks: [[[late('First', 400), 'Quick'], [late('Second', 900)]]], hedgeAfter: 300 });
       const result = await ask(made);
