@@ -7,12 +7,12 @@ export interface MemoryStreamBufferOptions {
   readonly clock: Clock;
   /** How long an answer is kept after its end. Default five minutes. */
   readonly keepMs?: number;
-  /** Of all answers that have ended, about. The oldest go first. Default 64 MiB. */
+  /** Of all answers that have ended, about. The oldest go first. Default 16 MiB. */
   readonly maxBytes?: number;
 }
 
 const KEEP_MS = 5 * 60_000;
-const MAX_BYTES = 64 * 1024 ** 2;
+const MAX_BYTES = 16 * 1024 ** 2;
 /** What an entry costs beside its text. */
 const ENTRY_BYTES = 16;
 const STREAM_BYTES = 1024;
