@@ -32,6 +32,40 @@ const SAME: readonly (readonly [string, string])[] = [
   ['Do you offer student discounts?', 'Is there a student discount?'],
 ];
 
+const OPENING_TIME = 'What is the opening time of the otter house?';
+
+const SAME_OPENING_TIME: readonly string[] = [
+  'Can you tell me the opening time of the otter house please?',
+  'Could you please tell me what the opening time of the otter house is?',
+  'what are the opening times of the otter house',
+  'OPENING TIME OF THE OTTER HOUSE',
+  "I'd like to know the opening times of the otter house.",
+  'Hello, please tell me what the opening times of the otter house are. Thanks!',
+];
+
+const OTHER_THAN_OPENING_TIME: readonly string[] = [
+  'What is the closing time of the otter house?',
+  'Can you tell me the closing time of the otter house please?',
+  'CLOSING TIME OF THE OTTER HOUSE',
+  'What is the opening time of the beaver house?',
+  'Could you please tell me what the opening time of the beaver house is?',
+  'What is not the opening time of the otter house?',
+  "What isn't the opening time of the otter house?",
+  'Do not tell me the opening time of the otter house.',
+  'No opening time of the otter house',
+  'What was the opening time of the otter house?',
+  'What is the opening time of the otter house 2?',
+  'What is the opening time of the 2 otter houses?',
+  'What is the opening time of the otter house on Sunday?',
+  'What is the opening time of my otter house?',
+  'What is the opening time of the house otter?',
+  'Who knows the opening time of the otter house?',
+  'Why is the opening time of the otter house?',
+  'Is the opening time of the otter house?',
+  'Change the opening time of the otter house.',
+  'Tell the manager the opening time of the otter house.',
+];
+
 /** Look alike and do not ask the same. */
 const DIFFERENT: readonly (readonly [string, string])[] = [
   ['How do I enable two-factor authentication?', 'How do I disable two-factor authentication?'],
@@ -84,6 +118,16 @@ describe('the words that carry the meaning of a question', () => {
   it('are the same for most ways to ask the same', () => {
     const missed = SAME.filter((pair) => !isSame(pair));
     expect(missed.length, JSON.stringify(missed, null, 1)).toBeLessThanOrEqual(SAME.length * 0.4);
+  });
+
+  it.each(SAME_OPENING_TIME)('are those of the plain question: %s', (other) => {
+    expect(meaningfulWords(other)).toBe(meaningfulWords(OPENING_TIME));
+  });
+
+  it.each(OTHER_THAN_OPENING_TIME)('are not those of the plain question: %s', (other) => {
+    for (const one of [OPENING_TIME, ...SAME_OPENING_TIME]) {
+      expect(meaningfulWords(other)).not.toBe(meaningfulWords(one));
+    }
   });
 
   it('change with every number, name and negation', () => {

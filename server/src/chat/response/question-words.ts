@@ -1,8 +1,8 @@
 /**
  * A question in the words that carry its meaning, in their order: two questions with the same ones ask the same thing.
  * Left out is only what is known to change nothing (a greeting, "please", "can you tell me", articles); asking for a way is
- * put in one form ("how can I", "what are the steps to"), and so are short forms and "days of vacation". Every other
- * word, number, name and sign counts, and so do the words of languages other than English.
+ * put in one form ("how can I", "what are the steps to"), and so are asking for a thing ("what are the prices of", "tell me
+ * the price of", "price of"), short forms and "days of vacation". Every other word, number, name and sign counts, and so do the words of languages other than English.
  *
  * Likeness of embeddings does not decide: questions that differ in a number, a name, a negation or a direction are more
  * alike than most that say the same in other words (cosines up to .99 against .80), so no threshold tells them apart.
@@ -15,6 +15,7 @@ export function meaningfulWords(question: string): string {
     text = shorter;
   }
   text = text.replace(WAY, 'how ').replace(PLACE, 'where ').replace(TIME, 'when ').replace(DURATION, 'how long ');
+  text = text.replace(THING_LAST, 'what is $1').replace(THING, 'what is ').replace(BARE_THING, 'what is $1');
   text = text.replaceAll('get in touch with', 'contact');
   const words = text.split(' ').filter((word) => !ARTICLES.has(word));
   const own = words[0] === 'how' ? words.filter((word) => word !== 'my') : words;
@@ -34,6 +35,13 @@ const WAY =
 const TIME = /^(?:by when|(?:at )?what time) /u;
 const DURATION = /^how long (?:do|does|will) /u;
 const PLACE = /^where (?:do|can|could) (?:i|we) /u;
+/** "what the price of the cap is", of which only the last word is in another place. */
+const THING_LAST = /^what ((?:the|your|my) .+) (?:is|are)$/u;
+/** Only "tell me": who says "give me the refund" or "tell the manager" asks for something else. */
+const THING =
+  /^(?:what are |(?:(?:can|could|would|will) you (?:please )?|please )?tell (?:me|us) |i (?:want|need|wish|would like) to know )(?=(?:the|your|my) )/u;
+/** Without a verb. Only with "of": "return shoes" is no thing. */
+const BARE_THING = new RegExp(`^(?!(?:${ASKING}) )((?:the )?\\p{L}+(?: \\p{L}+){0,2} of )`, 'u');
 /** "days of vacation", "policy on refunds", "discount for students": what stands behind qualifies what stands before. */
 const LINKED = /\b(\p{L}{3,}) (?:of|on|for|by) (\p{L}{3,})(?= |$)/gu;
 
