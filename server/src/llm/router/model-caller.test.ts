@@ -290,6 +290,29 @@ describe('model caller', () => {
       expect(model.calls.map((call) => call.outcome)).toEqual(['aborted']);
     });
 
+    it('tells the provider before it books the call: counting tokens may take a while', async () => {
+      const order: string[] = [];
+      const hanging: ChatModel = {
+        id: 'fake/hanging',
+        doStream: (_request, { signal }) => ({
+          [Symbol.asyncIterator]: () => ({
+            next() {
+              signal?.addEventListener('abort', () => order.push('provider'));
+              return new Promise(() => {});
+            },
+          }),
+        }),
+      };
+      const { caller } = setUp([], { model: hanging });
+      const controller = new AbortController();
+      const onCall = (): void => void order.push('books');
+      const waiting = readAll(caller.stream(request, { signal: controller.signal, onCall }));
+      await new Promise(setImmediate);
+      controller.abort(new Error('left'));
+      await waiting;
+      expect(order).toEqual(['provider', 'books']);
+    });
+
     it.each(windows)('cancels the call %s when the iterator is returned', async (_name, reply, events) => {
       const { caller, model } = setUp([reply]);
       const iterator = caller.stream(request)[Symbol.asyncIterator]();

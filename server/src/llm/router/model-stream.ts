@@ -51,7 +51,8 @@ export function openModelStream(options: ModelStreamOptions): ModelStream {
   let ended = false;
   let failure: unknown = null;
   if (abort.signal.aborted) onAbort();
-  else abort.signal.addEventListener('abort', onAbort, { once: true });
+  // The provider's connection hears of it first: book-keeping may load a tokenizer, and would keep the provider at work.
+  else abort.signal.addEventListener('abort', () => queueMicrotask(onAbort), { once: true });
 
   function onAbort(): void {
     if (!ended) finish({ outcome: 'cancelled' }, abort.signal.reason);
