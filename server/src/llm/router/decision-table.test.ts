@@ -3,8 +3,8 @@ import { expect, it } from 'vitest';
 import { FAILURE_RULES, type FailureKind, type FailureRule } from './failure-rules.ts';
 
 const KINDS: Readonly<Record<FailureKind, string>> = {
-  passing: 'The provider failed, was not reached, or broke off',
-  slow: 'It did not begin in time',
+  passing: 'The provider failed, or broke off',
+  slow: 'It was not reached, or did not begin in time',
   limited: 'It limits requests (429)',
   key: 'It refused the key (401, 403) or its quota is used up (402)',
   nonsense: 'It sent nonsense, or nothing',

@@ -20,12 +20,12 @@ export interface FailureRule {
 /** What is done about each kind of failure. docs/models.md shows this table; a test holds it to it. */
 export const FAILURE_RULES: Readonly<Record<FailureKind, FailureRule>> = {
   passing: {
-    codes: ['provider_error', 'provider_unreachable', 'stream_interrupted'],
+    codes: ['provider_error', 'stream_interrupted'],
     again: 'jitter',
     circuit: 'counts',
     standIn: true,
   },
-  slow: { codes: ['provider_timeout'], again: 'last', circuit: 'counts', standIn: true },
+  slow: { codes: ['provider_timeout', 'provider_unreachable'], again: 'last', circuit: 'counts', standIn: true },
   limited: { codes: ['provider_rate_limited'], again: 'asked', circuit: 'rests', standIn: true },
   key: {
     codes: ['provider_authentication_failed', 'provider_quota_exhausted'],

@@ -122,7 +122,7 @@ const served = (servedBy: string, attempts: number, degraded: readonly string[] 
 
 describe('model router', () => {
   describe('before the first visible token', () => {
-    it.each<ErrorCode>(['provider_error', 'provider_unreachable', 'stream_interrupted'])(
+    it.each<ErrorCode>(['provider_error', 'stream_interrupted'])(
       'after %s calls the same once more, then the next model, and says so',
       async (code) => {
         const made = setUp({ ranks: [[[failure(code), failure(code)]], [['Hello']]] });
@@ -137,6 +137,13 @@ describe('model router', () => {
         ]);
       },
     );
+
+    it('goes to the next model at once when a provider is not reached: it will not be reached in a moment either', async () => {
+      const made = setUp({ ranks: [[[failure('provider_unreachable')]], [['Hello']]] });
+      const result = await ask(made);
+      expect(startOf(result)).toEqual(served('fake/m1', 2, ['fallback_model']));
+      expect(callsOf(made)).toEqual([[1], [1]]);
+    });
 
     it('has the answer of another model within a second of a refused connection', async () => {
       const refused = failure('provider_unreachable');
