@@ -127,8 +127,10 @@ describe('faults of a provider, over HTTP', () => {
       const seen = await bed.ask(bot, { stream, always: fault });
       expectCut(seen, stream);
       expect(holdsNothingForeign(seen)).toBe(true);
-      if (stream) expect(bed.calls(bot.model)).toBe(1);
-      else expect(retryAfter(seen)).toBeGreaterThan(0);
+      if (stream) {
+        expect(bed.calls(bot.model)).toBe(1);
+        expect(seen.raw).toMatch(/^data: \{"error":.*"usage":\{"prompt_tokens":[1-9]\d*,"completion_tokens":[1-9]/m);
+      } else expect(retryAfter(seen)).toBeGreaterThan(0);
       expect(bed.calls(bot.model)).toBeLessThanOrEqual(4);
     });
 

@@ -62,7 +62,7 @@ export async function relayAnswer(
       if (events.signal.aborted) return;
       const wire = toWireError(error, request.id);
       const resume = { message: stream.about.id, after: nextNumber() - 1 };
-      await sendLast(events, encoder.failed(nextNumber(), { error: { ...wire.error, resume } }));
+      await sendLast(events, encoder.failed(nextNumber(), { error: { ...wire.error, resume } }, stream.used()));
     }
   } finally {
     events.close();

@@ -191,6 +191,28 @@ describe('an answer that fails', () => {
   });
 });
 
+describe('the error event of a stream that is cut', () => {
+  beforeEach(() => {
+    server.answer = async function* (_request, _signal, reportUsage): AsyncGenerator<AnswerEvent> {
+      yield START;
+      yield { type: 'text-delta', text: 'Hel' };
+      reportUsage?.({ inputTokens: 12, outputTokens: 1 });
+      throw new AppError('stream_interrupted', 'Broke off.', { retryable: true });
+    };
+  });
+
+  it('says what was used by then, when usage was asked for', async () => {
+    const { text } = await ask({ stream_options: { include_usage: true } });
+    const last = JSON.parse(dataOf(text).at(-1) ?? '');
+    expect(last.error.code).toBe('stream_interrupted');
+    expect(last.usage).toEqual({ prompt_tokens: 12, completion_tokens: 1, total_tokens: 13 });
+  });
+
+  it('says nothing of it otherwise', async () => {
+    expect(JSON.parse(dataOf((await ask()).text).at(-1) ?? '')).not.toHaveProperty('usage');
+  });
+});
+
 describe('a whole answer', () => {
   it('is OpenAI’s, with citations beside the text', async () => {
     const { status, body, headers } = await ask({ stream: false, user: 'ann', conversation: true, stop: 'END' });

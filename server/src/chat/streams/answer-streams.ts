@@ -45,6 +45,8 @@ export interface AnswerStream {
   readonly about: StreamAbout;
   /** Whether it is made now; else it is read again. */
   readonly isLive: boolean;
+  /** What was used so far: estimated until the answer ends, then exact. Null: not known here. */
+  used(): TokenUsage | null;
   /** Resolves once nothing is done for it any more. Never rejects. */
   readonly settled: Promise<void>;
   /**
@@ -120,9 +122,14 @@ export function createAnswerStreams(options: AnswerStreamsOptions): AnswerStream
       model: request.model,
       createdAt: clock.now(),
     };
+    let used: TokenUsage | null = null;
+    const onUsage = (usage: TokenUsage): void => {
+      used = usage;
+      request.reportUsage?.(usage);
+    };
     const record = createRecorder({ buffer, logger }, about);
     const broadcast = createBroadcast<AnswerEvent>({
-      produce: (signal) => answerer.answer({ ...answer, messageId: id }, signal, request.reportUsage),
+      produce: (signal) => answerer.answer({ ...answer, messageId: id }, signal, onUsage),
       weigh: weightOf,
       maxAhead: MAX_AHEAD,
       keep: KEEP,
@@ -136,6 +143,7 @@ export function createAnswerStreams(options: AnswerStreamsOptions): AnswerStream
     const run: Run = {
       about,
       isLive: true,
+      used: () => used,
       broadcast,
       settled,
       read: ({ signal } = {}) => broadcast.read(signal === undefined ? {} : { signal }),
@@ -167,7 +175,13 @@ export function createAnswerStreams(options: AnswerStreamsOptions): AnswerStream
     const kept = await buffer.find(id);
     return kept === null
       ? null
-      : { about: kept.about, isLive: false, settled: Promise.resolve(), read: (how) => kept.read(how) };
+      : {
+          about: kept.about,
+          isLive: false,
+          used: () => null,
+          settled: Promise.resolve(),
+          read: (how) => kept.read(how),
+        };
   }
 
   async function claimed({ claim }: StreamRequest): Promise<AnswerStream | null> {

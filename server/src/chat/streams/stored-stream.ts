@@ -27,6 +27,7 @@ export function createStoredStream(stored: {
       createdAt: message.createdAt,
     },
     isLive: false,
+    used: () => null,
     settled: Promise.resolve(),
     read: () => replay(message),
   };

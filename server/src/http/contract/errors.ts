@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { ERROR_CODES } from '../../kernel/index.ts';
+import { wireUsage } from './chat-completions.ts';
 
 /** OpenAI's names for the kinds of errors; its SDKs turn them, with the status, into their error classes. */
 export const ERROR_TYPES = [
@@ -29,6 +30,9 @@ export const wireError = z
         .optional()
         .describe('In streams: what `GET /v1/messages/{id}/stream?after=N` takes for the rest.'),
     }),
+    usage: wireUsage
+      .optional()
+      .describe('In streams that were asked for it with `include_usage`: what was used until the answer broke off.'),
   })
   .meta({ id: 'Error' });
 

@@ -1,6 +1,8 @@
 import type { AnswerEvent } from '../../chat/index.ts';
 import type { WireError } from '../contract/index.ts';
 
+type AnswerUsed = Extract<AnswerEvent, { readonly type: 'end' }>['usage'];
+
 /** Makes the server-sent events of one answer, in one format. The events of an answer are given in order. */
 export interface AnswerEncoder {
   /** What this format says of itself. */
@@ -13,6 +15,6 @@ export interface AnswerEncoder {
   done(number: number): string;
   /** Somebody stopped the answer: a clean end, which does not say that the answer is whole. */
   stopped(number: number): string;
-  /** The answer broke off. */
-  failed(number: number, error: WireError): string;
+  /** The answer broke off. `used`: by then; null: not known. */
+  failed(number: number, error: WireError, used: AnswerUsed | null): string;
 }

@@ -138,7 +138,7 @@ export function toChatCompletion(
         finish_reason: end.finishReason,
       },
     ],
-    usage: toWireUsage(end),
+    usage: toWireUsage(end.usage),
   };
 }
 
@@ -172,7 +172,7 @@ export function createChunkMaker(frame: CompletionFrame, start: AnswerStart, inc
     },
     /** Somebody stopped the answer. */
     cancelled: (): ChatCompletionChunk => chunk({}, 'cancelled'),
-    usage: (end: AnswerEnd): ChatCompletionChunk => ({ ...shared, choices: [], usage: toWireUsage(end) }),
+    usage: (end: AnswerEnd): ChatCompletionChunk => ({ ...shared, choices: [], usage: toWireUsage(end.usage) }),
   };
 }
 
@@ -205,7 +205,8 @@ export function extrasOf(start: AnswerStart, end: AnswerEnd): AnswerExtras {
   };
 }
 
-function toWireUsage({ usage }: AnswerEnd): WireUsage {
+/** Tokens in OpenAI's names. */
+export function toWireUsage(usage: AnswerEnd['usage']): WireUsage {
   return {
     prompt_tokens: usage.inputTokens,
     completion_tokens: usage.outputTokens,

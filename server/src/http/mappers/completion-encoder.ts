@@ -1,8 +1,8 @@
 import type { AnswerEvent } from '../../chat/index.ts';
-import type { ChatCompletionChunk } from '../contract/index.ts';
+import type { ChatCompletionChunk, WireError } from '../contract/index.ts';
 import { toLine } from '../event-stream.ts';
 import type { AnswerEncoder } from './answer-encoder.ts';
-import { type AnswerStart, createChunkMaker } from './chat-completion.ts';
+import { type AnswerStart, createChunkMaker, toWireUsage } from './chat-completion.ts';
 
 export interface CompletionStream {
   readonly id: string;
@@ -49,7 +49,10 @@ export function createCompletionEncoder(stream: CompletionStream): AnswerEncoder
     },
     done: (number) => `id: ${number}\ndata: [DONE]\n\n`,
     stopped: (number) => `${numbered(number, chunks.cancelled())}id: ${number}\ndata: [DONE]\n\n`,
-    failed: (number, error) => `id: ${number}\ndata: ${toLine(error)}\n\n`,
+    failed(number, error, used) {
+      const usage = includeUsage && used !== null ? { usage: toWireUsage(used) } : {};
+      return `id: ${number}\ndata: ${toLine({ ...error, ...usage } satisfies WireError)}\n\n`;
+    },
   };
 }
 
