@@ -72,9 +72,9 @@ export function createBotIndexes(options: BotIndexesOptions): BotIndexes {
       await generations.create(generation);
       return generation;
     } catch (error) {
-      // Another job made it at the same moment.
-      const made =
-        error instanceof AppError && error.code === 'generation_busy' ? await generations.active(bot.botId) : null;
+      if (!(error instanceof AppError) || error.code !== 'generation_busy') throw error;
+      // Another job made it at the same moment; only a transaction is sure to come after that one's.
+      const made = await store.forTenant(bot.tenantId).transaction((inside) => inside.generations.active(bot.botId));
       if (made === null) throw error;
       return made;
     }
