@@ -28,8 +28,14 @@ const MEASURED = {
 };
 /** The interval of the server's sampling; the floor of what it reports. */
 const RESOLUTION_MS = 10;
-/** `--follower off`: without the encoder that works in the background, which makes the run shorter. */
-const FOLLOWER = values.follower === undefined ? {} : { EMBEDDING_FOLLOWER: values.follower };
+/**
+ * Answers are made anew each time. `--follower off`: without the encoder that works in the background, which makes the
+ * run shorter.
+ */
+const ENVIRONMENT = {
+  ANSWER_CACHE: 'off',
+  ...(values.follower === undefined ? {} : { EMBEDDING_FOLLOWER: values.follower }),
+};
 const files = Array.from({ length: Number(values.documents) }, (_, number) => new Blob([documentOf(number)]));
 const builds = [{ name: 'this', options: {} }];
 if (values.against !== undefined) builds.push({ name: 'against', options: { main: values.against } });
@@ -51,7 +57,7 @@ try {
 }
 
 async function prepare(name, options) {
-  const server = await startServer({ env: { LOG_LEVEL: 'error', ...FOLLOWER }, ...options });
+  const server = await startServer({ env: { LOG_LEVEL: 'error', ...ENVIRONMENT }, ...options });
   const client = createClient({ url: server.url, key: BENCH_KEY });
   const subject = { name, server, client, rounds: [] };
   subjects.push(subject);
