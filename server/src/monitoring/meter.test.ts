@@ -12,6 +12,7 @@ describe('meter', () => {
       'histogram ai_response_time_seconds{model,endpoint}',
       'counter ai_token_usage_total{model,type}',
       'counter ai_error_total{model,error_type}',
+      'counter chatsphere_usage_rows_dropped_total{}',
       'counter chatsphere_http_requests_total{method,route,status}',
       'histogram chatsphere_http_request_duration_seconds{method,route}',
       'histogram chatsphere_search_duration_seconds{}',
@@ -28,7 +29,19 @@ describe('meter', () => {
       'counter chatsphere_generation_swaps_total{kind}',
       'histogram chatsphere_generation_swap_duration_seconds{}',
       'counter chatsphere_answers_total{outcome}',
+      'counter chatsphere_degraded_answers_total{step}',
+      'counter chatsphere_answer_cache_total{result}',
+      'gauge chatsphere_answer_streams{}',
+      'gauge chatsphere_redis_up{}',
+      'histogram chatsphere_redis_command_duration_seconds{command}',
+      'counter chatsphere_redis_failures_total{command,reason}',
       'counter chatsphere_model_retries_total{model}',
+      'counter chatsphere_model_calls_total{model,outcome}',
+      'counter chatsphere_model_fallbacks_total{model}',
+      'counter chatsphere_model_rests_total{model,reason}',
+      'counter chatsphere_model_hedges_total{model,outcome}',
+      'gauge chatsphere_model_circuit_state{model,key}',
+      'histogram chatsphere_model_first_token_seconds{model}',
     ]);
   });
 
