@@ -18,7 +18,7 @@ describeWithRedis('two servers that share a Redis', () => {
     [redis, standin] = await Promise.all([startTestRedis(), startStandin()]);
     const env = {
       REDIS_URL: redis.url,
-      REDIS_TIMEOUT_MS: '2000',
+      REDIS_TIMEOUT_MS: '1000',
       OPENAI_BASE_URL: standin.url,
       OPENAI_API_KEY: 'sk-first',
       CHAT_MODEL: 'openai/gpt-test',
