@@ -1,17 +1,21 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { AnswerExtras } from '../src/http/contract/index.ts';
 import { ADMIN_KEY, type BuiltServer, callServer, jobEnded, startBuiltServer } from './built-server.ts';
 import { type Standin, startStandin } from './openai-standin.ts';
 
 const QUESTION = 'At what temperature is green tea steeped?';
 const TEA = 'Green tea is steeped at 75 degrees for two minutes.';
 
+interface Listed {
+  readonly data: readonly Readonly<Record<string, unknown>>[];
+}
+
 interface Answer {
   readonly status: number;
   readonly headers: Headers;
   readonly id: string;
   readonly text: string;
-  // biome-ignore lint/suspicious/noExplicitAny: looked into freely
-  readonly extras: any;
+  readonly extras: AnswerExtras;
   readonly raw: string;
 }
 
@@ -35,15 +39,14 @@ describe('the answer cache over HTTP', () => {
     await standin.stop();
   });
 
-  const call = async (path: string, json?: unknown, method?: string) => {
+  const call = async <Body>(path: string, json?: unknown, method?: string): Promise<Body> => {
     const { status, body } = await callServer(server, {
       path,
       ...(json === undefined ? {} : { json }),
       ...(method === undefined ? {} : { method }),
     });
     expect(status, JSON.stringify(body)).toBeLessThan(300);
-    // biome-ignore lint/suspicious/noExplicitAny: looked into freely
-    return body as any;
+    return body as Body;
   };
   const modelCalls = (): number => standin.requests.filter(({ path }) => path.endsWith('/chat/completions')).length;
 
@@ -59,13 +62,20 @@ describe('the answer cache over HTTP', () => {
   let made = 0;
   async function makeBot(...contents: readonly string[]): Promise<string> {
     made += 1;
-    const { slug } = await call('/v1/bots', { name: `Cache ${made}`, slug: `cache-${made}` });
+    const { slug } = await call<{ readonly slug: string }>('/v1/bots', {
+      name: `Cache ${made}`,
+      slug: `cache-${made}`,
+    });
     for (const [position, content] of contents.entries()) await put(slug, `doc-${position}`, content);
     return slug;
   }
 
   async function put(bot: string, key: string, content: string): Promise<string> {
-    const source = await call(`/v1/bots/${bot}/sources/by-key/${key}`, { type: 'text', title: key, content }, 'PUT');
+    const source = await call<{ readonly id: string; readonly status: string; readonly job_id: string }>(
+      `/v1/bots/${bot}/sources/by-key/${key}`,
+      { type: 'text', title: key, content },
+      'PUT',
+    );
     if (source.status !== 'ready') await jobEnded(server, source.job_id);
     return source.id;
   }
@@ -90,7 +100,8 @@ describe('the answer cache over HTTP', () => {
     expect(second.extras.citations).toEqual(first.extras.citations);
     expect(second.id).not.toBe(first.id);
     const [citation] = second.extras.citations;
-    const document = await call(`/v1/documents/${citation.document_id}`);
+    if (citation === undefined) throw new Error('the kept answer cites nothing');
+    const document = await call<{ readonly text: string }>(`/v1/documents/${citation.document_id}`);
     expect(document.text.slice(citation.start, citation.end)).toBe(citation.quote);
   });
 
@@ -111,7 +122,7 @@ describe('the answer cache over HTTP', () => {
     const [one, other] = [await ask(bot, { conversation: true }), await ask(bot, { conversation: true })];
     expect(other.extras.cache).toBe('exact');
     expect(other.extras.conversation).not.toBe(one.extras.conversation);
-    const { data } = await call(`/v1/conversations/${other.extras.conversation}/messages?order=asc`);
+    const { data } = await call<Listed>(`/v1/conversations/${other.extras.conversation}/messages?order=asc`);
     expect(data).toMatchObject([
       { role: 'user', content: QUESTION },
       { id: other.id, role: 'assistant', content: other.text },
@@ -204,8 +215,8 @@ describe('the answer cache over HTTP', () => {
       'a new source that is ready': (bot) => put(bot, 'more', 'White tea is steeped at 70 degrees.'),
       'a replaced source': (bot) => put(bot, 'doc-0', 'Green tea is steeped at 80 degrees.'),
       'a deleted source': async (bot) => {
-        const { data } = await call(`/v1/bots/${bot}/sources`);
-        await call(`/v1/bots/${bot}/sources/${data[0].id}`, undefined, 'DELETE');
+        const { data } = await call<Listed>(`/v1/bots/${bot}/sources`);
+        await call(`/v1/bots/${bot}/sources/${data[0]?.['id']}`, undefined, 'DELETE');
       },
       'the commit of a sync run': async (bot) => {
         const form = new FormData();
@@ -214,7 +225,7 @@ describe('the answer cache over HTTP', () => {
         const { body } = await callServer(server, { path: `/v1/bots/${bot}/sources`, form });
         await jobEnded(server, String(body['job_id']));
         await fill(bot);
-        const run = await call(`/v1/bots/${bot}/sync_runs`, { manifest: [], prune: true });
+        const run = await call<{ readonly id: string }>(`/v1/bots/${bot}/sync_runs`, { manifest: [], prune: true });
         await call(`/v1/bots/${bot}/sync_runs/${run.id}/commit`, {});
       },
       'changed instructions': (bot) => call(`/v1/bots/${bot}`, { instructions: 'Speak of tea alone.' }, 'PATCH'),
@@ -235,7 +246,10 @@ describe('the answer cache over HTTP', () => {
       const bot = await makeBot(TEA);
       await fill(bot);
       const chunking_strategy = { type: 'static', static: { max_chunk_size_tokens: 200, chunk_overlap_tokens: 50 } };
-      const generation = await call(`/v1/bots/${bot}/generations`, { chunking_strategy, activate: 'manual' });
+      const generation = await call<{ readonly id: string; readonly job_id: string }>(`/v1/bots/${bot}/generations`, {
+        chunking_strategy,
+        activate: 'manual',
+      });
       await jobEnded(server, generation.job_id);
       expect((await ask(bot)).extras.cache).toBe('exact');
       await call(`/v1/bots/${bot}/generations/${generation.id}/activate`, {});
