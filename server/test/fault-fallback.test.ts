@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { callServer, jobEnded } from './built-server.ts';
+import { ADMIN_KEY, callServer, jobEnded } from './built-server.ts';
 import { askServer, type FaultBed, holdsNothingForeign, startFaultBed } from './fault-bed.ts';
 import type { StandinFault } from './openai-standin.ts';
 
@@ -62,6 +62,66 @@ describe('faults of the first of two models, over HTTP', () => {
       expect(seen.degraded).toEqual(['fallback_model']);
     },
   );
+});
+
+describe('the cheaper model, over HTTP', () => {
+  const QUESTION = 'At what temperature is green tea steeped?';
+  let bed: FaultBed;
+  beforeAll(async () => {
+    bed = await startFaultBed({ CHAT_MODEL_FALLBACKS: 'openai/second', CHAT_MODEL_CHEAPER: 'openai/small' });
+  });
+  afterAll(() => bed.stop());
+
+  function fail(...models: readonly string[]): void {
+    Object.assign(bed.standin.settings, { faultModels: models, nextFaults: [], fault: 'not_found' });
+  }
+
+  async function told(step: string): Promise<number> {
+    const headers = { authorization: `Bearer ${ADMIN_KEY}` };
+    const metrics = await (await fetch(`${bed.server.url}/metrics`, { headers })).text();
+    return Number(new RegExp(`chatsphere_degraded_answers_total\\{step="${step}"\\} (\\d+)`).exec(metrics)?.[1] ?? 0);
+  }
+
+  describe.each(KINDS)('%s', (_kind, stream) => {
+    it('answers when the model and its fallbacks have failed, and says so in header, answer and metric', async () => {
+      const bot = await bed.bot();
+      const before = await told('cheaper_model');
+      fail(bot.model, 'second');
+      const seen = await askServer(bed.server.url, { model: bot.id, stream });
+      expect(seen, seen.raw).toMatchObject({ status: 200, text: WHOLE, finishReason: 'stop', errors: 0, done: true });
+      expect(seen.headers['x-chatsphere-served-by']).toBe('openai/small');
+      expect(seen.headers['x-chatsphere-degraded']).toBe('cheaper_model');
+      expect(seen.headers['x-chatsphere-attempts']).toBe('3');
+      expect(seen.degraded).toEqual(['cheaper_model']);
+      expect(await told('cheaper_model')).toBe(before + 1);
+    });
+
+    it('is what a bot marks so in its own list, to which nothing is added', async () => {
+      const models = ['first', 'dear', 'little'].map((name) => ({ model: `openai/own-${stream}-${name}` }));
+      const marked = models.map((entry, place) => (place === 2 ? { ...entry, cheaper: true } : entry));
+      const { id } = await bed.bot({ model: undefined, models: marked });
+      fail(`own-${stream}-first`);
+      expect((await askServer(bed.server.url, { model: id, stream })).degraded).toEqual(['fallback_model']);
+      fail(`own-${stream}-first`, `own-${stream}-dear`);
+      const seen = await askServer(bed.server.url, { model: id, stream });
+      expect(seen.headers['x-chatsphere-served-by']).toBe(`openai/own-${stream}-little`);
+      expect(seen.degraded).toEqual(['cheaper_model']);
+    });
+
+    it('comes before quotes from the content, which come when it has failed, too', async () => {
+      const bot = await bed.bot();
+      const json = { type: 'text', title: 'Tea', content: 'Green tea is steeped at 75 degrees.' };
+      const { body } = await callServer(bed.server, { path: `/v1/bots/${bot.id}/sources`, json });
+      await jobEnded(bed.server, String(body['job_id']));
+      fail(bot.model, 'second');
+      const cheap = await askServer(bed.server.url, { model: bot.id, stream, question: QUESTION });
+      expect(cheap.degraded, cheap.raw).toEqual(['cheaper_model']);
+      fail(bot.model, 'second', 'small');
+      const quoted = await askServer(bed.server.url, { model: bot.id, stream, question: QUESTION });
+      expect(quoted.degraded, quoted.raw).toEqual(['extractive_answer']);
+      expect(quoted.text).toContain('75 degrees');
+    });
+  });
 });
 
 describe('a provider that is away altogether', () => {

@@ -78,6 +78,7 @@ describe('config', () => {
     const settings = {
       OPENAI_API_KEY: 'sk-one, sk-two,,sk-one',
       CHAT_MODEL_FALLBACKS: 'openai/gpt-4o-mini, gpt-4.1-nano,chatsphere/extractive',
+      CHAT_MODEL_CHEAPER: 'gpt-4.1-nano',
     };
     expect(readConfig({ ...settings, LLM_HEDGE_AFTER_MS: 'p95' })).toMatchObject({
       chatModelFallbacks: [
@@ -85,6 +86,7 @@ describe('config', () => {
         { provider: 'openai', model: 'gpt-4.1-nano' },
         { provider: 'chatsphere', model: 'extractive' },
       ],
+      chatModelCheaper: [{ provider: 'openai', model: 'gpt-4.1-nano' }],
       hedgeAfter: 'p95',
       warnings: [],
     });
@@ -112,6 +114,7 @@ describe('config', () => {
     [{ CHAT_MODEL: 'acme/llm', OPENAI_API_KEY: 'sk-x' }, 'CHAT_MODEL'],
     [{ CHAT_MODEL_FALLBACKS: 'acme/llm', OPENAI_API_KEY: 'sk-x' }, 'CHAT_MODEL_FALLBACKS'],
     [{ CHAT_MODEL_FALLBACKS: 'openai/gpt-4o' }, 'CHAT_MODEL_FALLBACKS'],
+    [{ CHAT_MODEL_CHEAPER: 'acme/llm', OPENAI_API_KEY: 'sk-x' }, 'CHAT_MODEL_CHEAPER'],
     [{ LLM_HEDGE_AFTER_MS: 'soon' }, 'LLM_HEDGE_AFTER_MS'],
     [{ CHAT_MODEL: 'gpt-4o' }, 'OPENAI_API_KEY'],
     [{ EMBEDDING_MODEL: 'local/bert' }, 'EMBEDDING_MODEL'],

@@ -20,6 +20,8 @@ export interface Config {
   readonly chatModel: ModelName;
   /** Asked in this order when the chat model has failed. */
   readonly chatModelFallbacks: readonly ModelName[];
+  /** Asked in this order when all of these have failed, too: worse answers at a lower price. */
+  readonly chatModelCheaper: readonly ModelName[];
   readonly embeddingModel: ModelName;
   /** Makes further vectors behind the embedding model, in the background; null: none does. */
   readonly embeddingFollower: ModelName | null;
@@ -99,6 +101,7 @@ const environmentSchema = z.object({
   CHATSPHERE_SECRET: z.string().min(32, 'must have at least 32 characters').optional(),
   CHAT_MODEL: z.string().optional(),
   CHAT_MODEL_FALLBACKS: z.string().optional(),
+  CHAT_MODEL_CHEAPER: z.string().optional(),
   EMBEDDING_MODEL: z.string().optional(),
   EMBEDDING_FOLLOWER: z.enum(['off', 'local/use-lite'], { error: 'must be off or local/use-lite' }).optional(),
   EMBEDDING_DIMENSIONS: z.coerce.number().int().min(1).max(4096).optional(),
@@ -201,7 +204,8 @@ function toConfig(
     adminKey: environment.CHATSPHERE_ADMIN_KEY ?? null,
     secret: environment.CHATSPHERE_SECRET ?? null,
     chatModel: chatModelOf(environment, providers),
-    chatModelFallbacks: fallbacksOf(environment, providers),
+    chatModelFallbacks: namedModels(environment.CHAT_MODEL_FALLBACKS, providers),
+    chatModelCheaper: namedModels(environment.CHAT_MODEL_CHEAPER, providers),
     embeddingModel: embeddingModelOf(environment, providers),
     embeddingFollower: followerOf(environment, providers),
     embeddingDimensions: environment.EMBEDDING_DIMENSIONS ?? null,
@@ -245,24 +249,27 @@ function namesIn(list: string): readonly string[] {
   return names.filter((name) => name !== '' && name !== 'none');
 }
 
-function fallbacksOf({ CHAT_MODEL_FALLBACKS }: Environment, providers: Providers): readonly ModelName[] {
-  return namesIn(CHAT_MODEL_FALLBACKS ?? '').map((name) => parseModelName(name, providers));
+function namedModels(list: string | undefined, providers: Providers): readonly ModelName[] {
+  return namesIn(list ?? '').map((name) => parseModelName(name, providers));
 }
 
-function fallbackFaults(environment: Environment, providers: Providers): string[] {
-  return fallbacksOf(environment, providers).flatMap(({ provider, model }) => {
+function listFaults(setting: 'CHAT_MODEL_FALLBACKS' | 'CHAT_MODEL_CHEAPER', given: Environment, providers: Providers) {
+  return namedModels(given[setting], providers).flatMap(({ provider, model }) => {
     if (model === '' || (provider === 'chatsphere' && model !== 'extractive')) {
-      return [`CHAT_MODEL_FALLBACKS names the unknown model "${provider}/${model}"`];
+      return [`${setting} names the unknown model "${provider}/${model}"`];
     }
     const isKnown = ['chatsphere', LANGCHAIN].includes(provider) || providers.has(provider);
-    return isKnown ? [] : [`CHAT_MODEL_FALLBACKS ${unknownProvider(provider)}`];
+    return isKnown ? [] : [`${setting} ${unknownProvider(provider)}`];
   });
 }
 
 function modelFaults(environment: Environment, providers: Providers): string[] {
   const chat = chatModelOf(environment, providers);
   const embedding = embeddingModelOf(environment, providers);
-  const faults = fallbackFaults(environment, providers);
+  const faults = [
+    ...listFaults('CHAT_MODEL_FALLBACKS', environment, providers),
+    ...listFaults('CHAT_MODEL_CHEAPER', environment, providers),
+  ];
   if (!['chatsphere', LANGCHAIN].includes(chat.provider) && !providers.has(chat.provider)) {
     faults.push(`CHAT_MODEL ${unknownProvider(chat.provider)}, or use chatsphere/extractive`);
   } else if (chat.provider === 'chatsphere' && chat.model !== 'extractive') {

@@ -94,10 +94,11 @@ function checkConfiguration(config: Config): CheckResult {
 async function checkProviders({
   chatModel,
   chatModelFallbacks,
+  chatModelCheaper,
   embeddingModel,
   providers,
 }: Config): Promise<CheckResult> {
-  const used = [chatModel, ...chatModelFallbacks, embeddingModel];
+  const used = [chatModel, ...chatModelFallbacks, ...chatModelCheaper, embeddingModel];
   const found = used.flatMap(({ provider }) => providers.get(provider)?.baseUrl ?? []);
   const addresses = [...new Set(found)];
   if (addresses.length === 0) return { level: 'ok', detail: 'none is used' };

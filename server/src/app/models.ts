@@ -50,14 +50,14 @@ export function createModelChooser(parts: ModelParts): (bot: BotModels) => Answe
   const { targetsOf, rotationOf, extractive } = createTargets(parts);
   const made = new Map<string, AnsweringModel>();
 
-  function entryOf({ model, rank, weight, keys }: BotModel): ModelEntry {
+  function entryOf({ model, rank, weight, keys, cheaper = false }: BotModel): ModelEntry {
     const name = parseModelId(model, 'openai');
     const all = targetsOf(name);
-    if (keys === undefined) return { rank, weight, targets: all, keys: rotationOf(name.provider, all.length) };
+    if (keys === undefined) return { rank, weight, cheaper, targets: all, keys: rotationOf(name.provider, all.length) };
     const targets = keys.map(({ key }) => all[key - 1]).filter((target) => target !== undefined);
     if (targets.length < keys.length) throw noSuchKey(name.provider, all.length);
     const weights = keys.map((key) => key.weight);
-    return { rank, weight, targets, keys: createRotation(weights, Math.random) };
+    return { rank, weight, cheaper, targets, keys: createRotation(weights, Math.random) };
   }
 
   return (bot) => {
@@ -86,11 +86,13 @@ export function createModelChooser(parts: ModelParts): (bot: BotModels) => Answe
 }
 
 /** One's own list is taken as it is; whoever chose the local model wants no provider to read along. */
-function modelsOf({ model, models }: BotModels, { chatModel, chatModelFallbacks }: Config): readonly BotModel[] {
+function modelsOf({ model, models }: BotModels, config: Config): readonly BotModel[] {
   if (models !== undefined && models !== null && models.length > 0) return models;
-  const first = model === null ? chatModel : parseModelId(model, 'openai');
-  const names = idOf(first) === EXTRACTIVE_MODEL_ID ? [first] : [first, ...chatModelFallbacks];
-  return [...new Set(names.map(idOf))].map((id, rank) => ({ model: id, rank, weight: 1 }));
+  const first = model === null ? config.chatModel : parseModelId(model, 'openai');
+  const staysHere = idOf(first) === EXTRACTIVE_MODEL_ID;
+  const usual = new Set((staysHere ? [first] : [first, ...config.chatModelFallbacks]).map(idOf));
+  const names = [...new Set([...usual, ...(staysHere ? [] : config.chatModelCheaper.map(idOf))])];
+  return names.map((id, rank) => ({ model: id, rank, weight: 1, ...(usual.has(id) ? {} : { cheaper: true }) }));
 }
 
 function idOf({ provider, model }: ModelName): string {

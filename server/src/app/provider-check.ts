@@ -4,8 +4,10 @@ import type { Config } from './config.ts';
 const PATIENCE_MS = 3000;
 
 /** The models that answer for bots that name none, in their order, with the number of keys where there are several. */
-export function describeChain({ chatModel, chatModelFallbacks, providers }: Config): string {
-  const names = [chatModel, ...chatModelFallbacks].map(({ provider, model }) => `${provider}/${model}`);
+export function describeChain({ chatModel, chatModelFallbacks, chatModelCheaper, providers }: Config): string {
+  const names = [chatModel, ...chatModelFallbacks, ...chatModelCheaper].map(
+    ({ provider, model }) => `${provider}/${model}`,
+  );
   const several = [...providers.values()].filter(({ apiKeys }) => apiKeys.length > 1);
   const counts = several.map(({ name, apiKeys }) => `${apiKeys.length} keys of ${name}`);
   const keys = counts.length > 0 ? ` (${counts.join(', ')})` : '';

@@ -40,6 +40,8 @@ export interface BotModel {
   readonly weight: number;
   /** Which of the server's keys of that provider, counted from 1; absent: all alike. */
   readonly keys?: readonly { readonly key: number; readonly weight: number }[];
+  /** It answers worse, at a lower price: answers of it say so. */
+  readonly cheaper?: boolean;
 }
 
 /**

@@ -21,6 +21,12 @@ export const botModel = z.strictObject({
     .max(20)
     .optional()
     .describe("Which of the server's keys of that provider, counted from 1, and their shares. Default: all alike."),
+  cheaper: z
+    .boolean()
+    .optional()
+    .describe(
+      'True: it answers worse, at a lower price. Where it stands in for one of a lower rank, `degraded` says `cheaper_model` instead of `fallback_model`.',
+    ),
 });
 
 export const botModels = z

@@ -17,12 +17,13 @@ export function botModelsOf({ model, models }: BotChangesBody): Partial<Pick<Bot
   return { model: first, models: list };
 }
 
-function toBotModel({ model, rank, weight, keys }: WireBotModel, place: number): BotModel {
+function toBotModel({ model, rank, weight, keys, cheaper }: WireBotModel, place: number): BotModel {
   return {
     model,
     rank: rank ?? place,
     weight: weight ?? 1,
     ...(keys === undefined ? {} : { keys: keys.map((entry) => ({ key: entry.key, weight: entry.weight ?? 1 })) }),
+    ...(cheaper === true ? { cheaper } : {}),
   };
 }
 

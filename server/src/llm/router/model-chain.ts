@@ -27,7 +27,9 @@ export function createModelChain(entries: readonly ModelEntry[], random: () => n
   if (first === undefined || firstTarget === undefined) throw new Error('a chain of models needs a model');
   // The common case: nothing to choose, nothing to make.
   const only: readonly Candidate[] | null =
-    entries.length === 1 && first.targets.length === 1 ? [{ target: firstTarget, rank: first.rank }] : null;
+    entries.length === 1 && first.targets.length === 1
+      ? [{ target: firstTarget, rank: first.rank, cheaper: false }]
+      : null;
   return {
     id: firstTarget.model.id,
     firstRank: first.rank,
@@ -42,6 +44,6 @@ export function createModelChain(entries: readonly ModelEntry[], random: () => n
   };
 }
 
-function candidatesOf({ rank, targets }: ModelEntry, places: readonly number[]): Candidate[] {
-  return places.flatMap((place) => targets.slice(place, place + 1)).map((target) => ({ target, rank }));
+function candidatesOf({ rank, targets, cheaper = false }: ModelEntry, places: readonly number[]): Candidate[] {
+  return places.flatMap((place) => targets.slice(place, place + 1)).map((target) => ({ target, rank, cheaper }));
 }

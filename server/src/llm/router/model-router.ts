@@ -138,8 +138,9 @@ function modelSource(options: ModelRouterOptions, run: AnswerRun, { call, stream
   const model = candidate.target.model.id;
   const isFallback = candidate.rank > chain.firstRank;
   if (isFallback) meter.count('chatsphere_model_fallbacks_total', { model });
+  const step = candidate.cheaper ? 'cheaper_model' : 'fallback_model';
   return {
-    start: { type: 'start', attempts: run.calls(), servedBy: model, degraded: isFallback ? ['fallback_model'] : [] },
+    start: { type: 'start', attempts: run.calls(), servedBy: model, degraded: isFallback ? [step] : [] },
     first,
     next: () => stream.next(clock.now() + deadlines.idleTokenMs, 'finish its answer'),
     whenEnded: (listener) => stream.whenEnded(listener),

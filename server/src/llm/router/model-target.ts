@@ -14,6 +14,8 @@ export interface ModelEntry {
   readonly rank: number;
   /** Above 0. */
   readonly weight: number;
+  /** A model that answers worse, at a lower price: where it stands in, answers say `cheaper_model`. */
+  readonly cheaper?: boolean;
   /** At least one. */
   readonly targets: readonly ModelTarget[];
   /** Over the places in `targets`; share it between entries of one provider, so that their keys take turns together. */
@@ -24,6 +26,7 @@ export interface ModelEntry {
 export interface Candidate {
   readonly target: ModelTarget;
   readonly rank: number;
+  readonly cheaper: boolean;
 }
 
 /** The name of a target's circuit. */
