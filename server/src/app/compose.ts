@@ -197,6 +197,9 @@ export function composeApplication(options: CompositionOptions): Composition {
   const answerer = createAnswerer({ ...answering, ...keptAnswers.options });
   const streams = createAnswerStreams({
     answerer,
+    store,
+    ...(shared.redisState === null ? {} : { chatNames: shared.cache }),
+    lostAfterMs: config.deadlines.totalMs + 60_000,
     buffer: shared.streamBuffer,
     bus: shared.bus,
     clock,

@@ -12,7 +12,7 @@ export interface CacheOwner {
 }
 
 /** What a value is; each kind has keys of its own. */
-export type CacheKind = 'answer' | 'question' | 'lease';
+export type CacheKind = 'answer' | 'question' | 'lease' | 'chat';
 
 /** Plain data that a value depends on. Two that are written differently are different. */
 export type KeyPart = string | number | boolean | null | readonly KeyPart[];

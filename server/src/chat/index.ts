@@ -35,4 +35,5 @@ export {
   type StreamAbout,
   type StreamBuffer,
   type StreamEnding,
+  type StreamName,
 } from './streams/index.ts';

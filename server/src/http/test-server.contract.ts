@@ -184,6 +184,7 @@ export async function startTestServer(
     searcher: scriptedSearcher(searched),
     answerer,
     streams: createAnswerStreams({
+      store,
       bus: createMemoryBus(),
       answerer,
       buffer: createMemoryStreamBuffer({ clock }),

@@ -6,9 +6,9 @@ import type { TenantScope } from './tenant-scope.ts';
 
 export function createIdempotencyRepository(scope: TenantScope): IdempotencyRepository {
   return {
-    claim: ({ key, fingerprint, createdAt }) =>
+    claim: ({ key, fingerprint, createdAt, body = null }) =>
       scope.atomically(async (transaction) => {
-        const row = { key, fingerprint, state: 'running', status: null, body: null, created_at: createdAt };
+        const row = { key, fingerprint, state: 'running', status: null, body, created_at: createdAt };
         const claimed = await transaction
           .insert('idempotency', [row])
           .onConflict((conflict) => conflict.columns(['tenant_id', 'key']).doNothing())
@@ -28,6 +28,15 @@ export function createIdempotencyRepository(scope: TenantScope): IdempotencyRepo
         .set({ state: 'done', status: response.status, body: response.body })
         .where('key', '=', key)
         .execute();
+    },
+    async passOn(key, { from, to }) {
+      const { numUpdatedRows } = await scope
+        .update('idempotency')
+        .set({ state: 'running', status: null, body: to.body, created_at: to.createdAt })
+        .where('key', '=', key)
+        .where('body', '=', from)
+        .executeTakeFirst();
+      return numUpdatedRows > 0n;
     },
     async release(key) {
       await scope.delete('idempotency').where('key', '=', key).where('state', '=', 'running').execute();

@@ -303,10 +303,17 @@ export interface ApiKeyRepository {
 
 export interface IdempotencyRepository {
   /** Claims the key: null when it is now ours, else the record that holds it. Atomic. */
-  claim(record: Pick<IdempotencyRecord, 'key' | 'fingerprint' | 'createdAt'>): Promise<IdempotencyRecord | null>;
+  claim(
+    record: Pick<IdempotencyRecord, 'key' | 'fingerprint' | 'createdAt'> & Partial<Pick<IdempotencyRecord, 'body'>>,
+  ): Promise<IdempotencyRecord | null>;
   complete(key: string, response: { readonly status: number; readonly body: string }): Promise<void>;
   /** Frees a claimed key after a failure that may be tried again. */
   release(key: string): Promise<void>;
+  /** The key is claimed anew, `running`, unless its body has changed since it was read. False: it has. Atomic. */
+  passOn(
+    key: string,
+    change: { readonly from: string; readonly to: { readonly body: string; readonly createdAt: number } },
+  ): Promise<boolean>;
 }
 
 export interface SystemStore {

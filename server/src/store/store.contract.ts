@@ -633,6 +633,17 @@ export function describeStoreContract(name: string, open: () => Promise<Store>):
         expect(await tenant.idempotency.claim(record)).not.toBeNull();
       });
 
+      it('passes a key on to one of many who have seen the same holder', async () => {
+        const record = { key: 'passed', fingerprint: 'f', body: 'msg_1', createdAt: samples.now };
+        expect(await tenant.idempotency.claim(record)).toBeNull();
+        await tenant.idempotency.complete('passed', { status: 200, body: 'msg_1' });
+        const to = { body: 'msg_2', createdAt: samples.now + 1 };
+        const tries = Array.from({ length: 10 }, () => tenant.idempotency.passOn('passed', { from: 'msg_1', to }));
+        expect((await Promise.all(tries)).filter((isOurs) => isOurs)).toHaveLength(1);
+        expect(await tenant.idempotency.claim(record)).toEqual({ ...record, ...to, state: 'running', status: null });
+        expect(await tenant.idempotency.passOn('unknown', { from: 'msg_1', to })).toBe(false);
+      });
+
       it('frees a released key and purges old ones and those of a dead process', async () => {
         const claim = (key: string, createdAt: number) =>
           tenant.idempotency.claim({ key, fingerprint: 'f', createdAt });

@@ -183,6 +183,10 @@ const ATTEMPTS: Attempts = {
     claim: (stranger) => stranger.claim({ key: 'idem-1', fingerprint: 'stolen', createdAt: LATER }),
     complete: (stranger) => stranger.complete('idem-1', { status: 500, body: 'stolen' }),
     release: (stranger) => stranger.release('idem-1'),
+    passOn: async (stranger) => {
+      const to = { body: 'stolen', createdAt: LATER };
+      return (await stranger.passOn('idem-1', { from: 'held', to })) ? 'stolen' : null;
+    },
   },
 };
 
@@ -283,7 +287,7 @@ async function fillTenant(store: Store) {
   await tenant.messages.append(message);
   await tenant.apiKeys.create(apiKey);
   await store.system.usage.add([{ ...usage, tenantId: tenantRow.id }], []);
-  await tenant.idempotency.claim({ key: 'idem-1', fingerprint: 'f', createdAt: samples.now });
+  await tenant.idempotency.claim({ key: 'idem-1', fingerprint: 'f', body: 'held', createdAt: samples.now });
   return {
     tenantId: tenantRow.id,
     bot,

@@ -81,7 +81,7 @@ describeWithRedis('the contracts of all ports on Redis', () => {
 
   describeStreamBuffer('redis, in another process', async (clock) => {
     const { here, there, stop } = await openTwo({ clock });
-    return { buffer: { ...here.streams, find: (id) => there.streams.find(id) }, stop };
+    return { buffer: { ...here.streams, find: (name) => there.streams.find(name) }, stop };
   });
 
   describeSharedLimits('redis', async (clock) => {

@@ -27,7 +27,7 @@ export function createRedisStreamBuffer(
       await memory.finish(id, ending);
       await writer.finish(id, ending);
     },
-    find: async (id) => (await memory.find(id)) ?? (await reader.find(id)),
+    find: async (name) => (await memory.find(name)) ?? (await reader.find(name)),
     beat: () => writer.beat(),
   };
 }

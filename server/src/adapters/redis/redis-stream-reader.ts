@@ -1,4 +1,4 @@
-import type { AnswerEvent, KeptStream, StreamEnding } from '../../chat/index.ts';
+import type { AnswerEvent, KeptStream, StreamEnding, StreamName } from '../../chat/index.ts';
 import { AppError, type Clock } from '../../kernel/index.ts';
 import type { Batch, MessageBus } from '../../resilience/index.ts';
 import type { RedisConnection } from './redis-connection.ts';
@@ -14,7 +14,7 @@ export interface RedisStreamReaderOptions {
 /** Streams that other processes make or made. */
 export interface RedisStreamReader {
   /** Null: there is none, or Redis is away. */
-  find(id: string): Promise<KeptStream | null>;
+  find(name: StreamName): Promise<KeptStream | null>;
 }
 
 /** Messages may be lost: then a stream is looked at after this. */
@@ -30,11 +30,11 @@ export function createRedisStreamReader(options: RedisStreamReaderOptions): Redi
   const { settings } = redis;
 
   /** The entries after a cursor, and whether the maker lives; null: Redis is away. */
-  function look(id: string, at: { readonly cursor: string; readonly maker: string }) {
+  function look(name: StreamName, at: { readonly cursor: string; readonly maker: string }) {
     return redis.ask<{ readonly found: Found; readonly isAlive: boolean } | null>(
       'stream_read',
       async (client) => {
-        const key = streamKey(settings, id);
+        const key = streamKey(settings, name);
         const [streams, alive, there] = await Promise.all([
           client.xread('COUNT', ENTRIES_AT_ONCE, 'STREAMS', key, at.cursor),
           client.exists(makerKey(settings, at.maker)),
@@ -47,8 +47,8 @@ export function createRedisStreamReader(options: RedisStreamReaderOptions): Redi
     );
   }
 
-  async function* read(id: string, maker: string, signal?: AbortSignal): AsyncGenerator<Batch<AnswerEvent>> {
-    const news = createNews(bus, id);
+  async function* read(name: StreamName, maker: string, signal?: AbortSignal): AsyncGenerator<Batch<AnswerEvent>> {
+    const news = createNews(bus, name.id);
     try {
       await news.ready;
       let cursor = '0-0';
@@ -56,7 +56,7 @@ export function createRedisStreamReader(options: RedisStreamReaderOptions): Redi
       let missedSince: number | null = null;
       for (;;) {
         signal?.throwIfAborted();
-        const looked = await look(id, { cursor, maker });
+        const looked = await look(name, { cursor, maker });
         for (const [entryId, entry] of looked?.found ?? []) {
           cursor = entryId;
           if (entry?.type === 'batch') {
@@ -79,11 +79,11 @@ export function createRedisStreamReader(options: RedisStreamReaderOptions): Redi
   }
 
   return {
-    async find(id) {
+    async find(name) {
       const ends = await redis.ask<{ readonly first: StreamEntry | null; readonly last: StreamEntry | null } | null>(
         'stream_find',
         async (client) => {
-          const key = streamKey(settings, id);
+          const key = streamKey(settings, name);
           const [[first], [last]] = await Promise.all([
             client.xrange(key, '-', '+', 'COUNT', 1),
             client.xrevrange(key, '+', '-', 'COUNT', 1),
@@ -96,7 +96,7 @@ export function createRedisStreamReader(options: RedisStreamReaderOptions): Redi
       const { about, maker } = ends.first;
       const isOver = ends.last?.type === 'ending';
       if (ends.last?.type === 'ending' && ends.last.endedAt + keepMs < clock.now()) return null;
-      return { about, isOver, read: ({ signal } = {}) => read(id, maker, signal) };
+      return { about, isOver, read: ({ signal } = {}) => read(name, maker, signal) };
     },
   };
 }

@@ -72,15 +72,18 @@ export function createRedisStreamWriter(options: RedisStreamWriterOptions): Redi
   }
 
   async function write(ids: readonly string[]): Promise<void> {
-    const parts = ids.map((id) => ({ id, entries: replicas.get(id)?.pending.splice(0) ?? [] }));
+    const parts = ids.flatMap((id) => {
+      const replica = replicas.get(id);
+      return replica === undefined ? [] : [{ id, key: keyOf(replica), entries: replica.pending.splice(0) }];
+    });
     if (parts.every(({ entries }) => entries.length === 0)) return;
     const added = await redis.ask<Results | null>(
       'stream_append',
       (client) => {
         const steps = client.pipeline();
-        for (const { id, entries } of parts) {
+        for (const { key, entries } of parts) {
           for (const entry of entries) {
-            steps.xadd(streamKey(settings, id), 'NOMKSTREAM', 'MAXLEN', '~', MOST_ENTRIES, '*', ...writeEntry(entry));
+            steps.xadd(key, 'NOMKSTREAM', 'MAXLEN', '~', MOST_ENTRIES, '*', ...writeEntry(entry));
           }
         }
         return allOf(steps.exec());
@@ -117,7 +120,7 @@ export function createRedisStreamWriter(options: RedisStreamWriterOptions): Redi
     const isWritten = await redis.ask(
       'stream_write',
       async (client) => {
-        await writeAnew(client, streamKey(settings, id), entries);
+        await writeAnew(client, keyOf(replica), entries);
         return true;
       },
       () => false,
@@ -134,8 +137,9 @@ export function createRedisStreamWriter(options: RedisStreamWriterOptions): Redi
 
   /** Everything that the stream has said so far; null: nothing. */
   async function wholeOf(id: string): Promise<Batch<AnswerEvent> | null> {
-    if ((replicas.get(id)?.bytes ?? 0) === 0) return null;
-    const reading = (await memory.find(id))?.read()[Symbol.asyncIterator]();
+    const replica = replicas.get(id);
+    if (replica === undefined || replica.bytes === 0) return null;
+    const reading = (await memory.find(replica.about))?.read()[Symbol.asyncIterator]();
     try {
       return (await reading?.next())?.value ?? null;
     } catch {
@@ -151,29 +155,33 @@ export function createRedisStreamWriter(options: RedisStreamWriterOptions): Redi
     if (replica?.ending === undefined || replica.ending === null || replica.pending.length > 0) return;
     replicas.delete(id);
     if (keepMs < SILENT_MS) {
-      const expire = (client: Redis) => client.pexpire(streamKey(settings, id), Math.max(1, keepMs));
+      const expire = (client: Redis) => client.pexpire(keyOf(replica), Math.max(1, keepMs));
       void redis.ask<unknown>('stream_keep', expire, () => null);
     }
   }
 
-  async function keepAlive(ids: readonly string[]): Promise<void> {
-    const kept = await redis.ask<Results>(
+  function keyOf({ about }: Replica): string {
+    return streamKey(settings, about);
+  }
+
+  async function keepAlive(kept: readonly Replica[]): Promise<void> {
+    const results = await redis.ask<Results>(
       'stream_keep',
       (client) => {
         const steps = client.pipeline();
-        for (const id of ids) steps.pexpire(streamKey(settings, id), Math.max(keepMs, SILENT_MS));
+        for (const replica of kept) steps.pexpire(keyOf(replica), Math.max(keepMs, SILENT_MS));
         return allOf(steps.exec());
       },
       () => [],
     );
-    for (const [place, [, isThere]] of kept.entries()) if (isThere === 0) await tore(ids[place] ?? '');
+    for (const [place, [, isThere]] of results.entries()) if (isThere === 0) await tore(kept[place]?.about.id ?? '');
   }
 
-  function drop(id: string): void {
-    replicas.delete(id);
+  function drop(replica: Replica): void {
+    replicas.delete(replica.about.id);
     void redis.ask<unknown>(
       'stream_drop',
-      (client) => client.del(streamKey(settings, id)),
+      (client) => client.del(keyOf(replica)),
       () => null,
     );
   }
@@ -197,7 +205,7 @@ export function createRedisStreamWriter(options: RedisStreamWriterOptions): Redi
       change(id, (replica) => {
         const entry: StreamEntry = { type: 'batch', batch };
         replica.bytes += JSON.stringify(batch).length + ENTRY_BYTES;
-        if (replica.bytes > maxBytes) drop(id);
+        if (replica.bytes > maxBytes) drop(replica);
         else if (redis.state() === 'up') replica.pending.push(entry);
         else replica.isTorn = true;
       }),
@@ -211,8 +219,8 @@ export function createRedisStreamWriter(options: RedisStreamWriterOptions): Redi
       for (const [id, { ending }] of replicas) {
         if (ending !== null && ending.endedAt + keepMs < clock.now()) replicas.delete(id);
       }
-      const ids = [...replicas.keys()];
-      while (ids.length > 0) void keepAlive(ids.splice(0, KEPT_AT_ONCE));
+      const kept = [...replicas.values()];
+      while (kept.length > 0) void keepAlive(kept.splice(0, KEPT_AT_ONCE));
     },
   };
 }

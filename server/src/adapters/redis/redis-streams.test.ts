@@ -1,3 +1,4 @@
+import { Redis } from 'ioredis';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { type AnswerEvent, type Answerer, type AnswerStreams, createAnswerStreams } from '../../chat/index.ts';
 import {
@@ -8,7 +9,7 @@ import {
   silentLogger,
   silentMeter,
 } from '../../kernel/index.ts';
-import type { Bot } from '../../store/index.ts';
+import type { Bot, IdempotencyRecord, Store } from '../../store/index.ts';
 import type { OpenedRedis } from './index.ts';
 import { openForTest, until } from './redis-parts.contract.ts';
 import { describeWithRedis, startTestRedis, type TestRedis } from './redis-server.contract.ts';
@@ -31,11 +32,41 @@ const END: AnswerEvent = {
   degraded: [],
 };
 
+const bot = { id: 'bot_1', tenantId: 'tnt_1' } as Bot;
+const nameOf = (id: string) => ({ tenantId: 'tnt_1', id });
+
+/** The part of a database that remembers keys of requests. */
+function createRecords(): Pick<Store, 'forTenant'> {
+  const records = new Map<string, IdempotencyRecord>();
+  const set = (key: string, changes: Partial<IdempotencyRecord>): void => {
+    const record = records.get(key);
+    if (record !== undefined) records.set(key, { ...record, ...changes });
+  };
+  const idempotency = {
+    async claim(record: Pick<IdempotencyRecord, 'key' | 'fingerprint' | 'createdAt'>) {
+      const held = records.get(record.key) ?? null;
+      if (held === null) records.set(record.key, { state: 'running', status: null, body: null, ...record });
+      return held;
+    },
+    complete: async (key: string, response: { readonly status: number; readonly body: string }) =>
+      set(key, { ...response, state: 'done' }),
+    release: async (key: string) => void records.delete(key),
+    async passOn(key: string, { from, to }: { readonly from: string; readonly to: Partial<IdempotencyRecord> }) {
+      const isSame = records.get(key)?.body === from;
+      if (isSame) set(key, { ...to, state: 'running' });
+      return isSame;
+    },
+  };
+  return { forTenant: () => ({ idempotency }) as never };
+}
+
 /** A process: its Redis, and streams of an answer that says what it is told to. */
 interface Process {
   readonly redis: OpenedRedis;
   readonly streams: AnswerStreams;
   say(text: string | null): void;
+  /** Answers that it has begun to make. */
+  readonly made: { count: number };
 }
 
 describeWithRedis('answers of another process', () => {
@@ -43,9 +74,11 @@ describeWithRedis('answers of another process', () => {
   let clock: ManualClock;
   let maker: Process;
   let other: Process;
+  let store: Pick<Store, 'forTenant'>;
   beforeEach(async () => {
     server = await startTestRedis();
     clock = createManualClock();
+    store = createRecords();
     [maker, other] = await Promise.all([openProcess(), openProcess()]);
   });
   afterEach(async () => {
@@ -56,9 +89,11 @@ describeWithRedis('answers of another process', () => {
   async function openProcess(): Promise<Process> {
     const redis = await openForTest({ url: server.url, clock });
     const said: (string | null)[] = [];
+    const made = { count: 0 };
     let wake = (): void => {};
     const answerer: Answerer = {
       async *answer(_request, signal) {
+        made.count += 1;
         yield START;
         for (;;) {
           const text = said.shift();
@@ -75,7 +110,7 @@ describeWithRedis('answers of another process', () => {
       },
     };
     const streams = createAnswerStreams({
-      ...{ answerer, buffer: redis.streams, bus: redis.bus, clock },
+      ...{ answerer, buffer: redis.streams, bus: redis.bus, chatNames: redis.cache, store, clock },
       createId: createIdMaker(clock.now),
       logger: silentLogger,
       meter: silentMeter,
@@ -84,15 +119,14 @@ describeWithRedis('answers of another process', () => {
       said.push(text);
       wake();
     };
-    return { redis, streams, say };
+    return { redis, streams, say, made };
   }
 
   /** Begins an answer that somebody reads, and resolves to its id. */
   async function begin(): Promise<{ readonly id: string; readonly ended: Promise<string> }> {
-    const bot = { id: 'bot_1', tenantId: 'tnt_1' } as Bot;
     const { stream } = await maker.streams.begin({ answer: { bot, messages: [] } as never, model: 'guide' });
     const ended = readText(stream.read());
-    await until(async () => (await other.streams.find(stream.about.id)) !== null);
+    await until(async () => (await other.streams.find(stream.about)) !== null);
     return { id: stream.about.id, ended };
   }
 
@@ -118,7 +152,7 @@ describeWithRedis('answers of another process', () => {
 
   async function follow(id: string) {
     const seen = { text: '' };
-    const stream = await other.streams.find(id);
+    const stream = await other.streams.find(nameOf(id));
     expect(stream?.about).toMatchObject({ id, tenantId: 'tnt_1', botId: 'bot_1', model: 'guide' });
     const ended = readText(stream?.read(), (text) => {
       seen.text = text;
@@ -135,7 +169,7 @@ describeWithRedis('answers of another process', () => {
     await until(() => viewer.seen.text === 'one two');
     maker.say(null);
     expect(await Promise.all([ended, viewer.ended])).toEqual(['one two', 'one two']);
-    await until(async () => (await readText((await other.streams.find(id))?.read())) === 'one two');
+    await until(async () => (await readText((await other.streams.find(nameOf(id)))?.read())) === 'one two');
   });
 
   it('are stopped', async () => {
@@ -143,10 +177,10 @@ describeWithRedis('answers of another process', () => {
     maker.say('one ');
     const viewer = await follow(id);
     await until(() => viewer.seen.text === 'one ');
-    expect(await other.streams.stop(id)).toBe(true);
+    expect(await other.streams.stop(nameOf(id))).toBe(true);
     expect(await Promise.all([ended, viewer.ended])).toEqual(['one  answer_stopped', 'one  answer_stopped']);
-    expect(await other.streams.stop(id)).toBe(false);
-    expect(await other.streams.stop('msg_unknown')).toBe(false);
+    expect(await other.streams.stop(nameOf(id))).toBe(false);
+    expect(await other.streams.stop(nameOf('msg_unknown'))).toBe(false);
   });
 
   it('lose and double nothing when Redis comes back empty, or was away at their end', async () => {
@@ -162,7 +196,7 @@ describeWithRedis('answers of another process', () => {
     expect(await ended).toBe('one two three');
     await server.start();
     expect(await viewer.ended).toBe('one two three');
-    expect(await readText((await other.streams.find(id))?.read())).toBe('one two three');
+    expect(await readText((await other.streams.find(nameOf(id)))?.read())).toBe('one two three');
   });
 
   it('go on for their readers when Redis was paused', async () => {
@@ -196,5 +230,107 @@ describeWithRedis('answers of another process', () => {
       return hasEnded;
     });
     expect(await viewer.ended).toBe('one  stream_interrupted');
+  });
+
+  const claimed = { key: 'key', fingerprint: 'first' };
+  const asked = (claim = claimed) => ({ answer: { bot, messages: [] } as never, model: 'guide', claim });
+
+  it('are joined by an equal request under the same Idempotency-Key, and given to it again', async () => {
+    const first = await maker.streams.begin(asked());
+    const ended = readText(first.stream.read());
+    maker.say('one ');
+    const seconds = [asked(), asked()].map((request) => joined(request));
+    maker.say('two');
+    maker.say(null);
+    expect(await ended).toBe('one two');
+    expect(await Promise.all(seconds)).toEqual(['one two', 'one two']);
+    expect(await joined(asked())).toBe('one two');
+    await expect(other.streams.begin(asked({ key: 'key', fingerprint: 'another' }))).rejects.toMatchObject({
+      code: 'idempotency_key_reused',
+    });
+    expect([first.isReplay, maker.made.count, other.made.count]).toEqual([false, 1, 0]);
+  });
+
+  /** What the other process gives to the request, which must not make the answer itself. */
+  async function joined(request: ReturnType<typeof asked>): Promise<string> {
+    const beginning = other.streams.begin(request);
+    let begun: Awaited<typeof beginning> | null = null;
+    void beginning.then((result) => {
+      begun = result;
+    });
+    // Until the answer has said something, it is looked for again and again.
+    await until(async () => {
+      await clock.advance(100);
+      return begun !== null;
+    });
+    const { stream, isReplay } = await beginning;
+    expect(isReplay).toBe(true);
+    return readText(stream.read());
+  }
+
+  it('free the key when they fail, and when they can no longer be found', async () => {
+    const failed = await maker.streams.begin(asked());
+    const reading = failed.stream.read()[Symbol.asyncIterator]();
+    await reading.return?.();
+    await failed.stream.settled;
+    const second = await other.streams.begin(asked());
+    expect(second.isReplay).toBe(false);
+    other.say(null);
+    await readText(second.stream.read());
+    await second.stream.settled;
+    expect((await maker.streams.begin(asked())).isReplay).toBe(true);
+    await clock.advance(61_000);
+    const third = await maker.streams.begin(asked());
+    expect(third.isReplay).toBe(false);
+    maker.say(null);
+    await readText(third.stream.read());
+  });
+
+  it('that were lost with their process are made anew, when they must have ended', async () => {
+    const lost = { ...claimed, body: 'msg_lost', createdAt: clock.now() };
+    expect(await store.forTenant('tnt_1').idempotency.claim(lost)).toBeNull();
+    const waiting = other.streams.begin(asked()).catch((error: unknown) => error);
+    let answer: unknown = null;
+    void waiting.then((result) => {
+      answer = result;
+    });
+    await until(async () => {
+      await clock.advance(1000);
+      return answer !== null;
+    });
+    expect(answer).toMatchObject({ code: 'idempotency_in_progress', retryable: true });
+    await clock.advance(180_000);
+    const { stream, isReplay } = await other.streams.begin(asked());
+    expect(isReplay).toBe(false);
+    other.say(null);
+    expect(await readText(stream.read())).toBe('');
+  });
+
+  it('are found by the name of their chat while they are made', async () => {
+    const { stream } = await maker.streams.begin({
+      answer: { bot, messages: [] } as never,
+      model: 'guide',
+      chatKey: 'chat',
+    });
+    const ended = readText(stream.read());
+    maker.say('one');
+    await until(async () => (await other.streams.ofChat(bot, 'chat')) !== null);
+    const live = await other.streams.ofChat(bot, 'chat');
+    expect(live?.about.id).toBe(stream.about.id);
+    expect(await other.streams.ofChat({ ...bot, id: 'bot_2' }, 'chat')).toBeNull();
+    maker.say(null);
+    expect(await Promise.all([ended, readText(live?.read())])).toEqual(['one', 'one']);
+    await until(async () => (await other.streams.ofChat(bot, 'chat')) === null);
+  });
+
+  it('stand under the tenant that they belong to', async () => {
+    const { id, ended } = await begin();
+    const client = new Redis(server.url);
+    await until(async () => (await client.exists(`test:tnt_1/@stream/${id}`)) === 1);
+    client.disconnect();
+    expect(await other.streams.find({ tenantId: 'tnt_2', id })).toBeNull();
+    expect(await other.streams.stop({ tenantId: 'tnt_2', id })).toBe(false);
+    maker.say(null);
+    await ended;
   });
 });

@@ -1,6 +1,6 @@
-import type { AnswerEvent, StreamAbout, StreamEnding } from '../../chat/index.ts';
+import type { AnswerEvent, StreamAbout, StreamEnding, StreamName } from '../../chat/index.ts';
 import type { Batch } from '../../resilience/index.ts';
-import { type RedisSettings, sharedKey } from './redis-settings.ts';
+import { type RedisSettings, sharedKey, tenantKey } from './redis-settings.ts';
 
 /** What the entries of a stream in Redis hold: first whose it is, then what it says, last how it ended. */
 export type StreamEntry =
@@ -24,9 +24,8 @@ export function readEntry(fields: readonly string[]): StreamEntry | null {
   }
 }
 
-/** Ids of messages are unique among all tenants, and who reads is judged by what the first entry says. */
-export function streamKey(settings: RedisSettings, id: string): string {
-  return sharedKey(settings, 'stream', id);
+export function streamKey(settings: RedisSettings, { tenantId, id }: StreamName): string {
+  return tenantKey(settings, tenantId, 'stream', id);
 }
 
 /** Where readers are told that a stream has grown. */

@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache';
+import { type Cache, type CacheKey, cacheKey } from '../../cache/index.ts';
 import {
   AppError,
   type Clock,
@@ -10,21 +10,29 @@ import {
 } from '../../kernel/index.ts';
 import type { TokenUsage } from '../../llm/index.ts';
 import { type Batch, type Broadcast, createBroadcast, type MessageBus } from '../../resilience/index.ts';
+import type { Bot, Store } from '../../store/index.ts';
 import type { AnswerEvent, Answerer, AnswerRequest } from '../ports.ts';
-import type { StreamAbout, StreamBuffer, StreamEnding } from './ports.ts';
+import type { KeptStream, StreamAbout, StreamBuffer, StreamEnding, StreamName } from './ports.ts';
 import { createStopCalls } from './stop-calls.ts';
+import { createStreamClaims, type StreamClaim } from './stream-claims.ts';
 
 export interface AnswerStreamsOptions {
   readonly answerer: Answerer;
   readonly buffer: StreamBuffer;
   /** Reaches the process that makes an answer which is stopped here. */
   readonly bus: MessageBus;
+  /** Remembers which stream belongs to a claim, for all processes. */
+  readonly store: Pick<Store, 'forTenant'>;
+  /** Remembers the live answers of chats for other processes; absent: there is no other. */
+  readonly chatNames?: Cache;
   readonly clock: Clock;
   readonly createId: IdMaker;
   readonly logger: Logger;
   readonly meter: Meter;
   /** How long a resumable answer goes on when nobody reads it, in milliseconds. Default 30,000. */
   readonly graceMs?: number;
+  /** An answer that was claimed by a process that is gone may be claimed again after this. Default three minutes. */
+  readonly lostAfterMs?: number;
 }
 
 export interface StreamRequest {
@@ -34,7 +42,7 @@ export interface StreamRequest {
   /** The answer goes on for a while when its last reader leaves. */
   readonly isResumable?: boolean;
   /** Equal requests under one key share one stream: see `begin`. */
-  readonly claim?: { readonly key: string; readonly fingerprint: string };
+  readonly claim?: StreamClaim;
   /** A name that the client has for the chat, under which its live answer is found. */
   readonly chatKey?: string;
   readonly reportUsage?: (usage: TokenUsage) => void;
@@ -60,16 +68,16 @@ export interface AnswerStream {
 export interface AnswerStreams {
   /**
    * Begins an answer, under a message id that is known at once. With a `claim` whose key has a stream that is live or
-   * kept, that stream is returned (`isReplay`), or `idempotency_key_reused` thrown when the fingerprint differs. A
-   * stream that failed frees its key.
+   * kept, in this process or another, that stream is returned (`isReplay`), or `idempotency_key_reused` thrown when the
+   * fingerprint differs. A stream that failed frees its key.
    */
   begin(request: StreamRequest): Promise<{ readonly stream: AnswerStream; readonly isReplay: boolean }>;
   /** The stream of a message; null: it is neither live nor kept. */
-  find(id: string): Promise<AnswerStream | null>;
-  /** The live answer of a chat; null: there is none. */
-  ofChat(chatKey: string): AnswerStream | null;
+  find(name: StreamName): Promise<AnswerStream | null>;
+  /** The live answer of a chat with the bot; null: there is none. */
+  ofChat(bot: Bot, chatKey: string): Promise<AnswerStream | null>;
   /** Stops a live answer with `answer_stopped`; resolves once what was said is stored. False: it is not live. */
-  stop(id: string): Promise<boolean>;
+  stop(name: StreamName): Promise<boolean>;
   /** Counts something else that makes an answer; `abort` is called when the time to finish is over. Call what is returned at its end. */
   enter(abort: (reason: AppError) => void): () => void;
   /** Waits until no answer is under way, at most so long; then ends the others with `server_draining`, and waits for that. */
@@ -85,8 +93,10 @@ const MAX_AHEAD = 64 * 1024;
 const KEEP = 4 * 1024 ** 2;
 /** An event beside its text. */
 const EVENT_WEIGHT = 16;
-const MAX_CLAIMS = 50_000;
 const GRACE_MS = 30_000;
+const LOST_AFTER_MS = 180_000;
+/** Longer than answers take. */
+const CHAT_NAME_MS = 3_600_000;
 /** How long the storing of answers that were ended may take. */
 const SETTLE_MS = 5_000;
 
@@ -94,7 +104,11 @@ export function createAnswerStreams(options: AnswerStreamsOptions): AnswerStream
   const { answerer, buffer, clock, createId, logger, meter, graceMs = GRACE_MS } = options;
   const runs = new Map<string, Run>();
   const chats = new Map<string, Run>();
-  const claims = new LRUCache<string, { readonly fingerprint: string; readonly id: string }>({ max: MAX_CLAIMS });
+  const claims = createStreamClaims({
+    records: (tenantId) => options.store.forTenant(tenantId).idempotency,
+    clock,
+    lostAfterMs: options.lostAfterMs ?? LOST_AFTER_MS,
+  });
   const others = new Set<(reason: AppError) => void>();
   let onLeft: (() => void) | null = null;
   const stopCalls = createStopCalls({
@@ -110,9 +124,8 @@ export function createAnswerStreams(options: AnswerStreamsOptions): AnswerStream
     if (!broadcast.isOver) broadcast.cancel(new AppError('answer_stopped', 'The answer was stopped.'));
   }
 
-  function start(request: StreamRequest): Run {
+  function start(request: StreamRequest, id: string): Run {
     const { answer } = request;
-    const id = createId('msg');
     const about: StreamAbout = {
       id,
       tenantId: answer.bot.tenantId,
@@ -138,6 +151,7 @@ export function createAnswerStreams(options: AnswerStreamsOptions): AnswerStream
     });
     const settled = broadcast.settled.then(async () => {
       await record.end(broadcast);
+      if (request.claim !== undefined) await settleClaim(request.claim, run);
       forget(request, run);
     });
     const run: Run = {
@@ -149,19 +163,28 @@ export function createAnswerStreams(options: AnswerStreamsOptions): AnswerStream
       read: ({ signal } = {}) => broadcast.read(signal === undefined ? {} : { signal }),
     };
     runs.set(id, run);
-    if (request.chatKey !== undefined) chats.set(request.chatKey, run);
-    if (request.claim !== undefined) claims.set(request.claim.key, { fingerprint: request.claim.fingerprint, id });
+    if (request.chatKey !== undefined) {
+      const name = chatName(answer.bot, request.chatKey);
+      chats.set(name, run);
+      void options.chatNames?.set(name, id, CHAT_NAME_MS);
+    }
     meter.gauge('chatsphere_answer_streams', {}, runs.size);
     return run;
   }
 
-  function forget({ chatKey, claim }: StreamRequest, run: Run): void {
+  async function settleClaim(claim: StreamClaim, run: Run): Promise<void> {
+    try {
+      await (isWorthReplaying(run) ? claims.keep(claim, run.about) : claims.free(claim, run.about));
+    } catch (error) {
+      logger.error({ message: run.about.id, error }, 'the key of an idempotent request could not be kept or freed');
+    }
+  }
+
+  function forget({ chatKey, answer }: StreamRequest, run: Run): void {
     runs.delete(run.about.id);
     meter.gauge('chatsphere_answer_streams', {}, runs.size);
-    if (chatKey !== undefined && chats.get(chatKey) === run) chats.delete(chatKey);
-    if (claim !== undefined && !isWorthReplaying(run) && claims.get(claim.key)?.id === run.about.id) {
-      claims.delete(claim.key);
-    }
+    const name = chatKey === undefined ? null : chatName(answer.bot, chatKey);
+    if (name !== null && chats.get(name) === run) chats.delete(name);
     left();
   }
 
@@ -169,45 +192,45 @@ export function createAnswerStreams(options: AnswerStreamsOptions): AnswerStream
     if (runs.size === 0 && others.size === 0) onLeft?.();
   }
 
-  async function find(id: string): Promise<AnswerStream | null> {
+  function runOf({ tenantId, id }: StreamName): Run | null {
     const run = runs.get(id);
-    if (run !== undefined) return run;
-    const kept = await buffer.find(id);
-    return kept === null
-      ? null
-      : {
-          about: kept.about,
-          isLive: false,
-          used: () => null,
-          settled: Promise.resolve(),
-          read: (how) => kept.read(how),
-        };
+    return run?.about.tenantId === tenantId ? run : null;
   }
 
-  async function claimed({ claim }: StreamRequest): Promise<AnswerStream | null> {
-    while (claim !== undefined) {
-      const held = claims.get(claim.key);
-      if (held === undefined) return null;
-      if (held.fingerprint !== claim.fingerprint) throw keyReused();
-      const run = runs.get(held.id);
-      if (run !== undefined) return isWorthReplaying(run) ? run : null;
-      const stream = await find(held.id);
-      if (stream !== null) return stream;
-      if (claims.get(claim.key) === held) claims.delete(claim.key);
-    }
-    return null;
+  async function find(name: StreamName): Promise<AnswerStream | null> {
+    const run = runOf(name);
+    if (run !== null) return run;
+    const kept = await buffer.find(name);
+    return kept === null ? null : readAgain(kept);
+  }
+
+  async function lookForClaimed(name: StreamName): Promise<AnswerStream | 'again' | null> {
+    const run = runOf(name);
+    if (run === null || isWorthReplaying(run)) return find(name);
+    await run.settled;
+    return 'again';
   }
 
   return {
     async begin(request) {
-      const first = request.claim === undefined ? null : await claimed(request);
-      return first === null ? { stream: start(request), isReplay: false } : { stream: first, isReplay: true };
+      const { claim, answer } = request;
+      const id = createId('msg');
+      const first =
+        claim === undefined ? null : await claims.take(claim, { tenantId: answer.bot.tenantId, id }, lookForClaimed);
+      return first === null ? { stream: start(request, id), isReplay: false } : { stream: first, isReplay: true };
     },
     find,
-    ofChat: (chatKey) => chats.get(chatKey) ?? null,
-    async stop(id) {
-      const run = runs.get(id);
-      if (run === undefined) return stopCalls.call(id, SETTLE_MS);
+    async ofChat(bot, chatKey) {
+      const name = chatName(bot, chatKey);
+      const run = chats.get(name);
+      if (run !== undefined) return run;
+      const id = (await options.chatNames?.get(name)) ?? null;
+      const kept = id === null ? null : await buffer.find({ tenantId: bot.tenantId, id });
+      return kept === null || kept.isOver ? null : readAgain(kept);
+    },
+    async stop(name) {
+      const run = runOf(name);
+      if (run === null) return stopCalls.call(name, SETTLE_MS);
       if (run.broadcast.isOver) return false;
       stopHere(run);
       await atMost(SETTLE_MS, run.settled);
@@ -238,6 +261,14 @@ export function createAnswerStreams(options: AnswerStreamsOptions): AnswerStream
       if (runs.size + others.size > 0) await atMost(SETTLE_MS, gone);
     },
   };
+}
+
+function chatName({ tenantId, id: botId }: Pick<Bot, 'tenantId' | 'id'>, chatKey: string): CacheKey {
+  return cacheKey({ tenantId, botId }, 'chat', [chatKey]);
+}
+
+function readAgain({ about, read }: KeptStream): AnswerStream {
+  return { about, isLive: false, used: () => null, settled: Promise.resolve(), read: (how) => read(how) };
 }
 
 /** What failed is better asked again; what was stopped was meant to be. */
@@ -291,12 +322,4 @@ async function atMost(milliseconds: number, promise: Promise<void>): Promise<voi
   using deadline = createDeadline(milliseconds);
   const { signal } = deadline;
   await Promise.race([promise, new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()))]);
-}
-
-function keyReused(): AppError {
-  return new AppError(
-    'idempotency_key_reused',
-    'This Idempotency-Key was used for another request. Use a new key for each new request.',
-    { param: 'Idempotency-Key' },
-  );
 }

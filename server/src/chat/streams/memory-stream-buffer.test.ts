@@ -16,8 +16,8 @@ describe('the memory buffer', () => {
       await buffer.append(id, { first: 1, items: [{ type: 'text-delta', text: 'x'.repeat(2000) }] });
       await buffer.finish(id, { type: 'complete' });
     }
-    expect(await buffer.find('msg_1')).toBe(null);
-    const second = await buffer.find('msg_2');
+    expect(await buffer.find(ABOUT)).toBe(null);
+    const second = await buffer.find({ ...ABOUT, id: 'msg_2' });
     await buffer.open({ ...ABOUT, id: 'msg_4' });
     await buffer.append('msg_4', { first: 1, items: [{ type: 'text-delta', text: 'x'.repeat(2000) }] });
     await buffer.finish('msg_4', { type: 'complete' });

@@ -82,10 +82,10 @@ export function createMemoryStreamBuffer(options: MemoryStreamBufferOptions): St
       wake(kept);
       tidy();
     },
-    async find(id) {
+    async find({ tenantId, id }) {
       tidy();
       const kept = live.get(id) ?? ended.get(id);
-      return kept === undefined ? null : toKeptStream(kept);
+      return kept?.about.tenantId === tenantId ? toKeptStream(kept) : null;
     },
   };
 }

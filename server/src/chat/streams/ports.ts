@@ -17,6 +17,9 @@ export interface StreamAbout {
   readonly createdAt: number;
 }
 
+/** A stream is found by the tenant that it belongs to and the id of its message. */
+export type StreamName = Pick<StreamAbout, 'tenantId' | 'id'>;
+
 /** How a stream ended: with its `end` event, or before its time. */
 export type StreamEnding =
   | { readonly type: 'complete' }
@@ -49,5 +52,5 @@ export interface StreamBuffer {
   append(id: string, batch: Batch<AnswerEvent>): Promise<void>;
   finish(id: string, ending: StreamEnding): Promise<void>;
   /** Null: there never was one, or it is no longer kept. */
-  find(id: string): Promise<KeptStream | null>;
+  find(name: StreamName): Promise<KeptStream | null>;
 }

@@ -1,11 +1,11 @@
 import { createDeadline } from '../../kernel/index.ts';
 import type { MessageBus } from '../../resilience/index.ts';
-import type { KeptStream, StreamBuffer } from './ports.ts';
+import type { KeptStream, StreamBuffer, StreamName } from './ports.ts';
 
 /** Stops answers that other processes make. */
 export interface StopCalls {
   /** Resolves once the answer has ended, after `limitMs` at the latest. False: there is none, or it had ended. */
-  call(id: string, limitMs: number): Promise<boolean>;
+  call(name: StreamName, limitMs: number): Promise<boolean>;
 }
 
 const TOPIC = 'answers.stop';
@@ -22,12 +22,12 @@ export function createStopCalls({
 }): StopCalls {
   bus.subscribe(TOPIC, { message: onCall });
   return {
-    async call(id, limitMs) {
-      const kept = await buffer.find(id);
+    async call(name, limitMs) {
+      const kept = await buffer.find(name);
       if (kept === null || kept.isOver) return false;
       using deadline = createDeadline(limitMs);
       const ending = readToEnd(kept, deadline.signal);
-      bus.publish(TOPIC, id);
+      bus.publish(TOPIC, name.id);
       await ending;
       return true;
     },

@@ -50,7 +50,7 @@ export function describeStreamBuffer(
     async function readAll(id: string, signal?: AbortSignal): Promise<{ numbers: number[]; events: AnswerEvent[] }> {
       const numbers: number[] = [];
       const events: AnswerEvent[] = [];
-      const stream = await buffer.find(id);
+      const stream = await buffer.find({ tenantId: 'tnt_1', id });
       if (stream === null) throw new Error(`no stream ${id}`);
       for await (const { first, items } of stream.read(signal === undefined ? {} : { signal })) {
         for (const [place, item] of items.entries()) {
@@ -66,9 +66,16 @@ export function describeStreamBuffer(
       await buffer.append('msg_1', { first: 1, items: [START, text('Grüß '), text('🦊'), CALL] });
       await buffer.append('msg_1', { first: 5, items: [text('\u2028 '), END] });
       await buffer.finish('msg_1', { type: 'complete' });
-      expect((await buffer.find('msg_1'))?.about).toEqual(ABOUT);
+      expect((await buffer.find(ABOUT))?.about).toEqual(ABOUT);
       const all = [START, text('Grüß '), text('🦊'), CALL, text('\u2028 '), END];
       expect(await readAll('msg_1')).toEqual({ numbers: [1, 2, 3, 4, 5, 6], events: all });
+    });
+
+    it('gives it to nobody of another tenant', async () => {
+      await buffer.open(ABOUT);
+      await buffer.append('msg_1', { first: 1, items: [START] });
+      expect(await buffer.find({ ...ABOUT, tenantId: 'tnt_2' })).toBe(null);
+      expect(await buffer.find(ABOUT)).not.toBe(null);
     });
 
     it('follows a stream while it is made, for more than one reader', async () => {
@@ -111,13 +118,13 @@ export function describeStreamBuffer(
       await buffer.append('msg_1', { first: 1, items: [START, END] });
       await buffer.finish('msg_1', { type: 'complete' });
       await clock.advance(59_000);
-      expect(await buffer.find('msg_1')).not.toBe(null);
+      expect(await buffer.find(ABOUT)).not.toBe(null);
       await clock.advance(2000);
-      expect(await buffer.find('msg_1')).toBe(null);
-      expect(await buffer.find('msg_2')).toBe(null);
+      expect(await buffer.find(ABOUT)).toBe(null);
+      expect(await buffer.find({ ...ABOUT, id: 'msg_2' })).toBe(null);
       await buffer.append('msg_2', { first: 1, items: [START] });
       await buffer.finish('msg_2', { type: 'complete' });
-      expect(await buffer.find('msg_2')).toBe(null);
+      expect(await buffer.find({ ...ABOUT, id: 'msg_2' })).toBe(null);
     });
   });
 }

@@ -46,7 +46,7 @@ export function addBotChatRoutes(app: ZodApp, { store, streams, clock, logger }:
         isResumable: body.resumable === true,
         reportUsage: usageCounterOf(request),
         ...(claim === null ? {} : { claim }),
-        ...(body.id === undefined ? {} : { chatKey: chatKeyOf(bot, keyId, body.id) }),
+        ...(body.id === undefined ? {} : { chatKey: chatKeyOf(keyId, body.id) }),
       });
       const encoder = createUIMessageEncoder(begun.stream.about.id);
       await relayBegun({ request, reply, encoder, after: 0, overheadMs, ...begun }, { clock, logger });
@@ -67,7 +67,7 @@ export function addBotChatRoutes(app: ZodApp, { store, streams, clock, logger }:
     },
     async (request, reply) => {
       const bot = await findBot(store, request, request.params.bot);
-      const live = streams.ofChat(chatKeyOf(bot, principalOf(request).keyId, request.params.chat));
+      const live = await streams.ofChat(bot, chatKeyOf(principalOf(request).keyId, request.params.chat));
       if (live === null) {
         reply.code(204).send(null);
         return;
@@ -82,8 +82,8 @@ function isCacheOff(request: FastifyRequest): boolean {
   return headerOf(request, 'x-chatsphere-cache')?.trim().toLowerCase() === 'off';
 }
 
-function chatKeyOf({ id }: Bot, keyId: string | null, chat: string): string {
-  return JSON.stringify([id, keyId, chat]);
+function chatKeyOf(keyId: string | null, chat: string): string {
+  return JSON.stringify([keyId, chat]);
 }
 
 function answerRequestOf(body: UIChatBody, bot: Bot, keyId: string | null): AnswerRequest {

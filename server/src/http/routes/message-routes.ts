@@ -69,10 +69,11 @@ export function addMessageRoutes(app: ZodApp, { store, streams, clock, logger }:
     },
     async (request) => {
       const { id } = request.params;
+      const { tenantId } = principalOf(request);
       if ((await findStream(request, id, request.body?.user ?? undefined)) === null) {
         throw new AppError('message_not_found', 'There is no such message, or this API key may not stop it.');
       }
-      return { id, object: 'message.stopped' as const, stopped: await streams.stop(id) };
+      return { id, object: 'message.stopped' as const, stopped: await streams.stop({ tenantId, id }) };
     },
   );
 
@@ -83,7 +84,7 @@ export function addMessageRoutes(app: ZodApp, { store, streams, clock, logger }:
     user: string | undefined,
   ): Promise<AnswerStream | null> {
     const principal = principalOf(request);
-    const stream = (await streams.find(id)) ?? (await findStored(principal, id));
+    const stream = (await streams.find({ tenantId: principal.tenantId, id })) ?? (await findStored(principal, id));
     return stream !== null && mayRead(principal, stream.about, user) ? stream : null;
   }
 

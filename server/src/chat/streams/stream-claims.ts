@@ -1,0 +1,79 @@
+import { AppError, type Clock } from '../../kernel/index.ts';
+import type { IdempotencyRepository } from '../../store/index.ts';
+import type { StreamName } from './ports.ts';
+
+/** A key that equal requests are sent under, and a hash of what is asked. */
+export interface StreamClaim {
+  readonly key: string;
+  readonly fingerprint: string;
+}
+
+export interface StreamClaimsOptions {
+  readonly records: (tenantId: string) => IdempotencyRepository;
+  readonly clock: Clock;
+  /** An answer that nobody can find is taken for lost after so many milliseconds. */
+  readonly lostAfterMs: number;
+}
+
+/** The stream of an id; `again`: it has failed and frees its key now; null: it is neither live nor kept, as far as can be seen. */
+export type LookForStream<Stream> = (name: StreamName) => Promise<Stream | 'again' | null>;
+
+/** Which stream belongs to a key, for all processes: the database knows. */
+export interface StreamClaims {
+  /**
+   * Null: the key is ours, for a stream of that name. Else the stream that it belongs to. Rejects with
+   * `idempotency_key_reused`, and with `idempotency_in_progress` when the stream cannot be found for a minute.
+   */
+  take<Stream>(claim: StreamClaim, name: StreamName, look: LookForStream<Stream>): Promise<Stream | null>;
+  /** The stream has ended, and stays the answer to the key. */
+  keep(claim: StreamClaim, name: StreamName): Promise<void>;
+  /** The stream has failed: the next request begins anew. */
+  free(claim: StreamClaim, name: StreamName): Promise<void>;
+}
+
+const POLL_MS = 100;
+const MAX_WAIT_MS = 60_000;
+
+export function createStreamClaims({ records, clock, lostAfterMs }: StreamClaimsOptions): StreamClaims {
+  return {
+    async take(claim, { tenantId, id }, look) {
+      const repository = records(tenantId);
+      const { key, fingerprint } = claim;
+      const giveUpAt = clock.now() + MAX_WAIT_MS;
+      for (;;) {
+        const held = await repository.claim({ key, fingerprint, body: id, createdAt: clock.now() });
+        if (held === null) return null;
+        if (held.fingerprint !== fingerprint) throw keyReused();
+        const holder = held.body ?? '';
+        const stream = await look({ tenantId, id: holder });
+        if (stream === 'again') continue;
+        if (stream !== null) return stream;
+        if (held.state === 'done' || held.createdAt + lostAfterMs < clock.now()) {
+          const next = { body: id, createdAt: clock.now() };
+          if (await repository.passOn(key, { from: holder, to: next })) return null;
+          continue;
+        }
+        // Another process has begun it, and it has said nothing yet.
+        if (clock.now() >= giveUpAt) throw stillRunning();
+        await clock.sleep(POLL_MS);
+      }
+    },
+    keep: ({ key }, { tenantId, id }) => records(tenantId).complete(key, { status: 200, body: id }),
+    free: ({ key }, { tenantId }) => records(tenantId).release(key),
+  };
+}
+
+function keyReused(): AppError {
+  return new AppError(
+    'idempotency_key_reused',
+    'This Idempotency-Key was used for another request. Use a new key for each new request.',
+    { param: 'Idempotency-Key' },
+  );
+}
+
+function stillRunning(): AppError {
+  return new AppError('idempotency_in_progress', 'The first request with this Idempotency-Key has not ended yet.', {
+    retryable: true,
+    retryAfterMs: 5000,
+  });
+}
