@@ -38,6 +38,10 @@ export interface StoreOptions {
    * it already (a source that is ready, a job that ended) then sees it happen once more.
    */
   readonly background: Kysely<Schema>;
+  /** The same two for the statements of one tenant, where the engine itself keeps tenants apart. Must be cheap to ask for. */
+  ofTenant?(tenantId: string): Pick<StoreOptions, 'database' | 'background'>;
+  /** The same database for migrations, which may take long; else `database`. */
+  readonly migrating?: Kysely<Schema>;
   readonly dialect: SqlDialect;
   readonly clock: Pick<Clock, 'now'>;
   /** Knows of every write of this process, when no other writes to the database; else nothing is kept in memory. */
@@ -45,7 +49,8 @@ export interface StoreOptions {
 }
 
 /** The store over a SQL database. */
-export function createStore({ database, background, dialect, clock, writes }: StoreOptions): Store {
+export function createStore(options: StoreOptions): Store {
+  const { database, background, dialect, clock, writes } = options;
   let startedAt = clock.now();
   const keptBots = writes === undefined ? null : createKeptBots(writes);
 
@@ -79,8 +84,9 @@ export function createStore({ database, background, dialect, clock, writes }: St
   }
 
   function openTenant(tenantId: string): TenantStore {
-    const scope = createTenantScope(database, dialect, tenantId);
-    const backgroundScope = createTenantScope(background, dialect, tenantId);
+    const own = options.ofTenant?.(tenantId) ?? options;
+    const scope = createTenantScope(own.database, dialect, tenantId);
+    const backgroundScope = createTenantScope(own.background, dialect, tenantId);
     const repositories = repositoriesIn(scope);
     return {
       tenantId,
@@ -114,7 +120,7 @@ export function createStore({ database, background, dialect, clock, writes }: St
     },
     async start() {
       startedAt = clock.now();
-      await migrate(database, dialect, startedAt);
+      await migrate(options.migrating ?? database, dialect, startedAt);
     },
     stop: () => database.destroy(),
   };

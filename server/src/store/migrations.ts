@@ -13,6 +13,7 @@ import { addBotPrompts } from './migration-011-bot-prompts.ts';
 import { addBotModels } from './migration-012-bot-models.ts';
 import type { Schema } from './schema.ts';
 import type { SqlDialect } from './sql-dialect.ts';
+import { TENANT_TABLES } from './tenant-tables.ts';
 
 interface Migration {
   readonly number: number;
@@ -35,6 +36,11 @@ const MIGRATIONS: readonly Migration[] = [
   { number: 12, name: 'bot-models', up: addBotModels },
 ];
 
+const TENANT_COLUMNS: ReadonlyMap<string, string> = new Map([
+  ['tenants', 'id'],
+  ...TENANT_TABLES.map((table) => [table, 'tenant_id'] as const),
+]);
+
 interface WithMigrations extends Schema {
   schema_migrations: { number: number; name: string; applied_at: number };
 }
@@ -45,6 +51,7 @@ interface WithMigrations extends Schema {
  */
 export async function migrate(database: Kysely<Schema>, dialect: SqlDialect, now: number): Promise<void> {
   await database.transaction().execute(async (transaction) => {
+    await dialect.lockSchema(transaction);
     const tracked = transaction.withTables<Pick<WithMigrations, 'schema_migrations'>>();
     await tracked.schema
       .createTable('schema_migrations')
@@ -64,6 +71,7 @@ export async function migrate(database: Kysely<Schema>, dialect: SqlDialect, now
         .values({ number: migration.number, name: migration.name, applied_at: now })
         .execute();
     }
+    await dialect.protectTenants(transaction, TENANT_COLUMNS);
   });
 }
 

@@ -48,6 +48,13 @@ export interface SqlDialect {
     database: Kysely<Schema>,
     owner: { readonly tenantId: string; readonly botId?: string; readonly chunkSet?: string },
   ): Promise<void>;
+  /** Lets one process at a time change the schema, until the transaction ends. */
+  lockSchema(database: Kysely<Schema>): Promise<void>;
+  /**
+   * Makes the engine itself keep tenants apart, where it can: by table, the column that holds the tenant of a row. Runs
+   * after the migrations, each time.
+   */
+  protectTenants(database: Kysely<Schema>, columns: ReadonlyMap<string, string>): Promise<void>;
   /** The columns (`table.column`) of the unique constraint that an error is about; null for other errors. */
   violatedUniqueColumns(error: unknown): readonly string[] | null;
   /** Whether an error says that a row's parent is not there. */

@@ -55,6 +55,9 @@ export const sqliteSqlDialect: SqlDialect = {
   },
   purgeLexicalIndex: purgeLexicalTable,
   dropLexicalIndexes: dropLexicalTables,
+  // One connection writes, and files belong to one process.
+  lockSchema: async () => {},
+  protectTenants: async () => {},
   violatedUniqueColumns(error) {
     const failure = failureOf(error);
     if (failure === null || !/^SQLITE_CONSTRAINT_(UNIQUE|PRIMARYKEY)$/.test(failure.code)) return null;

@@ -1,0 +1,116 @@
+import {
+  type Dialect,
+  Kysely,
+  PostgresAdapter,
+  PostgresIntrospector,
+  PostgresQueryCompiler,
+  type PrimitiveValueListNode,
+} from 'kysely';
+import { LRUCache } from 'lru-cache';
+import type { Clock, Logger } from '../../kernel/index.ts';
+import { createStore, type Schema, type Store } from '../../store/index.ts';
+import { createConnectionPool } from './connection-pool.ts';
+import { createUniqueColumns } from './constraint-columns.ts';
+import { createPostgresDriver } from './postgres-driver.ts';
+import { createPostgresSqlDialect, type LexicalSqlDialect } from './postgres-sql-dialect.ts';
+import { EVERY_TENANT, type Scope } from './scope.ts';
+import { createTurns } from './turns.ts';
+
+export interface PostgresOptions {
+  /** `postgres://user:password@host:port/database`; parameters are those of the `pg` client (`sslmode`, ...). */
+  readonly url: string;
+  readonly clock: Pick<Clock, 'now'>;
+  readonly logger: Logger;
+  /** Most connections of this process. */
+  readonly connections?: number;
+  /** How long a statement may take before it is given up. */
+  readonly statementTimeoutMs?: number;
+  readonly lexical: LexicalSqlDialect;
+}
+
+/** One database, in the scopes that it is worked on. */
+export interface PostgresDatabases {
+  /** Statements may reach the rows of every tenant. */
+  readonly database: Kysely<Schema>;
+  /** The same for work whose latest commits may be lost in a crash of the database; see `StoreOptions`. */
+  readonly background: Kysely<Schema>;
+  /** Statements reach the rows of that tenant alone. */
+  ofTenant(tenantId: string): { readonly database: Kysely<Schema>; readonly background: Kysely<Schema> };
+}
+
+export interface Postgres {
+  /** Starting and stopping it starts and stops everything here. A stopped store is not started again. */
+  readonly store: Store;
+  readonly databases: PostgresDatabases;
+}
+
+const DEFAULT_CONNECTIONS = 10;
+const DEFAULT_STATEMENT_TIMEOUT_MS = 30_000;
+const MOST_SCOPES = 1_000;
+
+/** A PostgreSQL database, which other processes may work on at the same time. */
+export function openPostgres({
+  url,
+  clock,
+  logger,
+  connections = DEFAULT_CONNECTIONS,
+  statementTimeoutMs = DEFAULT_STATEMENT_TIMEOUT_MS,
+  lexical,
+}: PostgresOptions): Postgres {
+  const pool = createConnectionPool({ url, connections, logger });
+  const turns = createTurns();
+  const open = (scope: Scope, timeoutMs: number | null = statementTimeoutMs): Kysely<Schema> =>
+    new Kysely({
+      dialect: dialectOf(() => createPostgresDriver({ pool, scope, turns, statementTimeoutMs: timeoutMs })),
+    });
+  const openBoth = (tenantId: string) => ({
+    database: open({ tenantId, durability: 'synced' }),
+    background: open({ tenantId, durability: 'ordered' }),
+  });
+  const tenants = new LRUCache<string, ReturnType<typeof openBoth>>({ max: MOST_SCOPES });
+  const databases: PostgresDatabases = {
+    ...openBoth(EVERY_TENANT),
+    ofTenant(tenantId) {
+      // Nobody may take the scope of all tenants by a name.
+      if (tenantId === EVERY_TENANT) throw new Error('Not a tenant.');
+      const known = tenants.get(tenantId) ?? openBoth(tenantId);
+      tenants.set(tenantId, known);
+      return known;
+    },
+  };
+  const uniqueColumns = createUniqueColumns();
+  const dialect = createPostgresSqlDialect({ lexical, uniqueColumns });
+  const migrating = open({ tenantId: EVERY_TENANT, durability: 'synced' }, null);
+  const store = createStore({ ...databases, migrating, dialect, clock });
+  return {
+    databases,
+    store: {
+      ...store,
+      async start() {
+        await store.start();
+        await uniqueColumns.load(databases.database);
+      },
+      async stop() {
+        await store.stop();
+        await pool.stop();
+      },
+    },
+  };
+}
+
+/** `in ()` is an error in PostgreSQL; nothing is in an empty list. */
+class QueryCompiler extends PostgresQueryCompiler {
+  protected override visitPrimitiveValueList(node: PrimitiveValueListNode): void {
+    if (node.values.length === 0) this.append('(select null where false)');
+    else super.visitPrimitiveValueList(node);
+  }
+}
+
+function dialectOf(createDriver: Dialect['createDriver']): Dialect {
+  return {
+    createAdapter: () => new PostgresAdapter(),
+    createDriver,
+    createIntrospector: (database) => new PostgresIntrospector(database),
+    createQueryCompiler: () => new QueryCompiler(),
+  };
+}

@@ -1,0 +1,58 @@
+import type { Statement } from './statement-batch.ts';
+
+/**
+ * Whose rows the statements of a connection may see and change, and how their changes are kept. It is said to the
+ * database again with every statement or transaction, for its duration: sessions have no state, so that they may be
+ * shared (PgBouncer in transaction mode).
+ */
+export interface Scope {
+  /** `EVERY_TENANT`, or the id of one. */
+  readonly tenantId: string;
+  /**
+   * `ordered`: a commit is not waited for on disk. Commits keep their order; a crash of the database's machine or
+   * processes may undo the latest of them (up to 0.6 s), never one that a later `synced` commit has followed.
+   */
+  readonly durability: 'synced' | 'ordered';
+}
+
+export const EVERY_TENANT = '*';
+
+/** Read by the policies on the tables; see `row-level-security.ts`. */
+export const TENANT_SETTING = 'app.tenant_id';
+
+/** How long a transaction may wait for its next statement before the database rolls it back. */
+const IDLE_TRANSACTION_MS = 30_000;
+
+/** Sent in front of a statement that is a transaction of its own. */
+export function scopeOfStatement({ tenantId, durability }: Scope): Statement {
+  if (durability === 'synced')
+    return { sql: `select set_config('${TENANT_SETTING}', $1, true)`, parameters: [tenantId] };
+  return {
+    sql: `select set_config('${TENANT_SETTING}', $1, true), set_config('synchronous_commit', 'off', true)`,
+    parameters: [tenantId],
+  };
+}
+
+/**
+ * Sent in front of the first statement of a transaction. Those of one tenant take turns, as the store promises: what one
+ * has read is still so when it writes. The lock is released by its end.
+ */
+export function scopeOfTransaction({ tenantId, durability }: Scope): readonly Statement[] {
+  return [
+    { sql: 'begin', parameters: [] },
+    {
+      sql: `select set_config('${TENANT_SETTING}', $1, true),
+        set_config('idle_in_transaction_session_timeout', '${IDLE_TRANSACTION_MS}', true),
+        set_config('synchronous_commit', $2, true)`,
+      parameters: [tenantId, durability === 'synced' ? 'on' : 'off'],
+    },
+    ...(tenantId === EVERY_TENANT ? [] : [turnOf(tenantId)]),
+  ];
+}
+
+function turnOf(tenantId: string): Statement {
+  return { sql: `select pg_advisory_xact_lock(hashtextextended($1, ${TURN_SEED}))`, parameters: [tenantId] };
+}
+
+/** Keeps the locks of turns apart from others that hash texts. */
+const TURN_SEED = 7_246_533;
