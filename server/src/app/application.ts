@@ -1,34 +1,24 @@
-import { randomBytes } from 'node:crypto';
-import type { AddressInfo } from 'node:net';
-import { join } from 'node:path';
 import { type DataFolderLock, lockDataFolder } from '../adapters/file-system/index.ts';
-import { loadLangChain } from '../adapters/langchain/index.ts';
-import { createProviderHttp } from '../adapters/provider-http/index.ts';
-import { openSqlite } from '../adapters/sqlite/index.ts';
 import type { ServingState } from '../http/index.ts';
-import { AppError, createDeadline, createIdMaker, type Lifecycle, type Logger, systemClock } from '../kernel/index.ts';
-import { createTokenCounter } from '../llm/index.ts';
-import { createLogger, createMeter } from '../monitoring/index.ts';
-import { createRightOfWay } from '../resilience/index.ts';
-import { createKeySecret, hashSecret } from '../security/index.ts';
-import { type Composition, composeApplication } from './compose.ts';
+import { AppError } from '../kernel/index.ts';
+import { hashSecret } from '../security/index.ts';
+import { composeServing, composeWorking } from './compose.ts';
 import type { Config } from './config.ts';
-import { ensureDataFolder, loadSecret } from './data-folder.ts';
+import { ensureDataFolder } from './data-folder.ts';
 import { DEMO_SLUG } from './demo-slug.ts';
-import { withDiscoveredModel } from './discovery.ts';
-import { createEmbedders } from './embedders.ts';
 import { ensureDefaultTenant, ensureDemoBot, ensureDemoKey, resolveAdminKey, trainDemoBot } from './first-start.ts';
+import { type Foundation, layFoundation } from './foundation.ts';
+import { addressOf, httpServer } from './http-listening.ts';
 import { createLifecycle } from './lifecycle.ts';
-import { createProviders, type Providers } from './providers.ts';
-import { redisSecrets } from './redis-config.ts';
 
-/** What is no answer may take so long to finish, after the answers. */
-const CUT_MS = 5_000;
-/** As many clients as may come at once. Node's 511 are soon full while much is under way, and who is turned away tries again after seconds. */
-const LISTEN_BACKLOG = 4096;
-
-export interface RunningApplication {
+/** A process that runs, of whichever role. */
+export interface RunningProcess {
   readonly url: string;
+  /** Says that it is not ready, serves on for a while so that nobody is sent here any more, and ends what is under way. */
+  stop(): Promise<void>;
+}
+
+export interface RunningApplication extends RunningProcess {
   readonly dataFolder: string;
   readonly chatModel: string;
   readonly embedder: string;
@@ -38,7 +28,6 @@ export interface RunningApplication {
   readonly localKey: string;
   /** Resolves once the demo bot is made and its training is queued. */
   readonly demoQueued: Promise<void>;
-  stop(): Promise<void>;
 }
 
 export interface StartOptions {
@@ -51,78 +40,52 @@ export interface StartOptions {
 
 /**
  * Takes the data folder, opens what is in it, and listens. When anything fails, everything is closed again. Rejects
- * with `data_folder_locked`, `configuration_invalid` or `database_unavailable`.
+ * with `data_folder_locked`, `role_needs_database`, `configuration_invalid` or `database_unavailable`.
  */
-export async function startApplication(config: Config, options: StartOptions): Promise<RunningApplication> {
+export function startApplication(config: Config, options: StartOptions): Promise<RunningApplication> {
+  return withLockedFolder(config, (lock) => serve(config, options, lock));
+}
+
+/** Runs jobs, and listens for whoever watches over the process. Rejects like `startApplication`. */
+export function startWorker(config: Config, { version }: Pick<StartOptions, 'version'>): Promise<RunningProcess> {
+  return withLockedFolder({ ...config, role: 'worker' }, (lock) => work(config, version, lock));
+}
+
+async function withLockedFolder<Running>(
+  config: Config,
+  start: (lock: DataFolderLock) => Promise<Running>,
+): Promise<Running> {
   await ensureDataFolder(config.dataFolder);
   const lock = await lockDataFolder(config.dataFolder);
   try {
-    return await startLocked(config, options, lock);
+    requireSharing(config);
+    return await start(lock);
   } catch (error) {
     await lock.release();
     throw error;
   }
 }
 
-async function startLocked(given: Config, options: StartOptions, lock: DataFolderLock): Promise<RunningApplication> {
-  const { config, providers } = await findProviders(given);
-  const langChain = await loadLangChain(config.langChain, [process.cwd(), config.dataFolder]);
-  const pepper = await loadSecret(config.dataFolder, config.secret);
-  const localKey = createKeySecret('live', randomBytes);
-  const configured = [...providerKeys(config), ...config.langChain.secrets, ...redisSecrets(config.redis)];
-  const secrets = [pepper, localKey, config.adminKey, ...configured].filter((secret) => secret !== null);
-  const logger = createLogger({ level: config.logLevel, secrets });
-  const meter = createMeter({ logger });
-  const clock = systemClock;
-  const createId = createIdMaker(clock.now);
-  const sqlite = openSqlite({ file: join(config.dataFolder, 'chatsphere.db'), clock, logger });
-  const { store } = sqlite;
-  const questionsFirst = createRightOfWay({
-    clock,
-    onWaited: (milliseconds) => meter.count('chatsphere_background_waited_seconds_total', {}, milliseconds / 1000),
-  });
-  const { giveWay } = questionsFirst;
-  const wordVectors = sqlite.wordVectorCache;
-  const counter = createTokenCounter();
-  const embedders = createEmbedders({
-    config,
-    providers,
-    langChain,
-    counter,
-    clock,
-    logger,
-    meter,
-    wordVectors,
-    giveWay,
-  });
-  const foundation = createLifecycle(
-    [{ name: 'store', start: () => store.start(), stop: () => store.stop() }, providers, embedders],
-    logger,
+/** What is divided among processes has to be in a database that they share. */
+function requireSharing({ role }: Config): void {
+  if (role === 'all') return;
+  throw new AppError(
+    'role_needs_database',
+    `The role ${role} leaves a part of the work to other processes, which needs a database that they share. Set DATABASE_URL, or leave ROLE and --no-worker out: one process does everything in its data folder.`,
   );
-  await foundation.start();
+}
+
+async function serve(given: Config, options: StartOptions, lock: DataFolderLock): Promise<RunningApplication> {
+  const foundation = await layFoundation(given, options.version);
+  const { config, logger, embedders, localKey } = foundation;
+  await foundation.lifecycle.start();
   try {
-    await ensureDefaultTenant(store, clock);
-    const adminKey = await resolveAdminKey(store, { configured: config.adminKey, pepper, make: options.makeAdminKey });
-    const demoBot = await ensureDemoBot({ store, clock, createId, pepper });
-    const demoKey = demoBot === null ? null : await ensureDemoKey({ store, clock, createId, pepper }, demoBot);
+    const { adminKey, demoBot, demoKey } = await firstStart(foundation, options.makeAdminKey);
     let state: ServingState = 'starting';
-    const composition = composeApplication({
-      config,
-      version: options.version,
-      logger,
-      meter,
-      clock,
-      createId,
-      sqlite,
-      langChain,
-      counter,
-      embedders,
-      providers,
-      follower: embedders.follower,
-      questionsFirst,
-      blobFolder: join(config.dataFolder, 'blobs'),
-      pepper,
-      adminKeyHashes: [hashSecret(pepper, localKey), ...(adminKey === null ? [] : [adminKey.hash])],
+    const composition = composeServing({
+      ...foundation,
+      runsJobs: config.role === 'all',
+      adminKeyHashes: [hashSecret(foundation.pepper, localKey), ...(adminKey === null ? [] : [adminKey.hash])],
       demo: demoKey === null ? null : { botSlug: DEMO_SLUG, publicKey: demoKey },
       servingState: () => state,
     });
@@ -154,76 +117,56 @@ async function startLocked(given: Config, options: StartOptions, lock: DataFolde
       localKey,
       demoQueued,
       async stop() {
+        state = 'leaving';
+        await foundation.clock.sleep(config.shutdownDelayMs);
         state = 'draining';
         await demoQueued.catch(() => {});
         await lifecycle.stop();
-        await foundation.stop();
+        await foundation.lifecycle.stop();
         await lock.release();
       },
     };
   } catch (error) {
-    await foundation.stop();
+    await foundation.lifecycle.stop();
     throw error;
   }
 }
 
-/** The providers that are configured, and with nothing configured an Ollama that answers on this machine. */
-async function findProviders(given: Config): Promise<{ readonly config: Config; readonly providers: Providers }> {
-  const http = createProviderHttp({ connectTimeoutMs: given.deadlines.connectMs });
-  const config = await withDiscoveredModel(given, http);
-  return { config, providers: createProviders({ config, http }) };
-}
-
-function providerKeys({ providers }: Config): readonly string[] {
-  return [...providers.values()].flatMap(({ apiKeys }) => apiKeys);
-}
-
-/**
- * Listens. On stop it still does, to say 503 to whoever comes, until the answers that are under way have finished or
- * their time is over; then lets other requests finish for a while, and cuts them.
- */
-function httpServer({ http, drainAnswers }: Composition, config: Config, logger: Logger): Lifecycle {
-  return {
-    name: 'http',
-    async start() {
-      try {
-        await http.listen({ host: config.host, port: config.port, backlog: LISTEN_BACKLOG });
-      } catch (cause) {
-        throw listenError(cause, config);
-      }
-    },
-    async stop() {
-      await drainAnswers(config.drainTimeoutMs);
-      using deadline = createDeadline(CUT_MS);
-      deadline.signal.addEventListener('abort', () => {
-        logger.warn({}, 'requests were still running at the end of the drain time and are cut');
-        http.server.closeAllConnections();
-      });
-      await http.close();
-    },
-  };
-}
-
-function addressOf({ http }: Composition, config: Config): string {
-  const { port } = http.server.address() as AddressInfo;
-  const host = config.host === '0.0.0.0' || config.host === '::' ? '127.0.0.1' : config.host;
-  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
-}
-
-function listenError(cause: unknown, config: Config): unknown {
-  const code = (cause as NodeJS.ErrnoException).code;
-  const place = `${config.host}:${config.port}`;
-  if (code === 'EADDRINUSE')
-    return new AppError(
-      'configuration_invalid',
-      `The port ${place} is taken by another program. Set PORT to a free one.`,
-      { cause },
-    );
-  if (code === 'EACCES')
-    return new AppError('configuration_invalid', `This user may not listen on ${place}. Set PORT to 1024 or higher.`, {
-      cause,
+async function work(given: Config, version: string, lock: DataFolderLock): Promise<RunningProcess> {
+  const foundation = await layFoundation({ ...given, port: given.workerPort }, version);
+  const { config, logger, pepper } = foundation;
+  await foundation.lifecycle.start();
+  try {
+    const adminKey = await resolveAdminKey(foundation.store, { configured: config.adminKey, pepper, make: false });
+    let state: ServingState = 'starting';
+    const composition = composeWorking({
+      ...foundation,
+      adminKeyHashes: adminKey === null ? [] : [adminKey.hash],
+      servingState: () => state,
     });
-  if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND')
-    return new AppError('configuration_invalid', `This machine has no address ${config.host}. Set HOST.`, { cause });
-  return cause;
+    const lifecycle = createLifecycle([...composition.parts, httpServer(composition, config, logger)], logger);
+    await lifecycle.start();
+    state = 'ready';
+    return {
+      url: addressOf(composition, config),
+      async stop() {
+        state = 'draining';
+        await lifecycle.stop();
+        await foundation.lifecycle.stop();
+        await lock.release();
+      },
+    };
+  } catch (error) {
+    await foundation.lifecycle.stop();
+    throw error;
+  }
+}
+
+/** What the first start makes, and later ones find. */
+async function firstStart({ config, store, clock, createId, pepper }: Foundation, makeAdminKey: boolean) {
+  await ensureDefaultTenant(store, clock);
+  const adminKey = await resolveAdminKey(store, { configured: config.adminKey, pepper, make: makeAdminKey });
+  const demoBot = await ensureDemoBot({ store, clock, createId, pepper });
+  const demoKey = demoBot === null ? null : await ensureDemoKey({ store, clock, createId, pepper }, demoBot);
+  return { adminKey, demoBot, demoKey };
 }

@@ -13,23 +13,22 @@ import type { Config } from './config.ts';
 /** Larger pages are left out; files of that size are better uploaded. */
 const PAGE_BYTES = 25 * 1024 ** 2;
 
-export interface WebOptions {
-  readonly config: Pick<Config, 'crawlAllowPrivateHosts' | 'maxUploadBytes'>;
-  readonly version: string;
-  readonly store: Store;
-  readonly announce: (jobId: string) => Promise<void>;
-  readonly clock: Clock;
-  readonly createId: IdMaker;
-  readonly logger: Logger;
-}
-
-/** What fetches pages of the web, and what does so again when it is time. */
-export function composeWeb({ config, version, store, announce, clock, createId, logger }: WebOptions): {
+/** What fetches pages of the web. */
+export interface ComposedWeb {
   readonly parts: FetchingParts;
   /** To be stopped after whoever fetches. */
   readonly lifecycle: Lifecycle;
-  readonly schedule: Lifecycle;
-} {
+}
+
+export function composeWeb({
+  config,
+  version,
+  clock,
+}: {
+  readonly config: Pick<Config, 'crawlAllowPrivateHosts' | 'maxUploadBytes'>;
+  readonly version: string;
+  readonly clock: Clock;
+}): ComposedWeb {
   const parts = createWebParts({
     client: createGuardedWebClient({
       allowPrivateHosts: config.crawlAllowPrivateHosts,
@@ -38,10 +37,18 @@ export function composeWeb({ config, version, store, announce, clock, createId, 
     clock,
     maxPageBytes: Math.min(config.maxUploadBytes, PAGE_BYTES),
   });
+  return { parts, lifecycle: { name: 'web client', start: async () => {}, stop: () => parts.stop() } };
+}
+
+/** What has pages fetched again when it is time. */
+export function composeSchedule(parts: {
+  readonly store: Store;
+  readonly announce: (jobId: string) => Promise<void>;
+  readonly clock: Clock;
+  readonly createId: IdMaker;
+  readonly logger: Logger;
+}): Lifecycle {
+  const { store, announce, clock, createId, logger } = parts;
   const trainAgain = createTrainAgain({ clock, createId });
-  return {
-    parts,
-    lifecycle: { name: 'web client', start: async () => {}, stop: () => parts.stop() },
-    schedule: createSyncSchedule({ store, trainAgain, announce, clock, logger, random: Math.random }),
-  };
+  return createSyncSchedule({ store, trainAgain, announce, clock, logger, random: Math.random });
 }

@@ -7,9 +7,10 @@ import type { HedgeAfter } from '../llm/index.ts';
 import { namesNotIn, readLangChainSettings } from './langchain-config.ts';
 import { isOllamaOff, type ProviderSettings, readProviders, settingsOf } from './provider-settings.ts';
 import { redisEnvironment, redisSettingsOf } from './redis-config.ts';
+import { type RoleSettings, roleEnvironment, roleSettingsOf } from './role-config.ts';
 
 /** Everything the process is told from outside, read once and frozen. Durations in milliseconds, sizes in bytes. */
-export interface Config {
+export interface Config extends RoleSettings {
   readonly host: string;
   readonly port: number;
   readonly dataFolder: string;
@@ -142,6 +143,7 @@ const environmentSchema = z.object({
     .undefined({ error: 'is not supported in this version: it stores in the data folder. Unset it' })
     .optional(),
   ...redisEnvironment,
+  ...roleEnvironment,
   VECTOR_STORE: z
     .enum(['auto', 'embedded', LANGCHAIN], { error: 'must be auto, embedded or langchain in this version' })
     .default('auto'),
@@ -236,6 +238,7 @@ function toConfig(
     chunkingModules: namesIn(environment.CHUNKING_MODULES),
     crawlAllowPrivateHosts: namesIn(environment.CRAWL_ALLOW_PRIVATE_HOSTS),
     redis: redisSettingsOf(environment),
+    ...roleSettingsOf(environment),
     logLevel: environment.LOG_LEVEL,
     warnings: needsChatModel(environment, providers)
       ? ['No model was chosen: set CHAT_MODEL to <provider>/<model>. Until then answers are quotes.']
@@ -342,13 +345,11 @@ function parseModelName(text: string, providers: Providers): ModelName {
     : { provider: text.slice(0, slash), model: text.slice(slash + 1) };
 }
 
-/** The configuration with the command line's data folder in place of the environment's. */
-export function configWith(overrides: {
-  readonly dataFolder?: string;
-  readonly port?: number;
-  readonly host?: string;
-}): Config {
-  const { port } = overrides;
+export type ConfigOverrides = Partial<Pick<Config, 'dataFolder' | 'port' | 'host' | 'role' | 'workerPort'>>;
+
+/** The configuration with what the command line says in place of the environment's. */
+export function configWith(overrides: ConfigOverrides): Config {
+  const port = overrides.port ?? overrides.workerPort;
   if (port !== undefined && !(Number.isInteger(port) && port >= 0 && port <= 65_535)) {
     throw new AppError('configuration_invalid', 'The port must be a whole number from 0 to 65535.');
   }

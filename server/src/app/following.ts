@@ -35,6 +35,11 @@ export interface Following {
   /** The vectors of both spaces: what is deleted goes from both. */
   readonly vectors: VectorStore;
   readonly spaces: SearchSpaces;
+  /** What makes the vectors of the second space, in a process that runs jobs. */
+  composeWorker(): FollowingWorker;
+}
+
+export interface FollowingWorker {
   /** To be put around the handler of training. */
   watched(handler: JobHandler): JobHandler;
   /** To be started behind the runner of training. */
@@ -48,7 +53,8 @@ export function composeFollowing(options: FollowingOptions): Following {
     const alone: SearchSpaces = {
       of: async ({ tenantId, id }) => [spaceOf(await indexes.answering({ tenantId, botId: id }))],
     };
-    return { vectors: options.vectors, spaces: alone, watched: (handler) => handler, parts: [] };
+    const composeWorker = (): FollowingWorker => ({ watched: (handler) => handler, parts: [] });
+    return { vectors: options.vectors, spaces: alone, composeWorker };
   }
   const following = createEmbeddingGenerator({ embedder, clock, logger, meter, random: Math.random });
   const keyBehind = (key: string): string => indexKey({ ...indexParts(key), space: following.generation });
@@ -69,13 +75,20 @@ export function composeFollowing(options: FollowingOptions): Following {
     activity,
     announce: (jobId) => transport.announce(jobId),
   });
-  const runner = createJobRunner({
-    ...options,
-    ...options.worker,
-    owner: `${options.worker.owner}:follow`,
-    handlers: [follower.handler],
-    concurrency: 1,
-  });
+  function composeWorker(): FollowingWorker {
+    const runner = createJobRunner({
+      ...options,
+      ...options.worker,
+      owner: `${options.worker.owner}:follow`,
+      handlers: [follower.handler],
+      concurrency: 1,
+    });
+    return {
+      watched: (handler) => activity.watched(handler, follower),
+      parts: [{ ...runner, name: 'follow job runner' }, follower],
+    };
+  }
+
   return {
     vectors,
     spaces: {
@@ -92,7 +105,6 @@ export function composeFollowing(options: FollowingOptions): Following {
         ];
       },
     },
-    watched: (handler) => activity.watched(handler, follower),
-    parts: [{ ...runner, name: 'follow job runner' }, follower],
+    composeWorker,
   };
 }

@@ -6,7 +6,7 @@ import { openConnection } from './cli/connection.ts';
 import { runCli } from './cli/run-cli.ts';
 import { createDoctorCommand } from './doctor-command.ts';
 import { createLocalServers } from './local-server.ts';
-import { createServeCommand } from './serve-command.ts';
+import { createServeCommand, createWorkerCommand } from './serve-command.ts';
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
   version: string;
@@ -17,6 +17,13 @@ const local = createLocalServers({ version, documentation });
 // Loaded when needed: most commands only talk to a server, and should not wait for what they do not use.
 const config = async (overrides: Parameters<typeof import('./config.ts').configWith>[0]) =>
   (await import('./config.ts')).configWith(overrides);
+
+const processes: Parameters<typeof createServeCommand>[0] = {
+  config,
+  startApplication: async (own) =>
+    (await import('./application.ts')).startApplication(own, { version, documentation, makeAdminKey: true }),
+  startWorker: async (own) => (await import('./application.ts')).startWorker(own, { version }),
+};
 
 const interrupt = new AbortController();
 for (const name of ['SIGINT', 'SIGTERM'] as const) {
@@ -39,11 +46,8 @@ process.exitCode = await runCli(process.argv.slice(2), {
   clock: systemClock,
   signal: interrupt.signal,
   applicationCommands: [
-    createServeCommand({
-      config,
-      startApplication: async (own) =>
-        (await import('./application.ts')).startApplication(own, { version, documentation, makeAdminKey: true }),
-    }),
+    createServeCommand(processes),
+    createWorkerCommand(processes),
     createDoctorCommand({ config, ...local }),
   ],
   connect: (target) =>

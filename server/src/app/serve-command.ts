@@ -1,17 +1,14 @@
 import { setFlagsFromString } from 'node:v8';
-import type { RunningApplication } from './application.ts';
-import { EXIT } from './cli/cli-error.ts';
+import type { RunningApplication, RunningProcess } from './application.ts';
+import { EXIT, type ExitCode } from './cli/cli-error.ts';
 import { type Command, type CommandContext, numberOption } from './cli/command.ts';
 import { paint, printJson, printLine, say } from './cli/terminal.ts';
-import type { Config } from './config.ts';
+import type { Config, ConfigOverrides } from './config.ts';
 
 export interface ServeParts {
-  readonly config: (overrides: {
-    readonly dataFolder?: string;
-    readonly port?: number;
-    readonly host?: string;
-  }) => Promise<Config>;
+  readonly config: (overrides: ConfigOverrides) => Promise<Config>;
   readonly startApplication: (config: Config) => Promise<RunningApplication>;
+  readonly startWorker: (config: Config) => Promise<RunningProcess>;
 }
 
 /**
@@ -25,29 +22,71 @@ export function createServeCommand(parts: ServeParts): Command {
   return {
     name: 'serve',
     summary: 'start the server',
-    help: `Usage: chatsphere serve [--port N] [--host H] [--data-dir FOLDER]
+    help: `Usage: chatsphere serve [--port N] [--host H] [--data-dir FOLDER] [--no-worker]
 
 Starts the server and trains in the same process. The first start prints the admin key and makes the demo bot.
-Stops on Ctrl-C or SIGTERM: answers that are under way may finish, unfinished training goes on at the next start.`,
-    options: { port: { type: 'string' }, host: { type: 'string' } },
+Stops on Ctrl-C or SIGTERM: answers that are under way may finish, unfinished training goes on at the next start.
+With --no-worker (or ROLE=serve) it only serves, and processes of \`chatsphere worker\` train: that needs DATABASE_URL.`,
+    options: { port: { type: 'string' }, host: { type: 'string' }, 'no-worker': { type: 'boolean' } },
     async run(context) {
       const port = numberOption({ name: 'serve' }, context, 'port');
-      const host = context.values['host'];
-      const folder = context.values['data-dir'];
       const config = await parts.config({
         ...(port === undefined ? {} : { port }),
-        ...(typeof host === 'string' ? { host } : {}),
-        ...(typeof folder === 'string' ? { dataFolder: folder } : {}),
+        ...placeOf(context),
+        ...(context.values['no-worker'] === true ? { role: 'serve' } : {}),
       });
       setFlagsFromString(`--heap-growing-percent=${HEAP_GROWTH_PERCENT}`);
-      const application = await parts.startApplication(config);
-      announce(context, application);
-      await aborted(context.signal);
-      if (!context.json) say(context.terminal, 'Stopping: letting running answers finish.');
-      await application.stop();
-      return EXIT.ok;
+      if (config.role === 'worker') return runUntilToldToStop(context, await parts.startWorker(config), announceWorker);
+      return runUntilToldToStop(context, await parts.startApplication(config), announce);
     },
   };
+}
+
+/** `chatsphere worker`: a process that trains and answers nobody. */
+export function createWorkerCommand(parts: Pick<ServeParts, 'config' | 'startWorker'>): Command {
+  return {
+    name: 'worker',
+    summary: 'start a worker: a process that only trains',
+    help: `Usage: chatsphere worker [--port N] [--host H]
+
+Runs jobs for servers that share its DATABASE_URL; start as many as there is work for. On --port (WORKER_PORT, 3001)
+it answers /healthz, /readyz and /metrics. Stops on Ctrl-C or SIGTERM: its unfinished jobs go on in another worker.`,
+    options: { port: { type: 'string' }, host: { type: 'string' } },
+    async run(context) {
+      const workerPort = numberOption({ name: 'worker' }, context, 'port');
+      const config = await parts.config({
+        ...(workerPort === undefined ? {} : { workerPort }),
+        ...placeOf(context),
+        role: 'worker',
+      });
+      return runUntilToldToStop(context, await parts.startWorker(config), announceWorker);
+    },
+  };
+}
+
+function placeOf({ values }: CommandContext): { readonly dataFolder?: string; readonly host?: string } {
+  const { host, 'data-dir': dataFolder } = values;
+  return {
+    ...(typeof host === 'string' ? { host } : {}),
+    ...(typeof dataFolder === 'string' ? { dataFolder } : {}),
+  };
+}
+
+async function runUntilToldToStop<Running extends RunningProcess>(
+  context: CommandContext,
+  running: Running,
+  tell: (context: CommandContext, running: Running) => void,
+): Promise<ExitCode> {
+  tell(context, running);
+  await aborted(context.signal);
+  if (!context.json) say(context.terminal, 'Stopping: letting what is under way finish.');
+  await running.stop();
+  return EXIT.ok;
+}
+
+function announceWorker({ terminal, json }: CommandContext, { url }: RunningProcess): void {
+  if (json) printJson(terminal, { event: 'working', url });
+  else printLine(terminal, `${paint(terminal, 'bold', 'ChatSphere AI')} runs jobs; ${url}/readyz says how it is`);
 }
 
 function announce(context: CommandContext, application: RunningApplication): void {

@@ -285,7 +285,12 @@ export const ERROR_EXPLANATIONS: Readonly<Record<ErrorCode, ErrorExplanation>> =
   },
   data_folder_locked: {
     meaning: 'Another process uses the data folder.',
-    remedy: 'Stop the other process, or name another folder in `CHATSPHERE_DATA_DIR`.',
+    remedy:
+      'Stop the other process, or name another folder in `CHATSPHERE_DATA_DIR`. Several processes need `DATABASE_URL`.',
+  },
+  role_needs_database: {
+    meaning: 'The server and its workers were divided into processes that share no database.',
+    remedy: 'Set `DATABASE_URL`, or run one process for everything: leave out `ROLE` and `--no-worker`.',
   },
   configuration_invalid: {
     meaning: 'A setting of the server is wrong.',

@@ -85,6 +85,7 @@ export const ERROR_STATUS: Readonly<Record<ErrorCode, number>> = {
   database_unavailable: 503,
   storage_full: 507,
   data_folder_locked: 503,
+  role_needs_database: 500,
   configuration_invalid: 500,
   internal_error: 500,
 };

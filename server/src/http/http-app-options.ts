@@ -14,8 +14,11 @@ import type {
 } from '../training/index.ts';
 import type { SplitterCheckOptions } from './splitter-check.ts';
 
-/** What the process is ready for. While it starts or drains, `/v1` answers 503. */
-export type ServingState = 'starting' | 'ready' | 'draining';
+/**
+ * What the process is ready for. While it starts or drains, `/v1` answers 503. One that is leaving says that it is not
+ * ready and serves all the same, until nobody is sent to it any more.
+ */
+export type ServingState = 'starting' | 'ready' | 'leaving' | 'draining';
 
 export interface HttpLimits {
   /** Largest upload, all files of a form together, in bytes. */

@@ -1,3 +1,4 @@
 export { createHttpApp } from './http-app.ts';
 export type { DemoBot, HttpLimits, HttpParts, ListedPrice, ServingState } from './http-app-options.ts';
+export { createWorkerApp } from './worker-app.ts';
 export type { ZodApp } from './zod-app.ts';

@@ -38,6 +38,16 @@ describe('system routes', () => {
     server.state = 'ready';
   });
 
+  it('while leaving says that it is not ready, serves all the same, and keeps no connection', async () => {
+    server.state = 'leaving';
+    const { status, body } = await get('/readyz');
+    expect([status, body.error.code]).toEqual([503, 'server_draining']);
+    const served = await get('/v1/bots');
+    expect([served.status, served.headers['connection']]).toEqual([200, 'close']);
+    server.state = 'ready';
+    expect((await get('/v1/bots')).headers['connection']).toBe('keep-alive');
+  });
+
   it('is not ready when the database is away', async () => {
     const broken = await startTestServer();
     await broken.store.stop();

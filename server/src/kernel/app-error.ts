@@ -85,6 +85,7 @@ export const ERROR_CODES = [
   'database_unavailable',
   'storage_full',
   'data_folder_locked',
+  'role_needs_database',
   'configuration_invalid',
   'internal_error',
 ] as const;

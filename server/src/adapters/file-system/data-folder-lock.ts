@@ -134,6 +134,6 @@ function locked(folder: string, holder: DataFolderHolder | null): AppError {
   const who = holder === null ? 'another process' : `process ${holder.pid}`;
   return new AppError(
     'data_folder_locked',
-    `The data folder ${folder} is in use by ${who}. Stop it, or choose another folder with CHATSPHERE_DATA_DIR.`,
+    `The data folder ${folder} is in use by ${who}. Stop it, or choose another folder with CHATSPHERE_DATA_DIR. Several processes on one installation need DATABASE_URL.`,
   );
 }

@@ -7,39 +7,39 @@ import type { ZodApp } from '../zod-app.ts';
 
 const tags = ['System'];
 const PING_MS = 2000;
-const RETRY_AFTER_MS: Readonly<Record<Exclude<ServingState, 'ready'>, number>> = { starting: 1000, draining: 5000 };
+const RETRY_AFTER_MS: Readonly<Record<Exclude<ServingState, 'ready'>, number>> = {
+  starting: 1000,
+  leaving: 5000,
+  draining: 5000,
+};
+
+export type SystemParts = Pick<HttpParts, 'store' | 'servingState' | 'clock' | 'renderMetrics' | 'redisState'>;
 
 /** For orchestrators and operators. */
-export function addSystemRoutes(app: ZodApp, parts: HttpParts): void {
-  app.get(
-    '/health',
-    { schema: { summary: 'Whether the process is alive', tags, response: { 200: wireHealth } } },
-    async () => ({ status: 'ok' as const }),
-  );
+export function addSystemRoutes(app: ZodApp, parts: SystemParts): void {
+  for (const path of ['/health', '/healthz']) {
+    app.get(
+      path,
+      { schema: { summary: 'Whether the process is alive', tags, response: { 200: wireHealth } } },
+      async () => ({ status: 'ok' as const }),
+    );
+  }
 
-  app.get(
-    '/ready',
-    {
-      schema: {
-        summary: 'Whether the server can serve',
-        description:
-          '503 while it starts or stops, and when the database does not answer. A Redis that is away leaves it ready.',
-        tags,
-        response: { 200: wireReady },
+  for (const path of ['/ready', '/readyz']) {
+    app.get(
+      path,
+      {
+        schema: {
+          summary: 'Whether the process can serve, or run jobs',
+          description:
+            '503 while it starts or stops, and when the database does not answer. A Redis that is away leaves it ready.',
+          tags,
+          response: { 200: wireReady },
+        },
       },
-    },
-    async () => {
-      requireServing(parts.servingState());
-      await requireDatabase(parts);
-      const now = parts.clock.now();
-      const workers = await parts.store.system.workers.list();
-      return {
-        status: 'ready' as const,
-        workers_alive: workers.filter((worker) => isAlive(worker, now)).length,
-        ...(parts.redisState === undefined ? {} : { redis: parts.redisState() }),
-      };
-    },
-  );
+      () => readiness(parts),
+    );
+  }
 
   app.get(
     '/v1/workers',
@@ -81,8 +81,20 @@ export function addSystemRoutes(app: ZodApp, parts: HttpParts): void {
   );
 }
 
+async function readiness({ store, clock, servingState, redisState }: SystemParts) {
+  requireReady(servingState());
+  await requireDatabase({ store });
+  const now = clock.now();
+  const workers = await store.system.workers.list();
+  return {
+    status: 'ready' as const,
+    workers_alive: workers.filter((worker) => isAlive(worker, now)).length,
+    ...(redisState === undefined ? {} : { redis: redisState() }),
+  };
+}
+
 /** Rejects with `server_starting` or `server_draining`. */
-export function requireServing(state: ServingState): void {
+export function requireReady(state: ServingState): void {
   if (state === 'ready') return;
   const [code, message] =
     state === 'starting'

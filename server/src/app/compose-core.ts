@@ -1,0 +1,150 @@
+import { randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
+import { createFileBlobStore } from '../adapters/file-system/index.ts';
+import type { LangChain } from '../adapters/langchain/index.ts';
+import type { Sqlite } from '../adapters/sqlite/index.ts';
+import type { UsageLedger } from '../chat/index.ts';
+import type { Embedder, EmbeddingSpaces } from '../embeddings/index.ts';
+import { createJobEvents, createMemoryTransport, type JobEvents, type JobTransport } from '../jobs/index.ts';
+import type { Clock, IdMaker, Lifecycle, Logger } from '../kernel/index.ts';
+import type { TokenCounter } from '../llm/index.ts';
+import type { PrometheusMeter } from '../monitoring/index.ts';
+import type { RightOfWay } from '../resilience/index.ts';
+import type { BlobStore, Store } from '../store/index.ts';
+import {
+  type BotIndexes,
+  createBotIndexes,
+  createGenerations,
+  createRemovedSources,
+  createTrainer,
+  createUnfinishedImports,
+  type Generations,
+  type Trainer,
+  type UnfinishedImports,
+  withoutRemovedSources,
+} from '../training/index.ts';
+import type { LexicalIndex, VectorStore } from '../vector-store/index.ts';
+import { type ComposedAnswerCache, composeAnswerCache } from './answer-cache.ts';
+import { type ComposedUsage, composeUsage } from './compose-usage.ts';
+import { composeVectorStore } from './compose-vector-store.ts';
+import { type ComposedWeb, composeWeb } from './compose-web.ts';
+import type { Config } from './config.ts';
+import { composeFollowing, type Following } from './following.ts';
+import type { Providers } from './providers.ts';
+import { composeSharedState, type SharedState } from './shared-state.ts';
+
+export interface CoreOptions {
+  readonly config: Config;
+  readonly version: string;
+  readonly logger: Logger;
+  readonly meter: PrometheusMeter;
+  readonly clock: Clock;
+  readonly createId: IdMaker;
+  readonly sqlite: Sqlite;
+  /** What the configuration names of LangChain.js, loaded. */
+  readonly langChain: LangChain;
+  readonly counter: TokenCounter;
+  /** Closed to background work while questions are being answered. */
+  readonly questionsFirst: RightOfWay;
+  readonly blobFolder: string;
+  readonly pepper: string;
+  /** Already started: some embedders learn their width from their provider. */
+  readonly embedders: EmbeddingSpaces;
+  readonly providers: Providers;
+  /** Makes further vectors of what is trained, in the background; null: none. */
+  readonly follower: Embedder | null;
+}
+
+/** What answers questions and what runs jobs are both made of. Nothing of it runs jobs or answers. */
+export interface Core extends CoreOptions {
+  readonly store: Store;
+  readonly lexicalIndex: LexicalIndex;
+  readonly blobs: BlobStore;
+  readonly shared: SharedState;
+  readonly transport: JobTransport;
+  readonly jobEvents: JobEvents;
+  readonly announce: (jobId: string) => Promise<void>;
+  /** This process, as leases name it. */
+  readonly worker: { readonly owner: string; readonly host: string; readonly pid: number };
+  readonly usage: ComposedUsage;
+  readonly indexes: BotIndexes;
+  readonly following: Following;
+  readonly vectors: VectorStore;
+  readonly web: ComposedWeb;
+  readonly generations: Generations;
+  readonly keptAnswers: ComposedAnswerCache;
+  readonly trainer: Trainer;
+  readonly ledger: UsageLedger;
+  readonly unfinishedImports: UnfinishedImports;
+  /** Calls back when content of some bot was deleted here. */
+  readonly onContentRemoved: (listener: () => void) => void;
+  /** What both roles start, in starting order. */
+  readonly parts: readonly Lifecycle[];
+}
+
+/** The parts that every role has. */
+export function composeCore(options: CoreOptions): Core {
+  const { config, embedders, counter, logger, meter, clock, createId } = options;
+  const { store, lexicalIndex } = options.sqlite;
+  const blobs = createFileBlobStore({ folder: options.blobFolder });
+  const shared = composeSharedState({ config, clock, logger, meter });
+  const transport = createMemoryTransport();
+  const jobEvents = createJobEvents({ store, clock });
+  const announce = (jobId: string): Promise<void> => transport.announce(jobId);
+  const usage = composeUsage({ config, store, counter, createId, clock, logger, meter });
+  const indexes = createBotIndexes({ store, embedders, clock, createId, onEmbedding: usage.onEmbedding });
+  const removedSources = createRemovedSources();
+  const indexedVectors = withoutRemovedSources(composeVectorStore(options), removedSources);
+  const worker = { owner: `${hostname()}:${process.pid}:${randomUUID()}`, host: hostname(), pid: process.pid };
+  const following = composeFollowing({
+    ...{ store, transport, events: jobEvents, clock, createId, logger, meter, worker, indexes },
+    ...{ embeddings: embedders.own, embedder: options.follower, vectors: indexedVectors },
+  });
+  const { vectors } = following;
+  const web = composeWeb({ config, version: options.version, clock });
+  const generations = createGenerations({
+    ...{ store, indexes, embedders, vectors, announce, clock, createId, logger, meter },
+  });
+  const keptAnswers = composeAnswerCache(options, shared);
+  const removalListeners: (() => void)[] = [];
+  const trainer = createTrainer({
+    ...{ store, blobs, web: web.parts.client, announce, vectors, removedSources, indexes, clock, createId },
+    onRemoved: (bot) => {
+      keptAnswers.forget(bot);
+      for (const listener of removalListeners) listener();
+    },
+    limits: { maxInputBytes: config.maxUploadBytes },
+  });
+  return {
+    ...options,
+    ...{
+      store,
+      lexicalIndex,
+      blobs,
+      shared,
+      transport,
+      jobEvents,
+      announce,
+      worker,
+      usage,
+      indexes,
+      following,
+      vectors,
+    },
+    ...{ web, generations, keptAnswers, trainer, ledger: usage.ledger },
+    unfinishedImports: createUnfinishedImports(store.system),
+    onContentRemoved: (listener) => void removalListeners.push(listener),
+    parts: [
+      ...shared.parts,
+      { name: 'vector store', start: () => vectors.start(), stop: () => vectors.stop() },
+      usage.ledger,
+      { name: 'job transport', start: () => transport.start(), stop: () => transport.stop() },
+      web.lifecycle,
+    ],
+  };
+}
+
+/** What a search of a bot's content needs. */
+export function searchPartsOf({ store, vectors, lexicalIndex: lexical, clock, logger, meter }: Core) {
+  return { store, vectors, lexical, clock, logger, meter };
+}
