@@ -43,15 +43,16 @@ export function createManualClock(startMs = 1_700_000_000_000): ManualClock {
           reject(signal.reason);
           return;
         }
-        const sleeper = { at: current + milliseconds, wake: resolve };
+        const leave = (): void => {
+          if (sleepers.delete(sleeper)) reject(signal?.reason);
+        };
+        const wake = (): void => {
+          signal?.removeEventListener('abort', leave);
+          resolve();
+        };
+        const sleeper = { at: current + milliseconds, wake };
         sleepers.add(sleeper);
-        signal?.addEventListener(
-          'abort',
-          () => {
-            if (sleepers.delete(sleeper)) reject(signal.reason);
-          },
-          { once: true },
-        );
+        signal?.addEventListener('abort', leave, { once: true });
       }),
     async advance(milliseconds) {
       current += milliseconds;
