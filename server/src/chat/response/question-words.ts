@@ -19,7 +19,7 @@ export function meaningfulWords(question: string): string {
   text = text.replaceAll('get in touch with', 'contact');
   const words = text.split(' ').filter((word) => !ARTICLES.has(word));
   const own = words[0] === 'how' ? words.filter((word) => word !== 'my') : words;
-  return own.map(singular).join(' ').replace(LINKED, '$2 $1');
+  return own.map(singular).join(' ').replace(LINKED, '$2 $1').replace(DAMAGED, '$1 damage');
 }
 
 /** `your` is the owner of the bot, whom everybody asks; `my` may matter. */
@@ -42,8 +42,18 @@ const THING =
   /^(?:what are |(?:(?:can|could|would|will) you (?:please )?|please )?tell (?:me|us) |i (?:want|need|wish|would like) to know )(?=(?:the|your|my) )/u;
 /** Without a verb. Only with "of": "return shoes" is no thing. */
 const BARE_THING = new RegExp(`^(?!(?:${ASKING}) )((?:the )?\\p{L}+(?: \\p{L}+){0,2} of )`, 'u');
-/** "days of vacation", "policy on refunds", "discount for students": what stands behind qualifies what stands before. */
-const LINKED = /\b(\p{L}{3,}) (?:of|on|for|by) (\p{L}{3,})(?= |$)/gu;
+const NO_NOUN =
+  'is|are|was|were|be|do|does|did|can|could|will|would|may|might|must|shall|should|have|has|had|i|we|you|they|he|she|it|there|how|what|when|where|who|which|why|many|much|any|some|no|not|and|or|if|per|in|at|to|from|with|without';
+/**
+ * "days of vacation", "policy on refunds", "discount for students", "damage by water": what stands behind qualifies what
+ * stands before, one word each. Only nouns of which that is known: "cups of tea" are no tea cups, and books by an author are
+ * none on him. Elsewhere the link stays, because the same words in another order are another question.
+ */
+const LINKED = new RegExp(
+  `(?<=^|(?:^| )(?:${NO_NOUN}) )((?:days?|week|month|hour|price|cost|fee|rate|date)(?= of )|(?:policy|rule|guideline)(?= on )|(?:discount|fee|price)(?= for )) (?:of|on|for) (\\p{L}{3,})(?= (?:${NO_NOUN})(?: |$)|$)`,
+  'gu',
+);
+const DAMAGED = new RegExp(`\\bdamage by (\\p{L}{3,})(?= (?:${NO_NOUN})(?: |$)|$)`, 'gu');
 
 /** Words with what belongs to them ("2.1", "C++", "TCP/IP"), without what only parts sentences. */
 function tokensOf(question: string): readonly string[] {
