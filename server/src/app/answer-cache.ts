@@ -1,6 +1,7 @@
 import { type Cache, type Leases, ownerPrefix } from '../cache/index.ts';
 import type { AnswerCacheOptions } from '../chat/index.ts';
 import type { Bot } from '../store/index.ts';
+import { type AnswerSettings, answerSettingsHash } from './answer-settings.ts';
 import type { Config } from './config.ts';
 
 /** Where answers are kept for others who ask the same. */
@@ -12,13 +13,14 @@ export interface ComposedAnswerCache {
 }
 
 export function composeAnswerCache(
-  { config, version }: { readonly config: Pick<Config, 'answerCache'>; readonly version: string },
+  { config, version }: { readonly config: Pick<Config, 'answerCache'> & AnswerSettings; readonly version: string },
   { cache, leases }: { readonly cache: Cache; readonly leases: Leases },
 ): ComposedAnswerCache {
   if (config.answerCache === null) return { options: {}, forget: () => {} };
   const { maxBytes: _, ...rest } = config.answerCache;
+  const serverVersion = `${version} ${answerSettingsHash(config)}`;
   return {
-    options: { answerCache: { cache, leases, ...rest, promptVersion: version } },
+    options: { answerCache: { cache, leases, ...rest, serverVersion } },
     forget: ({ tenantId, id: botId }) => void cache.deleteAll(ownerPrefix({ tenantId, botId })),
   };
 }

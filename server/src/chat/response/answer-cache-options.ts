@@ -10,6 +10,6 @@ export interface AnswerCacheOptions {
   readonly staleMs: number;
   /** Answers also what asks the same in other words. */
   readonly semantic: boolean;
-  /** Changes with what the house itself puts into prompts. */
-  readonly promptVersion: string;
+  /** Changes with what the server itself has a part in: its prompts, its models, its settings. */
+  readonly serverVersion: string;
 }

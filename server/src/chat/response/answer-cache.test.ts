@@ -58,7 +58,7 @@ function setUp(changes: Partial<AnswerCacheOptions> = {}) {
     ttlMs: 1000,
     staleMs: 5000,
     semantic: true,
-    promptVersion: '1',
+    serverVersion: '1',
     ...changes,
   };
   const open = () => createAnswerCache({ ...shared, clock, meter: { ...meter, observe: () => {}, gauge: () => {} } });
@@ -178,6 +178,15 @@ describe('answer cache', () => {
     const plain = setUp({ semantic: false }).answers;
     await read(plain.source(openingOf(), make, never));
     expect(await read(plain.source(openingOf({ question: 'how to reset password' }), make, never))).toMatch(/^miss/);
+  });
+
+  it('gives no answer of a server that is set up otherwise', async () => {
+    const cache = createMemoryCache({ maxBytes: 1_000_000, clock: createManualClock() });
+    const [one, other] = ['1 a', '1 b'].map((serverVersion) => setUp({ cache, serverVersion }).answers);
+    const make = (text: string) => () => answerOf(text);
+    expect(await read(one?.source(openingOf(), make('one'), never) as never)).toBe('miss: one');
+    expect(await read(other?.source(openingOf(), make('other'), never) as never)).toBe('miss: other');
+    expect(await read(one?.source(openingOf(), make('again'), never) as never)).toBe('exact: one');
   });
 
   it('leaves alone what concerns tools', async () => {

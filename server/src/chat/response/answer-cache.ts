@@ -108,7 +108,7 @@ export function createAnswerCache(
 
   return {
     async source(opening, make, signal) {
-      const parts = answerKeyParts(opening, options.promptVersion);
+      const parts = answerKeyParts(opening, options.serverVersion);
       if (parts === null) {
         count('off');
         return { events: make(signal, null) };

@@ -19,7 +19,7 @@ const WITHOUT_INFLUENCE: ReadonlySet<string> = new Set([
  * changes with index generation, prompt, passages), the model, its settings, the application's instructions, what was
  * said before, and the question. Null: the answer must be made anew, because somebody asks for that or tools may be called.
  */
-export function answerKeyParts(opening: AnswerOpening, promptVersion: string): AnswerKeyParts | null {
+export function answerKeyParts(opening: AnswerOpening, serverVersion: string): AnswerKeyParts | null {
   const { request, asked, memory, history, model } = opening;
   const { bot } = request;
   if (request.cache === 'off' || bot.metadata['answer_cache'] === 'off') return null;
@@ -31,7 +31,7 @@ export function answerKeyParts(opening: AnswerOpening, promptVersion: string): A
     .sort(([one], [other]) => (one < other ? -1 : 1))
     .map(([name, value]) => [name, JSON.stringify(value)]);
   const scope = [
-    promptVersion,
+    serverVersion,
     bot.contentRevision ?? null,
     model.caller.id,
     settings,

@@ -141,7 +141,7 @@ function setUp(scene: Scene = {}) {
           answerCache: {
             cache: createMemoryCache({ maxBytes: 1_000_000, clock }),
             leases: createMemoryLeases({ clock }),
-            ...{ ttlMs: 1000, staleMs: 5000, semantic: false, promptVersion: '1' },
+            ...{ ttlMs: 1000, staleMs: 5000, semantic: false, serverVersion: '1' },
           },
         }
       : {}),
