@@ -8,4 +8,4 @@ export type {
   VectorRecord,
   VectorStore,
 } from './ports.ts';
-export { indexableText, queryTerms } from './query-terms.ts';
+export { indexableText, indexableWords, queryTerms } from './query-terms.ts';

@@ -41,6 +41,14 @@ export function indexableText(text: string): string {
   return text.replace(UNSPACED_RUN, (run) => ` ${[...run].join(' ')} `);
 }
 
+/**
+ * The words of a text in their order, as an index must hold them: cut, lower-cased and without diacritics as in
+ * `queryTerms`, characters of scripts without spaces one by one. Words that repeat are repeated; they are not stemmed.
+ */
+export function indexableWords(text: string): string[] {
+  return (indexableText(text).match(TOKEN) ?? []).map(folded);
+}
+
 function tokensOf(text: string): string[] {
   const runs = text.match(UNSPACED_RUN) ?? [];
   const words = text.replace(UNSPACED_RUN, ' ').match(TOKEN) ?? [];

@@ -9,10 +9,13 @@ import {
 import { LRUCache } from 'lru-cache';
 import type { Clock, Logger } from '../../kernel/index.ts';
 import { createStore, type Schema, type Store } from '../../store/index.ts';
+import type { LexicalIndex } from '../../vector-store/index.ts';
 import { createConnectionPool } from './connection-pool.ts';
 import { createUniqueColumns } from './constraint-columns.ts';
 import { createPostgresDriver } from './postgres-driver.ts';
-import { createPostgresSqlDialect, type LexicalSqlDialect } from './postgres-sql-dialect.ts';
+import { postgresLexicalDialect } from './postgres-lexical-dialect.ts';
+import { createPostgresLexicalIndex } from './postgres-lexical-index.ts';
+import { createPostgresSqlDialect } from './postgres-sql-dialect.ts';
 import { EVERY_TENANT, type Scope } from './scope.ts';
 import { createTurns } from './turns.ts';
 
@@ -25,7 +28,8 @@ export interface PostgresOptions {
   readonly connections?: number;
   /** How long a statement may take before it is given up. */
   readonly statementTimeoutMs?: number;
-  readonly lexical: LexicalSqlDialect;
+  /** How much more a word in a title or heading counts in the lexical index than one in the text. */
+  readonly titleWeight?: number;
 }
 
 /** One database, in the scopes that it is worked on. */
@@ -41,11 +45,13 @@ export interface PostgresDatabases {
 export interface Postgres {
   /** Starting and stopping it starts and stops everything here. A stopped store is not started again. */
   readonly store: Store;
+  readonly lexicalIndex: LexicalIndex;
   readonly databases: PostgresDatabases;
 }
 
 const DEFAULT_CONNECTIONS = 10;
 const DEFAULT_STATEMENT_TIMEOUT_MS = 30_000;
+const DEFAULT_TITLE_WEIGHT = 2;
 const MOST_SCOPES = 1_000;
 
 /** A PostgreSQL database, which other processes may work on at the same time. */
@@ -55,7 +61,7 @@ export function openPostgres({
   logger,
   connections = DEFAULT_CONNECTIONS,
   statementTimeoutMs = DEFAULT_STATEMENT_TIMEOUT_MS,
-  lexical,
+  titleWeight = DEFAULT_TITLE_WEIGHT,
 }: PostgresOptions): Postgres {
   const pool = createConnectionPool({ url, connections, logger });
   const turns = createTurns();
@@ -79,11 +85,12 @@ export function openPostgres({
     },
   };
   const uniqueColumns = createUniqueColumns();
-  const dialect = createPostgresSqlDialect({ lexical, uniqueColumns });
+  const dialect = createPostgresSqlDialect({ lexical: postgresLexicalDialect, uniqueColumns });
   const migrating = open({ tenantId: EVERY_TENANT, durability: 'synced' }, null);
   const store = createStore({ ...databases, migrating, dialect, clock });
   return {
     databases,
+    lexicalIndex: createPostgresLexicalIndex({ databases, titleWeight }),
     store: {
       ...store,
       async start() {

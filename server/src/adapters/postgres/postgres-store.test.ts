@@ -4,7 +4,6 @@ import { describeStoreContract } from '../../store/store.contract.ts';
 import { describeUsageContract } from '../../store/usage.contract.ts';
 import { openPostgres, type Postgres } from './index.ts';
 import { describeWithPostgres, startTestPostgres, type TestPostgres } from './postgres-server.contract.ts';
-import { withoutLexicalIndex } from './without-lexical-index.contract.ts';
 
 describeWithPostgres('PostgreSQL', () => {
   let opened: Promise<{ readonly server: TestPostgres; readonly postgres: Postgres }> | null = null;
@@ -19,7 +18,6 @@ describeWithPostgres('PostgreSQL', () => {
       url: server.url,
       clock: systemClock,
       logger: silentLogger,
-      lexical: withoutLexicalIndex,
     });
     await postgres.store.start();
     return { server, postgres };
