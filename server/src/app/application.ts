@@ -1,4 +1,4 @@
-import { type DataFolderLock, lockDataFolder } from '../adapters/file-system/index.ts';
+import { type DataFolderLock, finishSwap, lockDataFolder } from '../adapters/file-system/index.ts';
 import type { ServingState } from '../http/index.ts';
 import { AppError } from '../kernel/index.ts';
 import { hashSecret } from '../security/index.ts';
@@ -58,6 +58,7 @@ async function withLockedFolder<Running>(
   await ensureDataFolder(config.dataFolder);
   const lock = await lockDataFolder(config.dataFolder);
   try {
+    await finishSwap(config.dataFolder);
     requireSharing(config);
     return await start(lock);
   } catch (error) {

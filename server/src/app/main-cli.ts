@@ -7,6 +7,7 @@ import { runCli } from './cli/run-cli.ts';
 import { createDoctorCommand } from './doctor-command.ts';
 import { createLocalServers } from './local-server.ts';
 import { createServeCommand, createWorkerCommand } from './serve-command.ts';
+import { createTransferCommands } from './transfer-commands.ts';
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
   version: string;
@@ -49,6 +50,7 @@ process.exitCode = await runCli(process.argv.slice(2), {
     createServeCommand(processes),
     createWorkerCommand(processes),
     createDoctorCommand({ config, ...local }),
+    ...createTransferCommands({ version }),
   ],
   connect: (target) =>
     openConnection(target, { fetch, findRunning: local.findRunning, startInProcess: local.startInProcess }),

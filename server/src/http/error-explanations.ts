@@ -1,6 +1,7 @@
 import type { ErrorCode } from '../kernel/index.ts';
 import { GENERATION_ERRORS } from './generation-errors.ts';
 import { STREAM_ERROR_EXPLANATIONS } from './stream-error-explanations.ts';
+import { TRANSFER_ERROR_EXPLANATIONS } from './transfer-error-explanations.ts';
 import { WEB_ERROR_EXPLANATIONS } from './web-error-explanations.ts';
 
 export interface ErrorExplanation {
@@ -12,6 +13,7 @@ export interface ErrorExplanation {
 export const ERROR_EXPLANATIONS: Readonly<Record<ErrorCode, ErrorExplanation>> = {
   ...GENERATION_ERRORS,
   ...STREAM_ERROR_EXPLANATIONS,
+  ...TRANSFER_ERROR_EXPLANATIONS,
   invalid_request: {
     meaning: 'A field is missing, unknown, of the wrong type or out of range. `param` names it.',
     remedy: 'Correct the field that `param` names; the message says what is expected there.',
@@ -278,15 +280,6 @@ export const ERROR_EXPLANATIONS: Readonly<Record<ErrorCode, ErrorExplanation>> =
   database_unavailable: {
     meaning: 'The database does not answer.',
     remedy: 'Try again; the operator of the server finds the cause in the log.',
-  },
-  storage_full: {
-    meaning: 'There is no space left to store content.',
-    remedy: 'The operator of the server must free space in the data folder.',
-  },
-  data_folder_locked: {
-    meaning: 'Another process uses the data folder.',
-    remedy:
-      'Stop the other process, or name another folder in `CHATSPHERE_DATA_DIR`. Several processes need `DATABASE_URL`.',
   },
   role_needs_database: {
     meaning: 'The server and its workers were divided into processes that share no database.',

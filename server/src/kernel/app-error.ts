@@ -86,6 +86,11 @@ export const ERROR_CODES = [
   'storage_full',
   'data_folder_locked',
   'role_needs_database',
+  'backup_invalid',
+  'backup_version_unsupported',
+  'restore_target_not_empty',
+  'nothing_to_roll_back',
+  'path_not_writable',
   'configuration_invalid',
   'internal_error',
 ] as const;

@@ -120,7 +120,7 @@ export function createStore(options: StoreOptions): Store {
     },
     async start() {
       startedAt = clock.now();
-      await migrate(options.migrating ?? database, dialect, startedAt);
+      await migrate(options.migrating ?? database, dialect, { now: startedAt });
     },
     stop: () => database.destroy(),
   };

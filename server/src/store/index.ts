@@ -1,4 +1,5 @@
 export type { BlobReference, BlobStore } from './blob-store-ports.ts';
+export { findBlobsInUse } from './blobs-in-use.ts';
 export { createStore, type StoreOptions } from './create-store.ts';
 export type { DocumentStructure } from './document-structure.ts';
 export type { EmbeddableChunk } from './embeddable-chunk.ts';
@@ -77,6 +78,22 @@ export type { PageCopy, SourcePage, SourcePageRepository } from './source-page-p
 export type { BotKey, MetadataComparison, SqlDialect } from './sql-dialect.ts';
 export type { Fingerprint, RemovalReceipt, RemovedContent, SyncItem, SyncItemState, SyncRun } from './sync-entities.ts';
 export type { SyncRunRepository } from './sync-ports.ts';
+export {
+  type BackupHeader,
+  type BackupManifest,
+  createRowSource,
+  type HeldFiles,
+  type ReadBackup,
+  type RowSource,
+  readBackupHeader,
+  restoreBackup,
+  type TransferConnection,
+  type TransferEngine,
+  type TransferProgress,
+  verifyBackup,
+  type WrittenBackup,
+  writeBackup,
+} from './transfer/index.ts';
 export type {
   FrozenPrice,
   UsageDimension,

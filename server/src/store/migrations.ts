@@ -45,11 +45,23 @@ interface WithMigrations extends Schema {
   schema_migrations: { number: number; name: string; applied_at: number };
 }
 
+export interface MigrateOptions {
+  readonly now: number;
+  /** Goes no further than these; without it, to this version's schema. */
+  readonly only?: readonly number[];
+}
+
 /**
  * Brings the database to this version's schema, in one transaction: all steps or none. Rejects with
  * `configuration_invalid` when a newer version has written the database.
  */
-export async function migrate(database: Kysely<Schema>, dialect: SqlDialect, now: number): Promise<void> {
+export async function migrate(
+  database: Kysely<Schema>,
+  dialect: SqlDialect,
+  { now, only }: MigrateOptions,
+): Promise<void> {
+  refuseNewer(Math.max(0, ...(only ?? [])));
+  const wanted = MIGRATIONS.filter(({ number }) => only === undefined || only.includes(number));
   await database.transaction().execute(async (transaction) => {
     await dialect.lockSchema(transaction);
     const tracked = transaction.withTables<Pick<WithMigrations, 'schema_migrations'>>();
@@ -64,7 +76,7 @@ export async function migrate(database: Kysely<Schema>, dialect: SqlDialect, now
     const applied = new Set(rows.map(({ number }) => Number(number)));
     refuseNewer(Math.max(0, ...applied));
     // Not all above the highest: steps that were made side by side may come in any order.
-    for (const migration of MIGRATIONS.filter(({ number }) => !applied.has(number))) {
+    for (const migration of wanted.filter(({ number }) => !applied.has(number))) {
       await migration.up(transaction, dialect);
       await tracked
         .insertInto('schema_migrations')
@@ -75,11 +87,26 @@ export async function migrate(database: Kysely<Schema>, dialect: SqlDialect, now
   });
 }
 
+/** The highest migration that this version knows. */
+export const LATEST_MIGRATION = Math.max(...MIGRATIONS.map(({ number }) => number));
+
+/** The numbers of the migrations that the database has been through; none when it is empty. */
+export async function appliedMigrations(database: Kysely<Schema>): Promise<readonly number[]> {
+  const tables = await database.introspection.getTables();
+  if (!tables.some(({ name }) => name === 'schema_migrations')) return [];
+  const rows = await database
+    .withTables<Pick<WithMigrations, 'schema_migrations'>>()
+    .selectFrom('schema_migrations')
+    .select('number')
+    .orderBy('number')
+    .execute();
+  return rows.map(({ number }) => Number(number));
+}
+
 function refuseNewer(applied: number): void {
-  const known = MIGRATIONS.at(-1)?.number ?? 0;
-  if (applied <= known) return;
+  if (applied <= LATEST_MIGRATION) return;
   throw new AppError(
     'configuration_invalid',
-    `The database was written by a newer version (schema ${applied}; this version knows ${known}). Run the newer version, or restore an older backup.`,
+    `The database was written by a newer version (schema ${applied}; this version knows ${LATEST_MIGRATION}). Run the newer version, or restore an older backup.`,
   );
 }

@@ -1,10 +1,10 @@
 import type { Kysely } from 'kysely';
 import { chunkSetOr } from './answering-set.ts';
 import { toApiKey } from './api-keys.ts';
-import type { ChunkVectors, SourceInput } from './entities.ts';
+import { findBlobsInUse } from './blobs-in-use.ts';
+import type { ChunkVectors } from './entities.ts';
 import { indexParts } from './index-key.ts';
 import { createJobClaims } from './job-claims.ts';
-import { readJson } from './json-columns.ts';
 import type { SystemStore } from './ports.ts';
 import type { Schema } from './schema.ts';
 import type { SqlDialect } from './sql-dialect.ts';
@@ -13,9 +13,7 @@ import { unpackWindows } from './vector-columns.ts';
 import { createWorkerRegistry } from './workers.ts';
 
 const VECTORS_PER_BATCH = 500;
-const SOURCES_PER_BATCH = 500;
 const UNFINISHED_AT_ONCE = 10_000;
-const PAGES_PER_BATCH = 5_000;
 
 export interface SystemStoreOptions {
   readonly database: Kysely<Schema>;
@@ -69,16 +67,7 @@ export function createSystemStore({ database, background, dialect, startedAt }: 
         .execute();
       return rows.map((row) => ({ tenantId: row.tenant_id, botId: row.bot_id, sourceId: row.id }));
     },
-    async blobHashesInUse() {
-      const hashes = new Set<string>();
-      for await (const found of hashesOfPages(database)) {
-        for (const hash of found) hashes.add(hash);
-      }
-      for await (const rows of inputsOfSources(database)) {
-        for (const { blobHash } of rows) hashes.add(blobHash);
-      }
-      return hashes;
-    },
+    blobHashesInUse: () => findBlobsInUse(database),
     loadVectors: (botId, generation, signal) => loadVectors(database, { botId, generation, signal }),
     async purgeLexicalIndexes(removedSince) {
       const bots = await database
@@ -130,39 +119,6 @@ async function findUnfinished(database: Kysely<Schema>, before: number) {
     found.set(source_id, known);
   }
   return [...found.values()];
-}
-
-async function* inputsOfSources(database: Kysely<Schema>): AsyncGenerator<readonly SourceInput[]> {
-  let last = 0;
-  for (;;) {
-    const rows = await database
-      .selectFrom('sources')
-      .select(['number', 'inputs_json'])
-      .where('number', '>', last)
-      .orderBy('number')
-      .limit(SOURCES_PER_BATCH)
-      .execute();
-    yield rows.flatMap((row) => readJson<SourceInput[]>(row.inputs_json));
-    if (rows.length < SOURCES_PER_BATCH) return;
-    last = rows.at(-1)?.number ?? last;
-  }
-}
-
-async function* hashesOfPages(database: Kysely<Schema>): AsyncGenerator<readonly string[]> {
-  let last = 0;
-  for (;;) {
-    const rows = await database
-      .selectFrom('source_pages')
-      .select(['number', 'blob_hash'])
-      .where('number', '>', last)
-      .where('blob_hash', 'is not', null)
-      .orderBy('number')
-      .limit(PAGES_PER_BATCH)
-      .execute();
-    yield rows.flatMap((row) => (row.blob_hash === null ? [] : [row.blob_hash]));
-    if (rows.length < PAGES_PER_BATCH) return;
-    last = rows.at(-1)?.number ?? last;
-  }
 }
 
 async function* loadVectors(

@@ -94,7 +94,7 @@ function isRead(sql: string): boolean {
   return /^\s*select\b/i.test(sql);
 }
 
-function toQueryResult<Row>({ columns, rows, changes }: StatementResult): QueryResult<Row> {
+export function toQueryResult<Row>({ columns, rows, changes }: StatementResult): QueryResult<Row> {
   return {
     numAffectedRows: BigInt(changes),
     rows: rows.map((values) => {

@@ -1,0 +1,138 @@
+import { stat } from 'node:fs/promises';
+import type { Clock } from '../../kernel/index.ts';
+import type { ReadBackup, TransferProgress } from '../../store/index.ts';
+import { CliError, EXIT, type ExitCode } from './cli-error.ts';
+import { type Command, type CommandContext, usageError } from './command.ts';
+import { printJson, printLine, say } from './terminal.ts';
+import { createTransferProgress } from './transfer-progress.ts';
+
+interface RestoreOutcome extends ReadBackup {
+  readonly keys: 'valid' | 'other_secret';
+  readonly before: string | null;
+  readonly place: string;
+}
+
+export interface RestoreParts {
+  readonly clock: Clock;
+  readonly restore: (options: {
+    readonly dataFolder: string | undefined;
+    readonly file: string;
+    readonly force: boolean;
+    readonly onProgress: (progress: TransferProgress) => void;
+    readonly signal: AbortSignal;
+  }) => Promise<RestoreOutcome>;
+  readonly verify: (file: string, signal: AbortSignal) => Promise<ReadBackup>;
+  readonly undo: (
+    dataFolder: string | undefined,
+  ) => Promise<{ readonly broughtBack: string; readonly movedTo: string; readonly place: string }>;
+}
+
+/** `chatsphere restore`: the installation of a backup, and the way back. */
+export function createRestoreCommand(parts: RestoreParts): Command {
+  const command: Command = {
+    name: 'restore',
+    summary: 'make the installation of a backup',
+    help: `Usage: chatsphere restore FILE [--data-dir FOLDER] [--force]
+       chatsphere restore FILE --verify
+       chatsphere restore --rollback
+
+Fills the data folder from FILE, which chatsphere backup wrote. The server must be stopped. Everything is checked before
+anything is replaced, and replaced at once. Bots answer at once: nothing is embedded again.
+
+  --force      put what is in the data folder aside, into before-restore-TIME in it; without it the folder must be empty
+  --verify     read and check FILE, change nothing
+  --rollback   bring back what was there before the last restore; what is there now goes to undone-TIME in the folder`,
+    options: { force: { type: 'boolean' }, verify: { type: 'boolean' }, rollback: { type: 'boolean' } },
+    async run(context) {
+      if (context.values['server'] !== undefined) {
+        throw usageError(command, 'A backup is restored where the data is; --server is not possible');
+      }
+      const given = context.values['data-dir'];
+      const dataFolder = typeof given === 'string' ? given : undefined;
+      if (context.values['rollback'] === true) return rollback(context, await parts.undo(dataFolder));
+      const [file] = context.positionals;
+      if (file === undefined) throw usageError(command, 'The file is missing');
+      await requireFile(file);
+      const startedAt = parts.clock.now();
+      const took = () => (parts.clock.now() - startedAt) / 1000;
+      if (context.values['verify'] === true) {
+        const read = await parts.verify(file, context.signal);
+        return report(context, read, { object: 'backup.verified', seconds: took() });
+      }
+      const progress = createTransferProgress(context, parts.clock);
+      const restored = await parts
+        .restore({
+          dataFolder,
+          file,
+          force: context.values['force'] === true,
+          onProgress: progress.show,
+          signal: context.signal,
+        })
+        .finally(progress.clear);
+      const { place, before, keys } = restored;
+      report(context, restored, { object: 'restore', restored_to: place, before, keys, seconds: took() });
+      if (!context.json) advise(context, restored);
+      return EXIT.ok;
+    },
+  };
+  return command;
+}
+
+function rollback(
+  context: CommandContext,
+  undone: { readonly broughtBack: string; readonly movedTo: string; readonly place: string },
+): ExitCode {
+  if (context.json) {
+    printJson(context.terminal, {
+      object: 'restore.rolled_back',
+      restored_to: undone.place,
+      brought_back: undone.broughtBack,
+      moved_to: undone.movedTo,
+    });
+  } else {
+    printLine(context.terminal, undone.place);
+    say(context.terminal, `What was there before the restore is back. What it replaces is in ${undone.movedTo}.`);
+  }
+  return EXIT.ok;
+}
+
+function report(context: CommandContext, read: ReadBackup, extra: Readonly<Record<string, unknown>>): ExitCode {
+  const { header, manifest } = read;
+  if (context.json) {
+    printJson(context.terminal, {
+      ...extra,
+      created_at: Math.floor(header.created_at / 1000),
+      engine: header.engine,
+      schema: Math.max(...header.migrations),
+      tables: manifest.tables,
+      files: manifest.files,
+    });
+    return EXIT.ok;
+  }
+  const rows = Object.values(manifest.tables).reduce((sum, table) => sum + table.rows, 0);
+  const made = new Date(header.created_at).toISOString();
+  printLine(context.terminal, `backup of ${made}: ${rows} rows, ${manifest.files.count} files, whole`);
+  return EXIT.ok;
+}
+
+function advise({ terminal }: CommandContext, { place, before, keys }: RestoreOutcome): void {
+  say(terminal, `Restored to ${place}. Start it with: chatsphere serve`);
+  if (before !== null) {
+    say(
+      terminal,
+      `What was there is in ${before}. Bring it back with: chatsphere restore --rollback. Delete that folder once all is well.`,
+    );
+  }
+  if (keys === 'other_secret') {
+    say(
+      terminal,
+      'The API keys in it were made with another secret and will be refused: set CHATSPHERE_SECRET to the one of the installation that was backed up.',
+    );
+  }
+}
+
+async function requireFile(file: string): Promise<void> {
+  const found = await stat(file).catch(() => null);
+  if (found?.isFile() === true) return;
+  throw new CliError(EXIT.notFound, `There is no file "${file}".`, { code: 'path_not_found', hint: 'Check the path.' });
+}

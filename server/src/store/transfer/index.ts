@@ -1,0 +1,12 @@
+export { readBackupHeader } from './backup-reader.ts';
+export type { BackupHeader, BackupManifest } from './backup-records.ts';
+export { type ReadBackup, type RestoreOptions, restoreBackup, verifyBackup } from './backup-restore.ts';
+export {
+  type BackupOptions,
+  type HeldFiles,
+  type TransferProgress,
+  type WrittenBackup,
+  writeBackup,
+} from './backup-writer.ts';
+export { createRowSource, type RowSource } from './row-source.ts';
+export type { TransferConnection, TransferEngine } from './transfer-engine.ts';
