@@ -69,7 +69,7 @@ module.exports = {
       severity,
       from: { path: source, pathNot: [`${source}adapters/`, test] },
       to: {
-        path: 'node_modules/(libsql|@libsql|pg|ioredis|bullmq|@pinecone-database|@langchain|@energetic-ai|openai|ai|@ai-sdk)/',
+        path: 'node_modules/(libsql|@libsql|pg|ioredis|bullmq|@bull-board|amqplib|@pinecone-database|@langchain|@energetic-ai|openai|ai|@ai-sdk)/',
       },
     },
     {

@@ -5,7 +5,8 @@ import type { LangChain } from '../adapters/langchain/index.ts';
 import type { Sqlite } from '../adapters/sqlite/index.ts';
 import type { UsageLedger } from '../chat/index.ts';
 import type { Embedder, EmbeddingSpaces } from '../embeddings/index.ts';
-import { createJobEvents, createMemoryTransport, type JobEvents, type JobTransport } from '../jobs/index.ts';
+import { QUEUE_BOARD_PATH } from '../http/index.ts';
+import { createJobEvents, type JobEvents, type JobTransport } from '../jobs/index.ts';
 import type { Clock, IdMaker, Lifecycle, Logger } from '../kernel/index.ts';
 import type { TokenCounter } from '../llm/index.ts';
 import type { PrometheusMeter } from '../monitoring/index.ts';
@@ -30,6 +31,7 @@ import { composeVectorStore } from './compose-vector-store.ts';
 import { type ComposedWeb, composeWeb } from './compose-web.ts';
 import type { Config } from './config.ts';
 import { composeFollowing, type Following } from './following.ts';
+import { composeJobQueue, type JobQueue } from './job-queue.ts';
 import type { Providers } from './providers.ts';
 import { composeSharedState, type SharedState } from './shared-state.ts';
 
@@ -62,6 +64,8 @@ export interface Core extends CoreOptions {
   readonly blobs: BlobStore;
   readonly shared: SharedState;
   readonly transport: JobTransport;
+  /** A page of the queue's board by its path; null: this queue has none. */
+  readonly queueBoard: JobQueue['board'];
   readonly jobEvents: JobEvents;
   readonly announce: (jobId: string) => Promise<void>;
   /** This process, as leases name it. */
@@ -88,7 +92,8 @@ export function composeCore(options: CoreOptions): Core {
   const { store, lexicalIndex } = options.sqlite;
   const blobs = createFileBlobStore({ folder: options.blobFolder });
   const shared = composeSharedState({ config, clock, logger, meter });
-  const transport = createMemoryTransport();
+  const jobQueue = composeJobQueue({ config, logger, meter, boardPath: QUEUE_BOARD_PATH });
+  const { transport } = jobQueue;
   const jobEvents = createJobEvents({ store, clock });
   const announce = (jobId: string): Promise<void> => transport.announce(jobId);
   const usage = composeUsage({ config, store, counter, createId, clock, logger, meter });
@@ -131,6 +136,7 @@ export function composeCore(options: CoreOptions): Core {
       following,
       vectors,
     },
+    queueBoard: jobQueue.board,
     ...{ web, generations, keptAnswers, trainer, ledger: usage.ledger },
     unfinishedImports: createUnfinishedImports(store.system),
     onContentRemoved: (listener) => void removalListeners.push(listener),
@@ -138,7 +144,7 @@ export function composeCore(options: CoreOptions): Core {
       ...shared.parts,
       { name: 'vector store', start: () => vectors.start(), stop: () => vectors.stop() },
       usage.ledger,
-      { name: 'job transport', start: () => transport.start(), stop: () => transport.stop() },
+      jobQueue.lifecycle,
       web.lifecycle,
     ],
   };

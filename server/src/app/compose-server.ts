@@ -37,6 +37,7 @@ export function composeServer(core: Core, options: ServerOptions): ComposedServe
   const searcher = createSearcher({ ...searchPartsOf(core), spaces: core.following.spaces });
   const { answerer, streams, prompts, chooseModel } = composeAnswering(core, searcher);
   const duplicates = createDuplicateFinder({ store });
+  const { queueBoard } = core;
   const http = createHttpApp({
     ...{
       store,
@@ -70,6 +71,7 @@ export function composeServer(core: Core, options: ServerOptions): ComposedServe
     renderMetrics: () => meter.render(),
     servingState: options.servingState,
     ...(shared.redisState === null ? {} : { redisState: shared.redisState }),
+    ...(queueBoard === null ? {} : { queueBoard: (path: string) => queueBoard.get(path) }),
     limits: { maxUploadBytes: config.maxUploadBytes, bodyBytes: JSON_BODY_BYTES },
     ...(options.demo === null ? {} : { demo: options.demo }),
     version: core.version,

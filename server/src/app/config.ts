@@ -6,6 +6,7 @@ import { AppError } from '../kernel/index.ts';
 import type { HedgeAfter } from '../llm/index.ts';
 import { namesNotIn, readLangChainSettings } from './langchain-config.ts';
 import { isOllamaOff, type ProviderSettings, readProviders, settingsOf } from './provider-settings.ts';
+import { type QueueKind, queueEnvironment, queueFaults, queueOf } from './queue-config.ts';
 import { redisEnvironment, redisSettingsOf } from './redis-config.ts';
 import { type RoleSettings, roleEnvironment, roleSettingsOf } from './role-config.ts';
 
@@ -70,6 +71,7 @@ export interface Config extends RoleSettings {
   readonly crawlAllowPrivateHosts: readonly string[];
   /** Null: what processes share is in memory. */
   readonly redis: RedisSettings | null;
+  readonly queue: QueueKind;
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error' | 'silent';
   /** Settings that were given but have no effect in this version. */
   readonly warnings: readonly string[];
@@ -147,7 +149,7 @@ const environmentSchema = z.object({
   VECTOR_STORE: z
     .enum(['auto', 'embedded', LANGCHAIN], { error: 'must be auto, embedded or langchain in this version' })
     .default('auto'),
-  QUEUE: z.enum(['auto', 'memory'], { error: 'must be auto or memory in this version' }).default('auto'),
+  ...queueEnvironment,
 });
 
 type Environment = z.infer<typeof environmentSchema>;
@@ -169,7 +171,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     ...langChain.faults,
     ...providerFaults,
     ...(parsed.success
-      ? modelFaults(parsed.data, providers)
+      ? [...modelFaults(parsed.data, providers), ...queueFaults(parsed.data)]
       : parsed.error.issues.map((issue) => `${issue.path.join('.')} ${issue.message}`)),
     ...(parsed.success && langChain.faults.length === 0
       ? namesNotIn(langChain.settings, {
@@ -239,6 +241,7 @@ function toConfig(
     crawlAllowPrivateHosts: namesIn(environment.CRAWL_ALLOW_PRIVATE_HOSTS),
     redis: redisSettingsOf(environment),
     ...roleSettingsOf(environment),
+    queue: queueOf(environment),
     logLevel: environment.LOG_LEVEL,
     warnings: needsChatModel(environment, providers)
       ? ['No model was chosen: set CHAT_MODEL to <provider>/<model>. Until then answers are quotes.']

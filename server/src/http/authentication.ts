@@ -21,9 +21,19 @@ export interface GateParts {
 
 /** Lets a request pass, or not: key, origin, scope, limits, in this order, before its body is read. */
 export function createGate({ apiKeys, rateLimiter }: GateParts) {
-  async function authenticate(request: FastifyRequest): Promise<Principal> {
+  async function authenticate(request: FastifyRequest, secret = bearerOf(request)): Promise<Principal> {
     const tenantId = headerOf(request, 'x-chatsphere-tenant');
-    return apiKeys.authenticate(bearerOf(request), tenantId === undefined ? {} : { tenantId });
+    return apiKeys.authenticate(secret, tenantId === undefined ? {} : { tenantId });
+  }
+
+  /** A browser that has no key yet is told to ask for one. */
+  async function authenticateBrowser(request: FastifyRequest, reply: FastifyReply): Promise<Principal> {
+    try {
+      return await authenticate(request, passwordOf(request) ?? bearerOf(request));
+    } catch (error) {
+      reply.header('www-authenticate', 'Basic realm="ChatSphere admin key", charset="UTF-8"');
+      throw error;
+    }
   }
 
   async function admit(principal: Principal, request: FastifyRequest, reply: FastifyReply): Promise<void> {
@@ -40,7 +50,8 @@ export function createGate({ apiKeys, rateLimiter }: GateParts) {
 
   return async (access: RouteAccess, request: FastifyRequest, reply: FastifyReply): Promise<void> => {
     if (access.type === 'public' || (access.type === 'metrics' && isFromThisMachine(request))) return;
-    const principal = await authenticate(request);
+    const isForBrowsers = access.type === 'bootstrap-admin' && access.inBrowser === true;
+    const principal = await (isForBrowsers ? authenticateBrowser(request, reply) : authenticate(request));
     const origin = headerOf(request, 'origin');
     requireOrigin(principal, origin);
     if (principal.origins !== null && origin !== undefined) exposeTo(origin, reply);
@@ -63,6 +74,14 @@ export function bearerOf(request: FastifyRequest): string | undefined {
   const header = headerOf(request, 'authorization');
   if (header === undefined) return undefined;
   return /^Bearer +(\S+) *$/i.exec(header)?.[1] ?? '';
+}
+
+/** The password in `Authorization: Basic <base64 of user:password>`; the user's name does not matter. */
+function passwordOf(request: FastifyRequest): string | undefined {
+  const encoded = /^Basic +([\w+/=]+) *$/i.exec(headerOf(request, 'authorization') ?? '')?.[1];
+  if (encoded === undefined) return undefined;
+  const pair = Buffer.from(encoded, 'base64').toString('utf8');
+  return pair.slice(pair.indexOf(':') + 1);
 }
 
 /**

@@ -74,6 +74,12 @@ export interface HttpParts extends SplitterCheckOptions {
   readonly servingState: () => ServingState;
   /** Whether what processes share can be had; absent: nothing is shared. */
   readonly redisState?: () => 'up' | 'away';
+  /** A page of the queue's board by its path; absent: no such queue is used. */
+  readonly queueBoard?: (path: string) => Promise<{
+    readonly status: number;
+    readonly type: string;
+    readonly body: Buffer;
+  }>;
   readonly limits: HttpLimits;
   readonly demo?: DemoBot;
   /** Shown in the OpenAPI document. */

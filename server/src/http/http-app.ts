@@ -5,6 +5,7 @@ import { createIdempotency } from './idempotency.ts';
 import { addJsonBodyParser } from './json-body.ts';
 import { addOpenApi } from './open-api.ts';
 import { addApiKeyRoutes } from './routes/api-key-routes.ts';
+import { addBoardRoutes } from './routes/board-routes.ts';
 import { addBotChatRoutes } from './routes/bot-chat-routes.ts';
 import { addBotRoutes } from './routes/bot-routes.ts';
 import { addBundleRoutes } from './routes/bundle-routes.ts';
@@ -53,6 +54,7 @@ export function createHttpApp(parts: HttpParts): ZodApp {
 async function addRoutes(app: ZodApp, parts: HttpParts): Promise<void> {
   addSystemRoutes(app, parts);
   addPageRoutes(app, parts);
+  addBoardRoutes(app, parts);
   addTenantRoutes(app, parts);
   addBotRoutes(app, parts);
   addGenerationRoutes(app, parts);

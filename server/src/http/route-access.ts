@@ -11,7 +11,11 @@ export type RouteAccess =
       readonly anyOf: readonly [ApiKeyScope, ...ApiKeyScope[]];
       readonly allOf?: readonly ApiKeyScope[];
     }
-  | { readonly type: 'bootstrap-admin' }
+  | {
+      readonly type: 'bootstrap-admin';
+      /** For people: the key may also come as the password that a browser asks for. */
+      readonly inBrowser?: true;
+    }
   | { readonly type: 'metrics' };
 
 const anyone: RouteAccess = { type: 'public' };
@@ -20,6 +24,9 @@ const admin: RouteAccess = { type: 'bootstrap-admin' };
 function scope(...anyOf: [ApiKeyScope, ...ApiKeyScope[]]): Extract<RouteAccess, { readonly type: 'key' }> {
   return { type: 'key', anyOf };
 }
+
+/** Below it is the board of the queue. */
+export const QUEUE_BOARD_PATH = '/admin/queues';
 
 /**
  * Every route and who may use it. A route that is not in this table cannot be registered. Conversations need a `bots:`
@@ -35,6 +42,9 @@ export const ROUTE_ACCESS: Readonly<Record<string, RouteAccess>> = {
   'GET /openapi.json': anyone,
   'GET /docs/errors': anyone,
   'GET /metrics': { type: 'metrics' },
+
+  [`GET ${QUEUE_BOARD_PATH}`]: { type: 'bootstrap-admin', inBrowser: true },
+  [`GET ${QUEUE_BOARD_PATH}/*`]: { type: 'bootstrap-admin', inBrowser: true },
 
   'POST /v1/tenants': admin,
   'GET /v1/tenants': admin,

@@ -95,6 +95,9 @@ export function createJobRunner(options: JobRunnerOptions): Lifecycle {
     },
     onFailed: (job) => publishAndSettle(job),
   });
+  /** Called when a run ends: its place is free, or was given to a job that waited. */
+  let giveRoom = (): void => {};
+  let room: Promise<void> | null = null;
   let unsubscribe = (): void => {};
   let startedAt = 0;
 
@@ -148,7 +151,10 @@ export function createJobRunner(options: JobRunnerOptions): Lifecycle {
     else await follow(recorded);
     running.delete(keyOf(job));
     countRunning(job.kind);
-    void fill.run().then(sweepUnclaimed);
+    void fill
+      .run()
+      .then(sweepUnclaimed)
+      .then(() => giveRoom());
   }
 
   async function follow({ job, outcome }: RecordedRun): Promise<void> {
@@ -179,12 +185,31 @@ export function createJobRunner(options: JobRunnerOptions): Lifecycle {
     return transport.announce(jobId);
   }
 
-  function onAnnounced(jobId: string): void {
+  /** It may have been asked to stop. */
+  function checkRuns(jobId: string): void {
     for (const { job, run } of running.values()) if (job.id === jobId) run.check();
+  }
+
+  /** Resolves when there is room for another. */
+  async function onAnnounced(jobId: string): Promise<void> {
+    checkRuns(jobId);
     const isOwn = ownNews.delete(jobId);
     if (!isOwn) unclaimed.add(jobId);
     const filled = fill.run();
     if (!isOwn) void filled.then(sweepUnclaimed);
+    await filled;
+    await roomFree();
+  }
+
+  function roomFree(): Promise<void> | null {
+    if (running.size < concurrency || stopping.signal.aborted) return null;
+    room ??= new Promise((resolve) => {
+      giveRoom = () => {
+        room = null;
+        resolve();
+      };
+    });
+    return room;
   }
 
   /** While all places are taken, most of what is not claimed just waits: then seldom. */
@@ -218,12 +243,13 @@ export function createJobRunner(options: JobRunnerOptions): Lifecycle {
         const expired = await claims.expireAllLeases(startedAt);
         if (expired > 0) logger.info({ jobs: expired }, 'Took over jobs of a process that ended');
       }
-      unsubscribe = transport.subscribe(onAnnounced);
+      unsubscribe = transport.subscribe(onAnnounced, checkRuns);
       reconciler.start();
     },
     async stop() {
       stopping.abort();
       unsubscribe();
+      giveRoom();
       await reconciler.stop();
       await fill.idle();
       await drain();

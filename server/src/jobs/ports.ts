@@ -2,14 +2,19 @@ import type { JsonObject } from '../kernel/index.ts';
 import type { Job, JobLease } from '../store/index.ts';
 
 /**
- * Says "look at job N" to whoever runs jobs: it is ready, or was asked to stop. May lose or repeat announcements: the
- * row in the store is the job, and a runner finds by itself, a little later, what it was not told.
+ * Says "look at job N" to whoever runs jobs: it is ready, or was asked to stop. May lose, repeat or merge announcements: the
+ * row in the store is the job, and a runner finds by itself, a little later, what it was not told. Which job is next is
+ * the store's to say as well, whatever order announcements come in.
  */
 export interface JobTransport {
   /** Announce a job after the transaction that created it, retried it or asked it to stop. */
   announce(jobId: string): Promise<void>;
-  /** Calls back for each announcement, also the repeated ones. */
-  subscribe(onReady: (jobId: string) => void): () => void;
+  /**
+   * Calls `onReady` for each announcement that this process is to look at; when one is made again after that, too. What it
+   * returns settles once there is room for more: where processes share a transport, another one gets the next meanwhile. There,
+   * `onNews` is called for what any of them was told.
+   */
+  subscribe(onReady: (jobId: string) => void | Promise<void>, onNews?: (jobId: string) => void): () => void;
   start(): Promise<void>;
   stop(): Promise<void>;
 }

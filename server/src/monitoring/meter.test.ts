@@ -23,6 +23,8 @@ describe('meter', () => {
       'gauge chatsphere_jobs_running{kind}',
       'gauge chatsphere_jobs_queued{kind,stage}',
       'gauge chatsphere_job_oldest_queued_seconds{}',
+      'counter chatsphere_announcements_total{outcome}',
+      'gauge chatsphere_queue_announcements{state}',
       'counter chatsphere_background_waited_seconds_total{}',
       'gauge chatsphere_workers_alive{}',
       'counter chatsphere_generation_builds_total{outcome}',

@@ -89,6 +89,16 @@ export const METRICS: Readonly<Record<string, MetricDeclaration>> = {
     help: 'How long the job that waits longest could have run.',
     labels: [],
   },
+  chatsphere_announcements_total: {
+    type: 'counter',
+    help: 'Announcements of jobs to a queue that processes share, by outcome (sent, skipped because enough wait, local because the queue is away).',
+    labels: ['outcome'],
+  },
+  chatsphere_queue_announcements: {
+    type: 'gauge',
+    help: 'Announcements of jobs in the queue that processes share, by state.',
+    labels: ['state'],
+  },
   chatsphere_background_waited_seconds_total: {
     type: 'counter',
     help: 'Time that steps of background work have waited for questions to go first.',

@@ -1,0 +1,46 @@
+import { createBullMqTransport, createQueueBoard, openBullMq, type QueueBoard } from '../adapters/bullmq/index.ts';
+import { createMemoryTransport, type JobTransport } from '../jobs/index.ts';
+import type { Lifecycle, Logger, Meter } from '../kernel/index.ts';
+import type { Config } from './config.ts';
+
+export interface JobQueueParts {
+  readonly config: Pick<Config, 'queue' | 'redis'>;
+  readonly logger: Logger;
+  readonly meter: Meter;
+  /** Where the board of the queue is to be seen. */
+  readonly boardPath: string;
+}
+
+/** How processes tell each other that a job is ready. */
+export interface JobQueue {
+  readonly transport: JobTransport;
+  /** To be started before the runners. */
+  readonly lifecycle: Lifecycle;
+  /** Null: this queue has none. */
+  readonly board: QueueBoard | null;
+}
+
+export function composeJobQueue({ config, logger, meter, boardPath }: JobQueueParts): JobQueue {
+  if (config.queue === 'bullmq' && config.redis !== null) {
+    const queue = openBullMq({ settings: config.redis, logger, meter });
+    const transport = createBullMqTransport({ queue, meter });
+    const board = createQueueBoard(queue, boardPath);
+    return { transport, board, lifecycle: withBoard(transport, board) };
+  }
+  const transport = createMemoryTransport();
+  return { transport, board: null, lifecycle: lifecycleOf(transport) };
+}
+
+function lifecycleOf(transport: JobTransport): Lifecycle {
+  return { name: 'job transport', start: () => transport.start(), stop: () => transport.stop() };
+}
+
+function withBoard(transport: JobTransport, board: QueueBoard): Lifecycle {
+  return {
+    ...lifecycleOf(transport),
+    async stop() {
+      await board.stop();
+      await transport.stop();
+    },
+  };
+}
