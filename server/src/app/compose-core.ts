@@ -32,8 +32,11 @@ import { type ComposedWeb, composeWeb } from './compose-web.ts';
 import type { Config } from './config.ts';
 import { composeFollowing, type Following } from './following.ts';
 import { composeJobQueue, type JobQueue } from './job-queue.ts';
+import { createPresence } from './presence.ts';
 import type { Providers } from './providers.ts';
 import { composeSharedState, type SharedState } from './shared-state.ts';
+
+const CONTENT_REMOVED = 'content.removed';
 
 export interface CoreOptions {
   readonly config: Config;
@@ -55,6 +58,8 @@ export interface CoreOptions {
   readonly providers: Providers;
   /** Makes further vectors of what is trained, in the background; null: none. */
   readonly follower: Embedder | null;
+  /** No other process works on this database. */
+  readonly isSole: boolean;
 }
 
 /** What answers questions and what runs jobs are both made of. Nothing of it runs jobs or answers. */
@@ -80,15 +85,15 @@ export interface Core extends CoreOptions {
   readonly trainer: Trainer;
   readonly ledger: UsageLedger;
   readonly unfinishedImports: UnfinishedImports;
-  /** Calls back when content of some bot was deleted here. */
-  readonly onContentRemoved: (listener: () => void) => void;
+  /** Calls back when content of some bot was deleted, by whichever process. */
+  readonly onContentRemoved: (listener: () => void) => { readonly close: () => void };
   /** What both roles start, in starting order. */
   readonly parts: readonly Lifecycle[];
 }
 
 /** The parts that every role has. */
 export function composeCore(options: CoreOptions): Core {
-  const { config, embedders, counter, logger, meter, clock, createId } = options;
+  const { config, embedders, counter, logger, meter, clock, createId, isSole } = options;
   const { store, lexicalIndex } = options.sqlite;
   const blobs = createFileBlobStore({ folder: options.blobFolder });
   const shared = composeSharedState({ config, clock, logger, meter });
@@ -111,12 +116,11 @@ export function composeCore(options: CoreOptions): Core {
     ...{ store, indexes, embedders, vectors, announce, clock, createId, logger, meter },
   });
   const keptAnswers = composeAnswerCache(options, shared);
-  const removalListeners: (() => void)[] = [];
   const trainer = createTrainer({
     ...{ store, blobs, web: web.parts.client, announce, vectors, removedSources, indexes, clock, createId },
     onRemoved: (bot) => {
       keptAnswers.forget(bot);
-      for (const listener of removalListeners) listener();
+      shared.bus.publish(CONTENT_REMOVED, bot.id);
     },
     limits: { maxInputBytes: config.maxUploadBytes },
   });
@@ -138,9 +142,10 @@ export function composeCore(options: CoreOptions): Core {
     },
     queueBoard: jobQueue.board,
     ...{ web, generations, keptAnswers, trainer, ledger: usage.ledger },
-    unfinishedImports: createUnfinishedImports(store.system),
-    onContentRemoved: (listener) => void removalListeners.push(listener),
+    unfinishedImports: createUnfinishedImports(store.system.leases),
+    onContentRemoved: (listener) => shared.bus.subscribe(CONTENT_REMOVED, { message: listener, gap: listener }),
     parts: [
+      createPresence({ leases: store.system.leases, isSole, clock, logger }),
       ...shared.parts,
       { name: 'vector store', start: () => vectors.start(), stop: () => vectors.stop() },
       usage.ledger,

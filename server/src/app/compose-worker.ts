@@ -9,7 +9,8 @@ import {
 } from '../training/index.ts';
 import { type Core, searchPartsOf } from './compose-core.ts';
 import { composeSchedule } from './compose-web.ts';
-import { createHousekeeping, removeUnfinishedImports } from './housekeeping.ts';
+import { createHousekeeping, createImportRemoval } from './housekeeping.ts';
+import { createKeeper } from './keeper.ts';
 import { createIndexSearch } from './search-spaces.ts';
 
 /** Loading waits mostly for the parser and the database; embedding takes the processor. */
@@ -20,7 +21,7 @@ const EMBEDDING_STAGES_AT_ONCE = 2;
 export function composeWorker(core: Core): readonly Lifecycle[] {
   const { config, store, transport, jobEvents, clock, createId, logger, meter, indexes, vectors } = core;
   const following = core.following.composeWorker();
-  const { blobs, web, embedders, generations, announce, worker, unfinishedImports, trainer } = core;
+  const { blobs, web, embedders, generations, announce, worker, trainer } = core;
   const parser = createDocumentParser({
     giveWay: core.questionsFirst.giveWay,
     splitters: { module: TEXT_SPLITTER_MODULE, allowed: config.chunkingModules },
@@ -41,22 +42,38 @@ export function composeWorker(core: Core): readonly Lifecycle[] {
     handlers: [following.watched(trainingHandler), generationHandler],
     concurrency: STAGES_AT_ONCE,
     slowPlaces: EMBEDDING_STAGES_AT_ONCE,
-    reclaimOwners: 'all',
+    reclaimOwners: core.isSole ? 'all' : 'none',
   });
-  const housekeeping = createHousekeeping({ store, blobs, vectors, indexes, clock, logger });
-  core.onContentRemoved(() => housekeeping.clearSoon());
   return [
     { name: 'parser', start: () => parser.start(), stop: () => parser.stop() },
-    {
-      name: 'unfinished imports',
-      start: () => removeUnfinishedImports({ store, trainer, unfinished: unfinishedImports, logger }),
-      stop: async () => {},
-    },
-    housekeeping,
     runner,
     ...following.parts,
-    composeSchedule(core),
     createJobWatch({ claims: store.system.jobs, workers: store.system.workers, clock, logger, meter }),
-    createGenerationKeeper({ ...generationParts, generations }),
+    createKeeper({
+      ...{ leases: store.system.leases, clock, logger },
+      makeDuties: () => [
+        createImportRemoval({ store, trainer, unfinished: core.unfinishedImports, clock, logger }),
+        composeHousekeeping(core),
+        composeSchedule(core),
+        createGenerationKeeper({ ...generationParts, generations }),
+      ],
+    }),
   ];
+}
+
+function composeHousekeeping(core: Core): Lifecycle {
+  const { store, blobs, vectors, indexes, clock, logger } = core;
+  const housekeeping = createHousekeeping({ store, blobs, vectors, indexes, clock, logger });
+  let removals: { readonly close: () => void } | null = null;
+  return {
+    name: housekeeping.name,
+    async start() {
+      removals = core.onContentRemoved(() => housekeeping.clearSoon());
+      await housekeeping.start();
+    },
+    async stop() {
+      removals?.close();
+      await housekeeping.stop();
+    },
+  };
 }

@@ -67,6 +67,7 @@ export async function layFoundation(given: Config, version: string): Promise<Fou
     ...{ config, version, logger, meter, clock, createId, sqlite, langChain, counter, embedders, providers, pepper },
     ...{ questionsFirst, localKey, lifecycle, store },
     follower: embedders.follower,
+    isSole: true,
     blobFolder: join(config.dataFolder, 'blobs'),
   };
 }

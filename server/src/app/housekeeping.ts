@@ -115,17 +115,48 @@ export function createHousekeeping(parts: {
   };
 }
 
-/** Removes bots whose import a dead process has left half done. */
-export async function removeUnfinishedImports(parts: {
+const IMPORTS_EVERY_MS = 30_000;
+
+/** Removes bots whose import a dead process has left half done: at the start, and of processes that die later soon after. */
+export function createImportRemoval(parts: {
   readonly store: Pick<Store, 'forTenant'>;
   readonly trainer: Pick<Trainer, 'removeBot'>;
   readonly unfinished: UnfinishedImports;
+  readonly clock: Clock;
   readonly logger: Logger;
-}): Promise<void> {
-  for (const { id, tenantId } of await parts.unfinished.list()) {
-    const bot = await parts.store.forTenant(tenantId).bots.get(id);
-    if (bot !== null) await parts.trainer.removeBot(bot);
-    await parts.unfinished.end({ id });
-    parts.logger.warn({ bot: id }, 'removed a bot whose import was cut off; import it again');
+}): Lifecycle {
+  const { store, clock, logger } = parts;
+  const stopping = new AbortController();
+  let rounds: Promise<void> = Promise.resolve();
+
+  async function remove(): Promise<void> {
+    for (const marked of await parts.unfinished.list(clock.now())) {
+      const bot = await store.forTenant(marked.tenantId).bots.get(marked.id);
+      if (bot !== null) await parts.trainer.removeBot(bot);
+      await parts.unfinished.end(marked);
+      logger.warn({ bot: marked.id }, 'removed a bot whose import was cut off; import it again');
+    }
   }
+
+  async function repeat(): Promise<void> {
+    while (!stopping.signal.aborted) {
+      await clock.sleep(IMPORTS_EVERY_MS, stopping.signal).catch(() => {});
+      if (stopping.signal.aborted) return;
+      await remove().catch((error: unknown) =>
+        logger.warn({ error }, 'Imports that were cut off could not be removed; will try again'),
+      );
+    }
+  }
+
+  return {
+    name: 'unfinished imports',
+    async start() {
+      await remove();
+      rounds = repeat();
+    },
+    async stop() {
+      stopping.abort();
+      await rounds;
+    },
+  };
 }

@@ -173,7 +173,7 @@ export async function startTestServer(
         vectors: { upsert: async () => {}, deleteNamespace: async () => {} },
         spaceOf: async () => SPACE,
         completeIndex: async () => {},
-        unfinished: createUnfinishedImports(store.system),
+        unfinished: createUnfinishedImports(store.system.leases),
         announce: async (id) => void announced.push(id),
         removeBot: (bot) => store.forTenant(bot.tenantId).bots.delete(bot.id),
         clock,

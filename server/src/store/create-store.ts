@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { type Kysely, sql } from 'kysely';
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '../kernel/index.ts';
@@ -51,7 +52,7 @@ export interface StoreOptions {
 /** The store over a SQL database. */
 export function createStore(options: StoreOptions): Store {
   const { database, background, dialect, clock, writes } = options;
-  let startedAt = clock.now();
+  const processId = randomUUID();
   const keptBots = writes === undefined ? null : createKeptBots(writes);
 
   function repositoriesIn(scope: TenantScope): TenantRepositories {
@@ -69,7 +70,7 @@ export function createStore(options: StoreOptions): Store {
       messages: createMessageRepository(scope),
       apiKeys: createApiKeyRepository(scope),
       usage: createUsageRepository(scope),
-      idempotency: createIdempotencyRepository(scope),
+      idempotency: createIdempotencyRepository(scope, processId),
     };
   }
 
@@ -113,14 +114,13 @@ export function createStore(options: StoreOptions): Store {
   return {
     forTenant,
     tenants: createTenantRepository(database, dialect),
-    system: createSystemStore({ database, background, dialect, startedAt: () => startedAt }),
+    system: createSystemStore({ database, background, dialect, now: clock.now, processId }),
     async ping(signal) {
       signal?.throwIfAborted();
       await sql`select 1`.execute(database);
     },
     async start() {
-      startedAt = clock.now();
-      await migrate(options.migrating ?? database, dialect, { now: startedAt });
+      await migrate(options.migrating ?? database, dialect, { now: clock.now() });
     },
     stop: () => database.destroy(),
   };

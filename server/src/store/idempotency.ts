@@ -1,20 +1,31 @@
 import type { Selectable } from 'kysely';
 import type { IdempotencyRecord } from './entities.ts';
+import { isDead } from './leases.ts';
 import type { IdempotencyRepository } from './ports.ts';
 import type { IdempotencyTable } from './schema.ts';
 import type { TenantScope } from './tenant-scope.ts';
 
-export function createIdempotencyRepository(scope: TenantScope): IdempotencyRepository {
+/** `processId`: who claims here. What a dead process has claimed and not completed can be claimed again at once. */
+export function createIdempotencyRepository(scope: TenantScope, processId: string): IdempotencyRepository {
   return {
     claim: ({ key, fingerprint, createdAt, body = null }) =>
       scope.atomically(async (transaction) => {
-        const row = { key, fingerprint, state: 'running', status: null, body, created_at: createdAt };
-        const claimed = await transaction
-          .insert('idempotency', [row])
-          .onConflict((conflict) => conflict.columns(['tenant_id', 'key']).doNothing())
-          .returning('key')
+        const row = { key, fingerprint, state: 'running', status: null, body, created_at: createdAt, owner: processId };
+        const insert = () =>
+          transaction
+            .insert('idempotency', [row])
+            .onConflict((conflict) => conflict.columns(['tenant_id', 'key']).doNothing())
+            .returning('key')
+            .executeTakeFirst();
+        if ((await insert()) !== undefined) return null;
+        const { numDeletedRows } = await transaction
+          .delete('idempotency')
+          .where('key', '=', key)
+          .where('state', '=', 'running')
+          .where('owner', '!=', processId)
+          .where(({ ref }) => isDead(ref('idempotency.owner'), createdAt))
           .executeTakeFirst();
-        if (claimed !== undefined) return null;
+        if (numDeletedRows > 0n && (await insert()) !== undefined) return null;
         const holder = await transaction
           .select('idempotency')
           .selectAll('idempotency')
@@ -32,14 +43,19 @@ export function createIdempotencyRepository(scope: TenantScope): IdempotencyRepo
     async passOn(key, { from, to }) {
       const { numUpdatedRows } = await scope
         .update('idempotency')
-        .set({ state: 'running', status: null, body: to.body, created_at: to.createdAt })
+        .set({ state: 'running', status: null, body: to.body, created_at: to.createdAt, owner: processId })
         .where('key', '=', key)
         .where('body', '=', from)
         .executeTakeFirst();
       return numUpdatedRows > 0n;
     },
     async release(key) {
-      await scope.delete('idempotency').where('key', '=', key).where('state', '=', 'running').execute();
+      await scope
+        .delete('idempotency')
+        .where('key', '=', key)
+        .where('state', '=', 'running')
+        .where('owner', '=', processId)
+        .execute();
     },
   };
 }

@@ -46,6 +46,7 @@ export type {
 } from './generation-entities.ts';
 export type { GenerationRepository, GoldenQuestionRepository } from './generation-ports.ts';
 export { FIRST_CHUNK_SET, type IndexParts, indexKey, indexParts } from './index-key.ts';
+export type { LeaseRegistry } from './lease-ports.ts';
 export { everyItem } from './page.ts';
 export type {
   ApiKeyRepository,
@@ -71,7 +72,6 @@ export type {
   TenantRepositories,
   TenantRepository,
   TenantStore,
-  WorkerRegistry,
 } from './ports.ts';
 export type { Schema } from './schema.ts';
 export type { PageCopy, SourcePage, SourcePageRepository } from './source-page-ports.ts';
@@ -107,4 +107,5 @@ export type {
 } from './usage-entities.ts';
 export type { UsageLedgerStore, UsageRepository } from './usage-ports.ts';
 export type { WebSource } from './web-source.ts';
+export type { WorkerRegistry } from './worker-ports.ts';
 export { createWriteRecorder, type WriteRecorder, type WriteWatch } from './write-watch.ts';

@@ -22,15 +22,16 @@ import type {
   SourceStatus,
   Tenant,
   TrainingStage,
-  Worker,
 } from './entities.ts';
 import type { GenerationRepository, GoldenQuestionRepository } from './generation-ports.ts';
+import type { LeaseRegistry } from './lease-ports.ts';
 import type { Page, PageRequest } from './page.ts';
 import type { SourcePageRepository } from './source-page-ports.ts';
 import type { Fingerprint, RemovalReceipt, RemovedContent } from './sync-entities.ts';
 import type { SyncRunRepository } from './sync-ports.ts';
 import type { UsageLedgerStore, UsageRepository } from './usage-ports.ts';
 import type { WebSource } from './web-source.ts';
+import type { WorkerRegistry } from './worker-ports.ts';
 
 export type { Page, PageRequest };
 
@@ -322,6 +323,7 @@ export interface SystemStore {
   touchApiKeys(ids: readonly string[], now: number): Promise<void>;
   readonly jobs: JobClaims;
   readonly workers: WorkerRegistry;
+  readonly leases: LeaseRegistry;
   readonly usage: UsageLedgerStore;
   /** Settings of the installation (admin key hash, first-start marks). */
   getSetting(name: string): Promise<string | null>;
@@ -349,17 +351,6 @@ export interface SystemStore {
   purgeSyncRuns(endedBefore: number): Promise<number>;
   /** Removes idempotency records older than the given time and those left `running` by a dead process. */
   purgeIdempotency(olderThan: number): Promise<number>;
-}
-
-/** Signs of life of the processes that run jobs. Losing one is harmless. */
-export interface WorkerRegistry {
-  /** Adds the worker or says what has become of it. */
-  beat(worker: Worker): Promise<void>;
-  /** In the order of their start. */
-  list(): Promise<readonly Worker[]>;
-  remove(id: string): Promise<void>;
-  /** Removes workers that were last seen before that time. */
-  removeUnseen(before: number): Promise<number>;
 }
 
 /**

@@ -30,10 +30,14 @@ export interface Schema {
   settings: SettingsTable;
   word_vectors: WordVectorsTable;
   workers: WorkersTable;
+  leases: LeasesTable;
 }
 
 /** The tables whose rows belong to a tenant; repositories reach them through a `TenantScope` only. */
-export type TenantTable = Exclude<keyof Schema, 'tenants' | 'usage_prices' | 'settings' | 'word_vectors' | 'workers'>;
+export type TenantTable = Exclude<
+  keyof Schema,
+  'tenants' | 'usage_prices' | 'settings' | 'word_vectors' | 'workers' | 'leases'
+>;
 
 interface TenantsTable {
   number: Generated<number>;
@@ -244,6 +248,13 @@ interface JobQueuesTable {
   served: number;
 }
 
+/** `expires_at` null: a mark that stands as long as the work that it names. */
+interface LeasesTable {
+  name: string;
+  owner: string;
+  expires_at: number | null;
+}
+
 /** Processes that run jobs. */
 export interface WorkersTable {
   id: string;
@@ -312,6 +323,8 @@ export interface IdempotencyTable {
   status: number | null;
   body: string | null;
   created_at: number;
+  /** The process that claimed it. */
+  owner: string | null;
 }
 
 interface SettingsTable {

@@ -5,6 +5,7 @@ import { findBlobsInUse } from './blobs-in-use.ts';
 import type { ChunkVectors } from './entities.ts';
 import { indexParts } from './index-key.ts';
 import { createJobClaims } from './job-claims.ts';
+import { createLeaseRegistry, isDead } from './leases.ts';
 import type { SystemStore } from './ports.ts';
 import type { Schema } from './schema.ts';
 import type { SqlDialect } from './sql-dialect.ts';
@@ -20,11 +21,12 @@ export interface SystemStoreOptions {
   /** See `StoreOptions`. */
   readonly background: Kysely<Schema>;
   readonly dialect: SqlDialect;
-  /** When this process opened the store: what was `running` before that is abandoned. */
-  readonly startedAt: () => number;
+  readonly now: () => number;
+  /** This process, as its leases and marks name it. */
+  readonly processId: string;
 }
 
-export function createSystemStore({ database, background, dialect, startedAt }: SystemStoreOptions): SystemStore {
+export function createSystemStore({ database, background, dialect, now, processId }: SystemStoreOptions): SystemStore {
   return {
     async findApiKey(secretHash) {
       const row = await database
@@ -44,6 +46,7 @@ export function createSystemStore({ database, background, dialect, startedAt }: 
     },
     jobs: createJobClaims(background),
     workers: createWorkerRegistry(background),
+    leases: createLeaseRegistry(background, processId),
     usage: createUsageLedgerStore({ database, background, dialect }),
     async getSetting(name) {
       const row = await database.selectFrom('settings').select('value').where('name', '=', name).executeTakeFirst();
@@ -91,7 +94,7 @@ export function createSystemStore({ database, background, dialect, startedAt }: 
         .where((where) =>
           where.or([
             where('created_at', '<', olderThan),
-            where.and([where('state', '=', 'running'), where('created_at', '<', startedAt())]),
+            where.and([where('state', '=', 'running'), isDead(where.ref('idempotency.owner'), now())]),
           ]),
         )
         .executeTakeFirst();

@@ -1,7 +1,7 @@
 import type { Kysely, Selectable } from 'kysely';
 import type { Worker } from './entities.ts';
-import type { WorkerRegistry } from './ports.ts';
 import type { Schema, WorkersTable } from './schema.ts';
+import type { WorkerRegistry } from './worker-ports.ts';
 
 export function createWorkerRegistry(database: Kysely<Schema>): WorkerRegistry {
   return {

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll } from 'vitest';
 import { silentLogger, systemClock } from '../../kernel/index.ts';
+import { describeLeaseContract } from '../../store/leases.contract.ts';
 import { describeStoreContract } from '../../store/store.contract.ts';
 import { describeUsageContract } from '../../store/usage.contract.ts';
 import { describeLexicalIndexContract } from '../../vector-store/lexical-index.contract.ts';
@@ -41,3 +42,13 @@ describeUsageContract('SQLite in memory', async () => (await inMemory()).store);
 
 describeLexicalIndexContract('SQLite on a file', onFile);
 describeLexicalIndexContract('SQLite in memory', inMemory);
+
+describeLeaseContract('SQLite on a file', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'chatsphere-sqlite-'));
+  folders.push(folder);
+  const open = () => openSqlite({ file: join(folder, 'store.db'), clock: systemClock, logger: silentLogger }).store;
+  const stores = [open(), open()] as const;
+  for (const store of stores) await store.start();
+  afterAll(() => Promise.all(stores.map((store) => store.stop())));
+  return stores;
+});

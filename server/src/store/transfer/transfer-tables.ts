@@ -39,6 +39,7 @@ const KEYS: Readonly<Record<keyof Schema, readonly string[] | null>> = {
   sync_runs: ['number'],
   sync_items: ['number'],
   word_vectors: ['model', 'word'],
+  leases: ['name'],
   workers: null,
 };
 

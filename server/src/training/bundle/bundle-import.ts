@@ -126,18 +126,19 @@ async function createBot(
     createdAt: now,
     updatedAt: now,
   };
-  await options.unfinished.begin({ id: bot.id, tenantId });
+  const marked = { id: bot.id, tenantId };
+  await options.unfinished.begin(marked);
   for (const slug of slugsFor(record.slug, options.slug, bot.id)) {
     try {
       await options.store.forTenant(tenantId).bots.create({ ...bot, slug });
       return { ...bot, tenantId, slug };
     } catch (error) {
       if (error instanceof AppError && error.code === 'slug_taken') continue;
-      await options.unfinished.end(bot);
+      await options.unfinished.end(marked);
       throw error;
     }
   }
-  await options.unfinished.end(bot);
+  await options.unfinished.end(marked);
   throw new AppError('slug_taken', `slug: Another bot has the slug "${options.slug}". Choose another.`, {
     param: 'slug',
   });

@@ -110,7 +110,7 @@ describe('bundles', () => {
     await store.start();
     blobs = createFileBlobStore({ folder });
     vectors = createExactVectorStore();
-    unfinished = createUnfinishedImports(store.system);
+    unfinished = createUnfinishedImports(store.system.leases);
     announced = [];
     completed = [];
     await store.tenants.create({ id: tenantId, name: 'T', createdAt: 1, updatedAt: 1 });
@@ -217,7 +217,7 @@ describe('bundles', () => {
     const half = Readable.from([gzipped.subarray(0, gzipped.length / 2)]);
     await expect(importer().import(tenantId, half, {})).rejects.toMatchObject({ code: 'bundle_invalid' });
     expect((await tenant().bots.list({ limit: 10, order: 'asc' })).items.map(({ id }) => id)).toEqual([bot.id]);
-    expect(await unfinished.list()).toEqual([]);
+    expect(await unfinished.list(clock.now())).toEqual([]);
   });
 
   it.each([
@@ -239,7 +239,7 @@ describe('bundles', () => {
     });
     const again = Readable.from([await exported()]);
     await expect(importer().import(tenantId, again, { slug: 'helper' })).rejects.toMatchObject({ code: 'slug_taken' });
-    expect(await unfinished.list()).toEqual([]);
+    expect(await unfinished.list(clock.now())).toEqual([]);
   });
 
   it('gives no claim to a file of another tenant that the bundle only names', async () => {

@@ -1,31 +1,32 @@
-import type { SystemStore } from '../../store/index.ts';
+import type { LeaseRegistry } from '../../store/index.ts';
 
-/** Which bots are being imported, durably: what a crash leaves half done is removed at the next start. */
+/** Which bots are being imported, durably: what a process leaves half done when it dies is removed. */
 export interface UnfinishedImports {
-  begin(bot: { readonly id: string; readonly tenantId: string }): Promise<void>;
-  end(bot: { readonly id: string }): Promise<void>;
-  /** Those that a dead process has left, to be called before any import. */
-  list(): Promise<readonly { readonly id: string; readonly tenantId: string }[]>;
+  begin(bot: ImportedBot): Promise<void>;
+  end(bot: ImportedBot): Promise<void>;
+  /** Those that a dead process has left. */
+  list(now: number): Promise<readonly ImportedBot[]>;
 }
 
-const SETTING = 'unfinished_imports';
+interface ImportedBot {
+  readonly id: string;
+  readonly tenantId: string;
+}
 
-export function createUnfinishedImports(system: Pick<SystemStore, 'getSetting' | 'setSetting'>): UnfinishedImports {
-  let turn: Promise<unknown> = Promise.resolve();
+const BEGINNING = 'import/';
 
-  function change(update: (marked: Readonly<Record<string, string>>) => Record<string, string>): Promise<void> {
-    const next = turn.then(async () => system.setSetting(SETTING, JSON.stringify(update(await read()))));
-    turn = next.catch(() => {});
-    return next;
-  }
-
-  async function read(): Promise<Readonly<Record<string, string>>> {
-    return JSON.parse((await system.getSetting(SETTING)) ?? '{}') as Record<string, string>;
-  }
-
+export function createUnfinishedImports(
+  leases: Pick<LeaseRegistry, 'mark' | 'unmark' | 'abandoned'>,
+): UnfinishedImports {
+  const nameOf = ({ id, tenantId }: ImportedBot): string => `${BEGINNING}${tenantId}/${id}`;
   return {
-    begin: ({ id, tenantId }) => change((marked) => ({ ...marked, [id]: tenantId })),
-    end: ({ id }) => change(({ [id]: _, ...others }) => others),
-    list: async () => Object.entries(await read()).map(([id, tenantId]) => ({ id, tenantId })),
+    begin: (bot) => leases.mark(nameOf(bot)),
+    end: (bot) => leases.unmark(nameOf(bot)),
+    async list(now) {
+      return (await leases.abandoned(BEGINNING, now)).map((name) => {
+        const [tenantId = '', id = ''] = name.slice(BEGINNING.length).split('/');
+        return { id, tenantId };
+      });
+    },
   };
 }

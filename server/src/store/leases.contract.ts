@@ -1,0 +1,86 @@
+import { beforeAll, describe, expect, it } from 'vitest';
+import type { Store } from './ports.ts';
+import { createSamples, createTenantWithBot } from './store-samples.contract.ts';
+
+const samples = createSamples('lea');
+const SECOND = 1_000;
+
+/** Leases, marks and claimed keys among processes; `openTwo` opens one database as two processes would. */
+export function describeLeaseContract(name: string, openTwo: () => Promise<readonly [Store, Store]>): void {
+  describe(`leases: ${name}`, () => {
+    let stores: readonly [Store, Store];
+    beforeAll(async () => {
+      stores = await openTwo();
+    });
+    const leasesOf = () => stores.map(({ system }) => system.leases) as unknown as [Leases, Leases];
+    const at = (now: number, forMs = SECOND) => ({ now, expiresAt: now + forMs });
+
+    it('gives a lease to one of many who ask at once', async () => {
+      const both = leasesOf();
+      const asked = Array.from({ length: 20 }, (_, count) => both[count % 2 === 0 ? 0 : 1].acquire('race', at(5)));
+      const given = await Promise.all(asked);
+      // Its holder has it extended as often as it asks.
+      expect(given.filter((isGiven) => isGiven)).toHaveLength(10);
+      expect(new Set(given.map((isGiven, count) => isGiven === (count % 2 === 0))).size).toBe(1);
+    });
+
+    it('keeps it for its holder, who may extend it, until it expires or is given back', async () => {
+      const [one, other] = leasesOf();
+      expect(await one.acquire('turn', at(0))).toBe(true);
+      expect(await other.acquire('turn', at(500))).toBe(false);
+      expect(await one.acquire('turn', at(900))).toBe(true);
+      expect(await other.acquire('turn', at(1_500))).toBe(false);
+      expect(await other.acquire('turn', at(1_900))).toBe(true);
+      expect(await one.acquire('turn', at(2_000))).toBe(false);
+      await one.release('turn');
+      expect(await one.acquire('turn', at(2_000))).toBe(false);
+      await other.release('turn');
+      expect(await one.acquire('turn', at(2_000))).toBe(true);
+    });
+
+    it('finds marks whose process is dead, and no others', async () => {
+      const [one, other] = leasesOf();
+      await one.live(at(0));
+      await one.mark('work/1');
+      await one.mark('work/2');
+      await one.mark('play/1');
+      expect(await other.abandoned('work/', 999)).toEqual([]);
+      expect(await other.abandoned('work/', 1_000)).toEqual(['work/1', 'work/2']);
+      await one.live(at(900));
+      expect(await other.abandoned('work/', 1_000)).toEqual([]);
+      await one.end();
+      await other.unmark('work/1');
+      expect(await other.abandoned('work/', 1_000)).toEqual(['work/2']);
+    });
+
+    it('lets a key that a dead process had claimed be claimed again, and no other', async () => {
+      const { tenant } = await createTenantWithBot(stores[0], samples);
+      const [one, other] = [tenant.idempotency, stores[1].forTenant(tenant.tenantId).idempotency];
+      const claim = (key: string, createdAt: number) => ({ key, fingerprint: 'f', createdAt });
+      const [leases, others] = leasesOf();
+      await leases.live(at(0));
+      await others.live(at(0, 10 * SECOND));
+      for (const key of ['runs', 'purged', 'answered']) expect(await one.claim(claim(key, 10))).toBeNull();
+      await one.complete('answered', { status: 200, body: '{}' });
+      expect(await other.claim(claim('runs', 900))).toMatchObject({ state: 'running' });
+      expect(await other.claim(claim('runs', 1_100))).toBeNull();
+      expect(await one.claim(claim('runs', 1_200))).toMatchObject({ state: 'running', createdAt: 1_100 });
+      // Who was taken for dead and is not must not free what is another's now.
+      await one.release('runs');
+      expect(await one.claim(claim('runs', 1_300))).toMatchObject({ createdAt: 1_100 });
+      expect(await other.claim(claim('answered', 1_400))).toMatchObject({ state: 'done' });
+    });
+
+    it('ends all leases and lives, and leaves the marks', async () => {
+      const [one, other] = leasesOf();
+      await one.live(at(0));
+      await one.acquire('held', at(0));
+      await one.mark('ended/1');
+      await other.endAll();
+      expect(await other.acquire('held', at(1))).toBe(true);
+      expect(await other.abandoned('ended/', 1)).toEqual(['ended/1']);
+    });
+  });
+}
+
+type Leases = Store['system']['leases'];

@@ -1,0 +1,71 @@
+import { type Expression, type Kysely, type SqlBool, sql } from 'kysely';
+import type { LeaseRegistry } from './lease-ports.ts';
+import type { Schema } from './schema.ts';
+
+const LIFE = 'process/';
+
+export function createLeaseRegistry(database: Kysely<Schema>, processId: string): LeaseRegistry {
+  const owner = processId;
+
+  async function acquire(
+    name: string,
+    { now, expiresAt }: { readonly now: number; readonly expiresAt: number },
+  ): Promise<boolean> {
+    const taken = await database
+      .insertInto('leases')
+      .values({ name, owner, expires_at: expiresAt })
+      .onConflict((conflict) =>
+        conflict
+          .column('name')
+          .doUpdateSet({ owner, expires_at: expiresAt })
+          .where((where) => where.or([where('leases.owner', '=', owner), where('leases.expires_at', '<=', now)])),
+      )
+      .returning('name')
+      .executeTakeFirst();
+    return taken !== undefined;
+  }
+
+  async function release(name: string): Promise<void> {
+    await database.deleteFrom('leases').where('name', '=', name).where('owner', '=', owner).execute();
+  }
+
+  return {
+    acquire,
+    release,
+    async mark(name) {
+      const mark = { owner, expires_at: null };
+      await database
+        .insertInto('leases')
+        .values({ name, ...mark })
+        .onConflict((conflict) => conflict.column('name').doUpdateSet(mark))
+        .execute();
+    },
+    async unmark(name) {
+      await database.deleteFrom('leases').where('name', '=', name).execute();
+    },
+    async abandoned(beginning, now) {
+      const rows = await database
+        .selectFrom('leases')
+        .select('name')
+        .where('expires_at', 'is', null)
+        .where(({ ref }) => isDead(ref('leases.owner'), now))
+        .orderBy('name')
+        .execute();
+      return rows.map(({ name }) => name).filter((name) => name.startsWith(beginning));
+    },
+    async live(times) {
+      await acquire(LIFE + processId, times);
+    },
+    end: () => release(LIFE + processId),
+    async endAll() {
+      await database.deleteFrom('leases').where('expires_at', 'is not', null).execute();
+    },
+  };
+}
+
+/** Whether the process of that id gives no sign of life any more. */
+export function isDead(processId: Expression<unknown>, now: number): Expression<SqlBool> {
+  return sql<SqlBool>`not exists (
+    select 1 from leases as lives where lives.name = ${sql.lit(LIFE)} || ${processId} and lives.expires_at > ${now}
+  )`;
+}
