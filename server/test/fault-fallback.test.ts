@@ -47,6 +47,15 @@ describe('faults of the first of two models, over HTTP', () => {
     });
   });
 
+  it.each(KINDS)('is named with the number of calls when the second fails, too: %s', async (_kind, stream) => {
+    const bot = await bed.bot();
+    Object.assign(bed.standin.settings, { faultModels: [bot.model, 'second'], nextFaults: [], fault: 'not_found' });
+    const seen = await askServer(bed.server.url, { model: bot.id, stream });
+    expect(seen.error, seen.raw).toMatchObject({ code: 'provider_rejected_request' });
+    expect(seen.headers['x-chatsphere-served-by']).toBe(`openai/${bot.model}`);
+    expect(seen.headers['x-chatsphere-attempts']).toBe('2');
+  });
+
   it('does not change models in mid-answer when it is read as it comes', async () => {
     const before = bed.calls('second');
     const seen = await bed.ask(await bed.bot(), { stream: true, always: 'error_event' });
@@ -159,6 +168,8 @@ describe('a provider that is away altogether', () => {
       } else {
         expect(seen.status, seen.raw).toBe(503);
         expect(Number(seen.headers['retry-after'])).toBeGreaterThan(0);
+        expect(seen.headers['x-chatsphere-served-by']).toBe('openai/gpt-test');
+        expect(Number(seen.headers['x-chatsphere-attempts'])).toBeGreaterThanOrEqual(0);
       }
     }
     const alone = await ask(bots.trained, true);

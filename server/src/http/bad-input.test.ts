@@ -128,7 +128,7 @@ describe('bad input', () => {
     ['text/plain', 'hello', 415, 'unsupported_media_type'],
     ['application/x-www-form-urlencoded', 'name=a', 415, 'unsupported_media_type'],
     ['application/json', '{"name":', 400, 'invalid_json'],
-    ['application/json', '{"name":"\\u0000"}', 400, 'invalid_json'],
+    ['application/json', '{"name":"\\u0000"}', 400, 'invalid_request'],
     ['application/json', '{"name":"a","metadata":{"__proto__":{"admin":true}}}', 400, 'invalid_json'],
     ['application/json', '['.repeat(100_000), 400, 'invalid_json'],
     ['not a type', '{}', 415, 'unsupported_media_type'],

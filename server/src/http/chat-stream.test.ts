@@ -208,6 +208,18 @@ describe('the error event of a stream that is cut', () => {
     expect(last.usage).toEqual({ prompt_tokens: 12, completion_tokens: 1, total_tokens: 13 });
   });
 
+  it('says it in the UI message stream, in the part that its protocol leaves to us', async () => {
+    const json = { messages: [{ role: 'user', parts: [{ type: 'text', text: 'Hi' }] }] };
+    const { text } = await server.call({ method: 'POST', url: '/v1/bots/guide/chat', json });
+    const parts = dataOf(text).map((data) => JSON.parse(data));
+    const { data } = parts.find(({ type }) => type === 'data-chatsphere-error');
+    expect(data).toMatchObject({
+      code: 'stream_interrupted',
+      usage: { prompt_tokens: 12, completion_tokens: 1, total_tokens: 13 },
+    });
+    expect(parts.at(-1)).toEqual({ type: 'error', errorText: 'Broke off.' });
+  });
+
   it('says nothing of it otherwise', async () => {
     expect(JSON.parse(dataOf((await ask()).text).at(-1) ?? '')).not.toHaveProperty('usage');
   });

@@ -19,8 +19,8 @@ export const ERROR_EXPLANATIONS: Readonly<Record<ErrorCode, ErrorExplanation>> =
     remedy: 'Correct the field that `param` names; the message says what is expected there.',
   },
   invalid_json: {
-    meaning: 'The body is not valid JSON in UTF-8, is nested too deeply, or holds a forbidden character or key.',
-    remedy: 'Send valid JSON with `content-type: application/json`. Remove NUL characters and broken surrogate pairs.',
+    meaning: 'The body is not valid JSON in UTF-8, is nested too deeply, or holds a forbidden key.',
+    remedy: 'Send valid JSON with `content-type: application/json`.',
   },
   missing_api_key: {
     meaning: 'The request carries no API key.',

@@ -3,6 +3,7 @@ import { AppError, type ErrorCode, type Logger, toAppError } from '../kernel/ind
 import type { WireError } from './contract/index.ts';
 import { errorDocUrl } from './error-docs.ts';
 import { ERROR_STATUS, errorTypeOf } from './error-status.ts';
+import { toHeaderValue } from './header-value.ts';
 
 /** An error in OpenAI's shape, with what ChatSphere adds to it. */
 export function toWireError(error: AppError, requestId: string): WireError {
@@ -30,6 +31,12 @@ function retryHeaders(error: AppError): Record<string, string> {
   return headers;
 }
 
+/** As an answer says who made it, an error says whose failure it is, and how many calls were made. */
+function triedHeaders({ tried }: AppError): Record<string, string> {
+  if (tried === undefined) return {};
+  return { 'x-chatsphere-served-by': toHeaderValue(tried.model), 'x-chatsphere-attempts': String(tried.attempts) };
+}
+
 /** The one place where errors become answers. What the house does not know is logged with its cause and told to nobody. */
 export function createErrorHandler(logger: Logger) {
   return (thrown: FastifyError, request: FastifyRequest, reply: FastifyReply): void => {
@@ -37,7 +44,7 @@ export function createErrorHandler(logger: Logger) {
     logFailure(logger, error, request);
     reply
       .code(ERROR_STATUS[error.code])
-      .headers(retryHeaders(error))
+      .headers({ ...retryHeaders(error), ...triedHeaders(error) })
       .type('application/json; charset=utf-8')
       .serializer((body: unknown) => JSON.stringify(body))
       .send(toWireError(error, request.id));

@@ -26,7 +26,8 @@ export function addJsonBodyParser(app: ZodApp): void {
 
 /**
  * Parses and checks a JSON text. Rejects with `invalid_json` what is not UTF-8 or not JSON, is nested deeper than 64
- * levels, or holds what some later layer could trip over: NUL, lone surrogates, or keys that reach into prototypes.
+ * levels, or has keys that reach into prototypes; with `invalid_request` what holds text that some later layer could trip over:
+ * NUL and lone surrogates.
  */
 export function parseJsonBody(bytes: Uint8Array): JsonValue {
   const value = parse(decode(bytes));
@@ -85,11 +86,11 @@ function hasPrototypeKey(value: JsonValue): boolean {
 
 function checkText(text: string, path: string): void {
   if (text.includes('\0')) {
-    throw new AppError('invalid_json', 'Text may not hold NUL characters (\\u0000). Remove them.', paramAt(path));
+    throw new AppError('invalid_request', 'Text may not hold NUL characters (\\u0000). Remove them.', paramAt(path));
   }
   if (MAY_BE_SURROGATE.test(text) && LONE_SURROGATE.test(text)) {
     throw new AppError(
-      'invalid_json',
+      'invalid_request',
       'Text may not hold half of a surrogate pair. Send whole characters.',
       paramAt(path),
     );

@@ -113,7 +113,7 @@ describe('an upload', () => {
       'invalid_request',
       'metadata.a',
     ],
-    ['NUL in a field', formOf([file('a.md', 'a'), field('title', 'a\0b')]), 400, 'invalid_json', 'title'],
+    ['NUL in a field', formOf([file('a.md', 'a'), field('title', 'a\0b')]), 400, 'invalid_request', 'title'],
     ['a prototype field', formOf([field('__proto__', 'x'), file('a.md', 'a')]), 400, 'invalid_request', null],
     ['an empty title', formOf([file('a.md', 'a'), field('title', '')]), 400, 'invalid_request', 'title'],
     ['a torn end', formOf([file('a.md', 'a')]).subarray(0, -30), 400, 'invalid_request', null],

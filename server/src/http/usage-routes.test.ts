@@ -111,7 +111,14 @@ describe('usage', () => {
     expect(await calls('user=ada')).toBe(1);
     expect(await calls('kind=embedding')).toBe(1);
     expect(await calls('model=openai/gpt-4o-mini')).toBe(2);
-    expect(await calls('key=key_none')).toBe(0);
+    for (const url of ['/v1/usage?key=key_none', '/v1/usage/calls?key=key_none']) {
+      const { status, body } = await get(url);
+      expect([status, body.error.code, body.error.param]).toEqual([404, 'api_key_not_found', 'key']);
+    }
+    const { id } = (
+      await server.call({ method: 'POST', url: '/v1/api_keys', json: { name: 'Idle', scopes: ['chat'] } })
+    ).body;
+    expect(await calls(`key=${id}`)).toBe(0);
     expect((await get('/v1/usage?bot=none')).body.error.code).toBe('bot_not_found');
   });
 

@@ -97,6 +97,14 @@ export const ERROR_CODES = [
 
 export type ErrorCode = (typeof ERROR_CODES)[number];
 
+/** What was tried at providers for an answer that did not come about. */
+export interface TriedModels {
+  /** The model whose failure is told, `provider/model`. */
+  readonly model: string;
+  /** Upstream calls that were made. */
+  readonly attempts: number;
+}
+
 export interface AppErrorOptions {
   /** The request field at fault, in the wire's spelling (`messages[0].content`). */
   readonly param?: string;
@@ -106,6 +114,7 @@ export interface AppErrorOptions {
   readonly retryAfterMs?: number;
   /** What failed underneath. Stays in logs; never reaches a client. */
   readonly cause?: unknown;
+  readonly tried?: TriedModels;
 }
 
 /**
@@ -118,6 +127,7 @@ export class AppError extends Error {
   readonly param: string | undefined;
   readonly retryable: boolean;
   readonly retryAfterMs: number | undefined;
+  readonly tried: TriedModels | undefined;
 
   constructor(code: ErrorCode, message: string, options: AppErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
@@ -125,6 +135,7 @@ export class AppError extends Error {
     this.param = options.param;
     this.retryable = options.retryable ?? false;
     this.retryAfterMs = options.retryAfterMs;
+    this.tried = options.tried;
   }
 }
 

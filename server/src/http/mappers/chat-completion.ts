@@ -9,6 +9,7 @@ import type {
   WireToolCall,
   WireUsage,
 } from '../contract/index.ts';
+import { toHeaderValue } from '../header-value.ts';
 import { chatMessagesOf, checkToolAnswers } from './chat-messages.ts';
 import { toWireCitation } from './conversation.ts';
 
@@ -101,7 +102,7 @@ export interface CompletionFrame {
 /** Headers that tell how the answer came about. `overhead` is what this layer took before the question was handed on. */
 export function answerHeaders(start: AnswerStart, overheadMs: number): Record<string, string> {
   return {
-    'x-chatsphere-served-by': start.servedBy.replace(/[^\x20-\x7e]/g, '?'),
+    'x-chatsphere-served-by': toHeaderValue(start.servedBy),
     'x-chatsphere-cache': start.cache,
     'x-chatsphere-attempts': String(start.attempts),
     'x-chatsphere-overhead-ms': String(overheadMs),

@@ -2,7 +2,7 @@ import { type AnswerEvent, createToolCallCollector, type ToolCall } from '../../
 import type { WireCitation } from '../contract/index.ts';
 import { toLine } from '../event-stream.ts';
 import type { AnswerEncoder } from './answer-encoder.ts';
-import { type AnswerEnd, type AnswerStart, extrasOf } from './chat-completion.ts';
+import { type AnswerEnd, type AnswerStart, extrasOf, toWireUsage } from './chat-completion.ts';
 
 const HOLE = '\u0000';
 const TEXT_ID = 'text';
@@ -76,11 +76,14 @@ export function createUIMessageEncoder(messageId: string): AnswerEncoder {
     },
     done: (number) => withId(number, 'data: [DONE]\n\n'),
     stopped: (number) => withId(number, `${closeText()}${frame({ type: 'abort', reason: 'stopped' })}data: [DONE]\n\n`),
-    failed: (number, { error }) =>
+    failed: (number, { error }, used) =>
       withId(
         number,
-        frame({ type: 'data-chatsphere-error', data: error, transient: true }) +
-          frame({ type: 'error', errorText: error.message }),
+        frame({
+          type: 'data-chatsphere-error',
+          data: { ...error, ...(used === null ? {} : { usage: toWireUsage(used) }) },
+          transient: true,
+        }) + frame({ type: 'error', errorText: error.message }),
       ),
   };
 }

@@ -1,4 +1,5 @@
 import type { FastifyRequest } from 'fastify';
+import { AppError } from '../../kernel/index.ts';
 import type { UsageFilter, UsageQuery } from '../../store/index.ts';
 import {
   listOf,
@@ -38,6 +39,7 @@ export function addUsageRoutes(app: ZodApp, { store, ledger, prices }: HttpParts
     },
     async (request): Promise<WireUsageReport> => {
       const { group_by: groupBy = [], start, end, limit, order } = request.query;
+      if (!isOverTenants(request)) await requireKey(request, request.query.key);
       const query: UsageQuery = {
         ...(await filterOf(request, request.query)),
         ...cursorOf(request.query, 'after'),
@@ -76,6 +78,7 @@ export function addUsageRoutes(app: ZodApp, { store, ledger, prices }: HttpParts
       },
     },
     async (request) => {
+      await requireKey(request, request.query.key);
       const filter = await filterOf(request, request.query);
       const { limit, order, after, before } = request.query;
       await ledger.flush();
@@ -107,6 +110,15 @@ export function addUsageRoutes(app: ZodApp, { store, ledger, prices }: HttpParts
       ...(outcome === undefined ? {} : { outcome }),
       ...(kind === undefined ? {} : { kind }),
     };
+  }
+
+  /** Keys that were revoked are known for ever, so a key that is not was never one of the tenant's. */
+  async function requireKey(request: FastifyRequest, id: string | undefined): Promise<void> {
+    const { apiKeys } = store.forTenant(principalOf(request).tenantId);
+    if (id === undefined || (await apiKeys.get(id)) !== null) return;
+    throw new AppError('api_key_not_found', 'key: There is no such API key. List them: GET /v1/api_keys.', {
+      param: 'key',
+    });
   }
 
   /** What a bot has used is there when the bot itself is not any more: then its id must be given. */

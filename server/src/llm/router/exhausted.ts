@@ -11,10 +11,13 @@ const LEAST_RETRY_AFTER_MS = 1000;
 export function exhaustedError(parts: RunParts, run: AnswerRun, candidates: readonly Candidate[]): AppError {
   const { failures } = run;
   const first = failures[0];
+  const model = (first?.candidate ?? candidates[0])?.target.model.id;
+  const tried = model === undefined ? {} : { tried: { model, attempts: run.calls() } };
   if (first === undefined) {
     return new AppError('provider_unavailable', 'No model can answer at the moment. Try again later.', {
       retryable: true,
       retryAfterMs: waitMs(parts, candidates),
+      ...tried,
     });
   }
   const { error, kind } = failures.findLast(({ candidate }) => candidate === first.candidate) ?? first;
@@ -24,6 +27,7 @@ export function exhaustedError(parts: RunParts, run: AnswerRun, candidates: read
     ...(error.param === undefined ? {} : { param: error.param }),
     ...(waits ? { retryAfterMs: Math.max(waitMs(parts, candidates), onlyAsked(failures)) } : {}),
     cause: failures.length === 1 ? error.cause : toCause(failures),
+    ...tried,
   });
 }
 
