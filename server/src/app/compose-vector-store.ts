@@ -1,7 +1,9 @@
 import { createEmbeddedVectorStore } from '../adapters/embedded-vectors/index.ts';
 import type { LangChain } from '../adapters/langchain/index.ts';
-import type { Logger } from '../kernel/index.ts';
-import type { Store } from '../store/index.ts';
+import { createPineconeVectorStore } from '../adapters/pinecone/index.ts';
+import type { EmbeddingSpaces } from '../embeddings/index.ts';
+import type { Clock, Logger } from '../kernel/index.ts';
+import { indexParts, type Store } from '../store/index.ts';
 import type { VectorStore } from '../vector-store/index.ts';
 import type { Config } from './config.ts';
 
@@ -14,9 +16,30 @@ export function composeVectorStore(parts: {
   readonly config: Config;
   readonly langChain: LangChain;
   readonly sqlite: { readonly store: Store };
+  readonly embedders: Pick<EmbeddingSpaces, 'own'>;
+  readonly clock: Clock;
   readonly logger: Logger;
 }): VectorStore {
   const { store } = parts.sqlite;
+  const { pinecone } = parts.config;
+  if (pinecone !== null) {
+    const chunksOf = (tenantId: string) => store.forTenant(tenantId).chunks;
+    return createPineconeVectorStore({
+      settings: pinecone,
+      dimensions: parts.embedders.own.profile.dimensions,
+      dimensionsOf: widthIn,
+      truth: {
+        loadNamespace: ({ botId, generation }, signal) => store.system.loadVectors(botId, generation, signal),
+        countVectors: ({ tenantId, botId, generation }) => chunksOf(tenantId).countVectors(botId, generation),
+        readVectors: ({ tenantId, botId, generation }, chunkIds) =>
+          chunksOf(tenantId).vectorsOf(botId, generation, chunkIds),
+        readTexts: ({ tenantId, botId }, chunkIds) => chunksOf(tenantId).textsOf(botId, chunkIds),
+      },
+      clock: parts.clock,
+      logger: parts.logger,
+      random: Math.random,
+    });
+  }
   if (parts.config.vectorStore === 'langchain') {
     return parts.langChain.createVectorStore({
       loadNamespace: ({ botId, generation }, signal) => store.system.loadVectors(botId, generation, signal),
@@ -30,4 +53,10 @@ export function composeVectorStore(parts: {
     memoryCapBytes: VECTOR_MEMORY_BYTES,
     logger: parts.logger,
   });
+}
+
+/** Of `embedder@version:dimensions`; null: it says none. */
+function widthIn(generation: string): number | null {
+  const width = Number(/:(\d+)$/.exec(indexParts(generation).space)?.[1]);
+  return Number.isInteger(width) ? width : null;
 }

@@ -1,10 +1,13 @@
 import { isAbsolute, resolve } from 'node:path';
 import { z } from 'zod';
 import type { LangChainSettings } from '../adapters/langchain/index.ts';
+import type { PineconeSettings } from '../adapters/pinecone/index.ts';
 import type { RedisSettings } from '../adapters/redis/index.ts';
 import { AppError } from '../kernel/index.ts';
 import type { HedgeAfter } from '../llm/index.ts';
+import { type AnswerCacheSettings, answerCacheEnvironment, answerCacheSettingsOf } from './answer-cache-config.ts';
 import { namesNotIn, readLangChainSettings } from './langchain-config.ts';
+import { pineconeEnvironment, pineconeFaults, pineconeSettingsOf } from './pinecone-config.ts';
 import { isOllamaOff, type ProviderSettings, readProviders, settingsOf } from './provider-settings.ts';
 import { type QueueKind, queueEnvironment, queueFaults, queueOf } from './queue-config.ts';
 import { redisEnvironment, redisSettingsOf } from './redis-config.ts';
@@ -42,15 +45,7 @@ export interface Config extends RoleSettings {
   /** When to make a second call while the first has not begun to answer (milliseconds, or as the model usually takes); null: never. */
   readonly hedgeAfter: HedgeAfter;
   /** Answers that are kept for others who ask the same; null: none are. */
-  readonly answerCache: {
-    readonly ttlMs: number;
-    /** How much longer they are kept for when no model can be had. */
-    readonly staleMs: number;
-    /** Most memory that they take. */
-    readonly maxBytes: number;
-    /** Also for others who ask the same in other words. */
-    readonly semantic: boolean;
-  } | null;
+  readonly answerCache: AnswerCacheSettings | null;
   /** The operator's own model prices; null: those that come with the server. */
   readonly modelPricesFile: string | null;
   readonly streams: {
@@ -64,7 +59,9 @@ export interface Config extends RoleSettings {
   readonly maxUploadBytes: number;
   /** Chat models, embeddings and the vector store of LangChain.js, by their names. */
   readonly langChain: LangChainSettings;
-  readonly vectorStore: 'embedded' | 'langchain';
+  readonly vectorStore: 'embedded' | 'langchain' | 'pinecone';
+  /** Null: vectors are not at Pinecone. */
+  readonly pinecone: PineconeSettings | null;
   /** Packages whose text splitters a chunking strategy may name. */
   readonly chunkingModules: readonly string[];
   /** Hosts (`name` or `name:port`) that the crawler may reach on private addresses. */
@@ -84,7 +81,6 @@ export interface ModelName {
 
 const LANGCHAIN = 'langchain';
 const LOCAL_EMBEDDERS = ['static-en', 'use-lite'];
-const MONTH_SECONDS = 31 * 86_400;
 const EXTRACTIVE: ModelName = { provider: 'chatsphere', model: 'extractive' };
 
 /** What answers at a provider when CHAT_MODEL is not set, in the order in which providers are preferred. */
@@ -127,16 +123,7 @@ const environmentSchema = z.object({
     .min(1024)
     .max(10 * 1024 ** 3)
     .default(100 * 1024 ** 2),
-  ANSWER_CACHE: z.enum(['on', 'off'], { error: 'must be on or off' }).default('on'),
-  ANSWER_CACHE_TTL_SECONDS: z.coerce.number().int().min(1).max(MONTH_SECONDS).default(3600),
-  ANSWER_CACHE_STALE_SECONDS: z.coerce.number().int().min(0).max(MONTH_SECONDS).default(86_400),
-  SEMANTIC_CACHE: z.enum(['on', 'off'], { error: 'must be on or off' }).default('off'),
-  ANSWER_CACHE_BYTES: z.coerce
-    .number()
-    .int()
-    .min(65_536)
-    .max(64 * 1024 ** 3)
-    .default(32 * 1024 ** 2),
+  ...answerCacheEnvironment,
   LANGCHAIN_CONFIG: z.string().optional(),
   CHUNKING_MODULES: z.string().default('@langchain/textsplitters'),
   CRAWL_ALLOW_PRIVATE_HOSTS: z.string().default(''),
@@ -146,8 +133,11 @@ const environmentSchema = z.object({
     .optional(),
   ...redisEnvironment,
   ...roleEnvironment,
+  ...pineconeEnvironment,
   VECTOR_STORE: z
-    .enum(['auto', 'embedded', LANGCHAIN], { error: 'must be auto, embedded or langchain in this version' })
+    .enum(['auto', 'embedded', LANGCHAIN, 'pinecone'], {
+      error: 'must be auto, embedded, langchain or pinecone in this version',
+    })
     .default('auto'),
   ...queueEnvironment,
 });
@@ -171,7 +161,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     ...langChain.faults,
     ...providerFaults,
     ...(parsed.success
-      ? [...modelFaults(parsed.data, providers), ...queueFaults(parsed.data)]
+      ? [...modelFaults(parsed.data, providers), ...queueFaults(parsed.data), ...pineconeFaults(parsed.data)]
       : parsed.error.issues.map((issue) => `${issue.path.join('.')} ${issue.message}`)),
     ...(parsed.success && langChain.faults.length === 0
       ? namesNotIn(langChain.settings, {
@@ -222,21 +212,14 @@ function toConfig(
       totalMs: environment.LLM_TOTAL_TIMEOUT_MS,
     },
     hedgeAfter: environment.LLM_HEDGE_AFTER_MS === 'off' ? null : environment.LLM_HEDGE_AFTER_MS,
-    answerCache:
-      environment.ANSWER_CACHE === 'off'
-        ? null
-        : {
-            ttlMs: environment.ANSWER_CACHE_TTL_SECONDS * 1000,
-            staleMs: environment.ANSWER_CACHE_STALE_SECONDS * 1000,
-            maxBytes: environment.ANSWER_CACHE_BYTES,
-            semantic: environment.SEMANTIC_CACHE === 'on',
-          },
+    answerCache: answerCacheSettingsOf(environment),
     modelPricesFile: environment.MODEL_PRICES_FILE === undefined ? null : resolve(environment.MODEL_PRICES_FILE),
     streams: { keepMs: environment.STREAM_KEEP_MS, resumeGraceMs: environment.STREAM_RESUME_GRACE_MS },
     drainTimeoutMs: environment.DRAIN_TIMEOUT_MS,
     maxUploadBytes: environment.MAX_UPLOAD_BYTES,
     langChain,
-    vectorStore: environment.VECTOR_STORE === LANGCHAIN ? LANGCHAIN : 'embedded',
+    vectorStore: environment.VECTOR_STORE === 'auto' ? 'embedded' : environment.VECTOR_STORE,
+    pinecone: pineconeSettingsOf(environment),
     chunkingModules: namesIn(environment.CHUNKING_MODULES),
     crawlAllowPrivateHosts: namesIn(environment.CRAWL_ALLOW_PRIVATE_HOSTS),
     redis: redisSettingsOf(environment),

@@ -34,7 +34,8 @@ export async function layFoundation(given: Config, version: string): Promise<Fou
   const pepper = await loadSecret(config.dataFolder, config.secret);
   const localKey = createKeySecret('live', randomBytes);
   const configured = [...providerKeys(config), ...config.langChain.secrets, ...redisSecrets(config.redis)];
-  const secrets = [pepper, localKey, config.adminKey, ...configured].filter((secret) => secret !== null);
+  const named = [pepper, localKey, config.adminKey, config.pinecone?.apiKey ?? null];
+  const secrets = [...named, ...configured].filter((secret) => secret !== null);
   const logger = createLogger({ level: config.logLevel, secrets });
   const meter = createMeter({ logger });
   const clock = systemClock;

@@ -151,6 +151,27 @@ export function createChunkRepository(scope: TenantScope): ChunkRepository {
         .execute();
       return rows.map((row) => ({ chunkId: row.id, windows: unpackWindows(row.vectors, row.windows) }));
     },
+    async countVectors(botId, generation) {
+      const { sum } = await withVectors(scope, generation)
+        .innerJoin('documents', (join) =>
+          join.onRef('documents.tenant_id', '=', 'chunks.tenant_id').onRef('documents.id', '=', 'chunks.document_id'),
+        )
+        .select((select) => select.fn.sum<number | null>('chunk_vectors.windows').as('sum'))
+        .where('chunks.bot_id', '=', botId)
+        .where('chunks.chunk_set', '=', chunkSetOr(indexParts(generation).chunkSet))
+        .where('documents.state', 'in', ['searchable', 'building'])
+        .executeTakeFirstOrThrow();
+      return Number(sum ?? 0);
+    },
+    async textsOf(botId, chunkIds) {
+      const rows = await scope
+        .select('chunks')
+        .select(['chunks.id', 'chunks.text'])
+        .where('chunks.bot_id', '=', botId)
+        .where((where) => scope.dialect.isOneOf(where.ref('chunks.id'), chunkIds))
+        .execute();
+      return new Map(rows.map(({ id, text }) => [id, text]));
+    },
     async hasVectors(botId, generation) {
       const row = await scope
         .select('chunk_vectors')

@@ -1,4 +1,5 @@
 import type { JsonObject } from '../kernel/index.ts';
+import type { ChunkLookups } from './chunk-lookups.ts';
 import type { EmbeddableChunk } from './embeddable-chunk.ts';
 import type {
   ApiKey,
@@ -214,7 +215,7 @@ export interface FoundChunk extends Chunk {
 /**
  * `generation` is an index key (`indexKey`): vectors of its space, on chunks of its chunk set alone.
  */
-export interface ChunkRepository {
+export interface ChunkRepository extends ChunkLookups {
   /** Of the chunk set, else of the one that answers. */
   list(documentId: string, page: PageRequest & { readonly chunkSet?: string }): Promise<Page<Chunk>>;
   /** Only chunks of this bot whose document is searchable: what was deleted is not returned, whatever an index says. */
@@ -239,10 +240,6 @@ export interface ChunkRepository {
   sample(botId: string, chunkSet: string, limit: number): Promise<readonly EmbeddableChunk[]>;
   /** Vectors of the tenant's earlier chunks with these hashes in the space, by hash, whatever set they are in. */
   findVectors(generation: string, hashes: readonly string[]): Promise<ReadonlyMap<string, readonly Float32Array[]>>;
-  /** Vectors of these chunks of the bot in the generation; chunks without any are left out. */
-  vectorsOf(botId: string, generation: string, chunkIds: readonly string[]): Promise<readonly ChunkVectors[]>;
-  /** Whether any chunk of the bot has vectors of the generation. */
-  hasVectors(botId: string, generation: string): Promise<boolean>;
   putVectors(generation: string, vectors: readonly ChunkVectors[]): Promise<void>;
   /** Whether each quote can still be found: in its chunk, or else in another searchable document of its source. */
   holdQuotes(

@@ -360,6 +360,12 @@ export function describeStoreContract(name: string, open: () => Promise<Store>):
         );
         expect(await tenant.chunks.vectorsOf('bot_other', GENERATION, ids)).toEqual([]);
         expect(await tenant.chunks.vectorsOf(botId, 'other', ids)).toEqual([]);
+        expect(await tenant.chunks.countVectors(botId, GENERATION)).toBe(2);
+        expect(await tenant.chunks.countVectors(botId, 'other')).toBe(0);
+        expect(await tenant.chunks.countVectors('bot_other', GENERATION)).toBe(0);
+        const texts = await tenant.chunks.textsOf(botId, [ids[0] ?? '', 'chk_none']);
+        expect([...texts]).toEqual([[ids[0], chunks[0]?.text]]);
+        expect((await tenant.chunks.textsOf('bot_other', ids)).size).toBe(0);
 
         await tenant.chunks.putVectors(GENERATION, [{ chunkId: first ?? '', windows: [vector(0.5, 0.5)] }]);
         const replaced = await tenant.chunks.findVectors(GENERATION, hashes);

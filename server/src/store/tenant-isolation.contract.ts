@@ -99,6 +99,8 @@ const ATTEMPTS: Attempts = {
       )),
     ],
     vectorsOf: (stranger, owner) => stranger.vectorsOf(owner.bot.id, GENERATION, owner.chunkIds),
+    countVectors: async (stranger, owner) => (await stranger.countVectors(owner.bot.id, GENERATION)) || null,
+    textsOf: async (stranger, owner) => [...(await stranger.textsOf(owner.bot.id, owner.chunkIds))],
     hasVectors: async (stranger, owner) => (await stranger.hasVectors(owner.bot.id, GENERATION)) || null,
     holdQuotes: async (stranger, owner) =>
       (

@@ -5,7 +5,8 @@ export type {
   Namespace,
   ScoredChunk,
   SearchFilter,
+  VectorQuery,
   VectorRecord,
   VectorStore,
 } from './ports.ts';
-export { indexableText, indexableWords, queryTerms } from './query-terms.ts';
+export { indexableText, indexableWords, queryTerms, textTerms } from './query-terms.ts';

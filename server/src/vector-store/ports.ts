@@ -30,6 +30,14 @@ export interface SearchFilter {
   readonly sourceIds?: readonly string[];
 }
 
+export interface VectorQuery {
+  readonly vector: Float32Array;
+  readonly limit: number;
+  readonly filter?: SearchFilter;
+  /** The words of the question (`queryTerms`), for stores that choose candidates by both. Scores stay cosines. */
+  readonly terms?: readonly string[];
+}
+
 export interface ScoredChunk {
   readonly chunkId: string;
   /** Cosine of the chunk's best window for vectors (-1..1); BM25 (0 and up, higher is better) for words. */
@@ -46,11 +54,7 @@ export interface VectorStore {
   deleteDocuments(namespace: Namespace, documentIds: readonly string[], signal?: AbortSignal): Promise<void>;
   deleteNamespace(namespace: Namespace, signal?: AbortSignal): Promise<void>;
   /** The `limit` best chunks, best first; ties by chunk id. */
-  search(
-    namespace: Namespace,
-    query: { readonly vector: Float32Array; readonly limit: number; readonly filter?: SearchFilter },
-    signal?: AbortSignal,
-  ): Promise<readonly ScoredChunk[]>;
+  search(namespace: Namespace, query: VectorQuery, signal?: AbortSignal): Promise<readonly ScoredChunk[]>;
   /** Scores of given chunks; chunks without vectors are left out. */
   score(
     namespace: Namespace,

@@ -31,7 +31,7 @@ const UNSPACED_RUN = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\u30f
  * a term as a phrase.
  */
 export function queryTerms(text: string): string[] {
-  const terms = [...new Set(tokensOf(text))];
+  const terms = [...new Set(textTerms(text))];
   const telling = terms.filter((term) => !STOP_WORDS.has(term));
   return (telling.length > 0 ? telling : terms).slice(0, MAX_TERMS);
 }
@@ -49,7 +49,8 @@ export function indexableWords(text: string): string[] {
   return (indexableText(text).match(TOKEN) ?? []).map(folded);
 }
 
-function tokensOf(text: string): string[] {
+/** All terms of a text, in any order and as often as they are in it. */
+export function textTerms(text: string): string[] {
   const runs = text.match(UNSPACED_RUN) ?? [];
   const words = text.replace(UNSPACED_RUN, ' ').match(TOKEN) ?? [];
   return [...words.map(folded), ...runs.flatMap(pairsOf)];

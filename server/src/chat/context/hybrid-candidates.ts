@@ -66,7 +66,7 @@ export async function findCandidates(options: HybridSearchOptions, request: Cand
   const words = { lexical: options.lexical, index: lexicalNamespaceOf(request.bot, spaces), terms };
   const [foundByWords, sides] = await Promise.all([
     searchWords(words, request),
-    searchSpaces(options, spaces, request),
+    searchSpaces(options, spaces, { ...request, terms }),
   ]);
   const ids = new Set([foundByWords, ...sides.map(({ found }) => found)].flat().map(({ chunkId }) => chunkId));
   const [moreByWords, ...scores] = await Promise.all([
@@ -122,7 +122,7 @@ async function scoreWords(
 async function searchSpaces(
   options: HybridSearchOptions,
   spaces: readonly SearchSpace[],
-  request: CandidateRequest,
+  request: CandidateRequest & Pick<Words, 'terms'>,
 ): Promise<readonly DenseSide[]> {
   const sides = await Promise.all(
     spaces.map((space, position) => searchSpace(options, { space, isFirst: position === 0 }, request)),
@@ -134,15 +134,15 @@ async function searchSpaces(
 async function searchSpace(
   { clock, vectors, logger }: HybridSearchOptions,
   { space, isFirst }: Pick<DenseSide, 'space' | 'isFirst'>,
-  request: CandidateRequest,
+  request: CandidateRequest & Pick<Words, 'terms'>,
 ): Promise<DenseSide | null> {
-  const { limit, filter, signal } = request;
+  const { limit, filter, signal, terms } = request;
   const { embeddings } = space;
   try {
     const vector = await embedQuery(clock, space, request);
     if (vector === undefined) return null;
     const found = await withinTime({ clock, milliseconds: VECTOR_SEARCH_LIMIT_MS, signal }, (within) =>
-      vectors.search(namespaceOf(request.bot, space), { vector, limit, filter }, within),
+      vectors.search(namespaceOf(request.bot, space), { vector, limit, filter, terms }, within),
     );
     return { space, isFirst, vector, found };
   } catch (error) {

@@ -1,0 +1,2 @@
+export type { PineconeSettings } from './settings.ts';
+export { createPineconeVectorStore } from './vector-store.ts';
