@@ -1,5 +1,6 @@
 import type { ErrorCode } from '../kernel/index.ts';
 import { GENERATION_ERRORS } from './generation-errors.ts';
+import { SETUP_ERROR_EXPLANATIONS } from './setup-error-explanations.ts';
 import { STREAM_ERROR_EXPLANATIONS } from './stream-error-explanations.ts';
 import { TRANSFER_ERROR_EXPLANATIONS } from './transfer-error-explanations.ts';
 import { WEB_ERROR_EXPLANATIONS } from './web-error-explanations.ts';
@@ -277,18 +278,7 @@ export const ERROR_EXPLANATIONS: Readonly<Record<ErrorCode, ErrorExplanation>> =
     meaning: 'The server is stopping and takes no new requests.',
     remedy: 'Try again: another process or the restarted one will answer.',
   },
-  database_unavailable: {
-    meaning: 'The database does not answer.',
-    remedy: 'Try again; the operator of the server finds the cause in the log.',
-  },
-  role_needs_database: {
-    meaning: 'The server and its workers were divided into processes that share no database.',
-    remedy: 'Set `DATABASE_URL`, or run one process for everything: leave out `ROLE` and `--no-worker`.',
-  },
-  configuration_invalid: {
-    meaning: 'A setting of the server is wrong.',
-    remedy: 'The operator of the server must correct the setting that the message names.',
-  },
+  ...SETUP_ERROR_EXPLANATIONS,
   internal_error: {
     meaning: 'Something went wrong in the server.',
     remedy: 'Try again; if it persists, give the `request_id` to the operator, who finds the cause in the log.',

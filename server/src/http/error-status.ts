@@ -91,6 +91,7 @@ export const ERROR_STATUS: Readonly<Record<ErrorCode, number>> = {
   restore_target_not_empty: 409,
   nothing_to_roll_back: 409,
   path_not_writable: 422,
+  vector_extension_missing: 500,
   configuration_invalid: 500,
   internal_error: 500,
 };

@@ -91,6 +91,7 @@ export const ERROR_CODES = [
   'restore_target_not_empty',
   'nothing_to_roll_back',
   'path_not_writable',
+  'vector_extension_missing',
   'configuration_invalid',
   'internal_error',
 ] as const;

@@ -106,6 +106,7 @@ export type {
   UsageTotals,
 } from './usage-entities.ts';
 export type { UsageLedgerStore, UsageRepository } from './usage-ports.ts';
+export { unpackWindows } from './vector-columns.ts';
 export type { WebSource } from './web-source.ts';
 export type { WorkerRegistry } from './worker-ports.ts';
 export { createWriteRecorder, type WriteRecorder, type WriteWatch } from './write-watch.ts';

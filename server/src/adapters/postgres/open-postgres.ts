@@ -9,9 +9,10 @@ import {
 import { LRUCache } from 'lru-cache';
 import type { Clock, Logger } from '../../kernel/index.ts';
 import { createStore, type Schema, type Store } from '../../store/index.ts';
-import type { LexicalIndex } from '../../vector-store/index.ts';
+import type { LexicalIndex, VectorStore } from '../../vector-store/index.ts';
 import { createConnectionPool } from './connection-pool.ts';
 import { createUniqueColumns } from './constraint-columns.ts';
+import { createPgvectorStore, NEAREST_SETTINGS, type PgvectorStoreOptions } from './pgvector-store.ts';
 import { createPostgresDriver } from './postgres-driver.ts';
 import { postgresLexicalDialect } from './postgres-lexical-dialect.ts';
 import { createPostgresLexicalIndex } from './postgres-lexical-index.ts';
@@ -22,7 +23,7 @@ import { createTurns } from './turns.ts';
 export interface PostgresOptions {
   /** `postgres://user:password@host:port/database`; parameters are those of the `pg` client (`sslmode`, ...). */
   readonly url: string;
-  readonly clock: Pick<Clock, 'now'>;
+  readonly clock: Clock;
   readonly logger: Logger;
   /** Most connections of this process. */
   readonly connections?: number;
@@ -39,7 +40,14 @@ export interface PostgresDatabases {
   /** The same for work whose latest commits may be lost in a crash of the database; see `StoreOptions`. */
   readonly background: Kysely<Schema>;
   /** Statements reach the rows of that tenant alone. */
-  ofTenant(tenantId: string): { readonly database: Kysely<Schema>; readonly background: Kysely<Schema> };
+  ofTenant(tenantId: string): TenantDatabases;
+}
+
+export interface TenantDatabases {
+  readonly database: Kysely<Schema>;
+  readonly background: Kysely<Schema>;
+  /** For single statements that search the graphs of vectors. */
+  readonly searching: Kysely<Schema>;
 }
 
 export interface Postgres {
@@ -47,6 +55,8 @@ export interface Postgres {
   readonly store: Store;
   readonly lexicalIndex: LexicalIndex;
   readonly databases: PostgresDatabases;
+  /** Vectors in the same database, with pgvector. To be started after the store and stopped before it. */
+  openVectorStore(options?: Pick<PgvectorStoreOptions, 'mostExact' | 'backlogPatienceMs'>): VectorStore;
 }
 
 const DEFAULT_CONNECTIONS = 10;
@@ -72,6 +82,7 @@ export function openPostgres({
   const openBoth = (tenantId: string) => ({
     database: open({ tenantId, durability: 'synced' }),
     background: open({ tenantId, durability: 'ordered' }),
+    searching: open({ tenantId, durability: 'ordered', settings: NEAREST_SETTINGS }),
   });
   const tenants = new LRUCache<string, ReturnType<typeof openBoth>>({ max: MOST_SCOPES });
   const databases: PostgresDatabases = {
@@ -88,8 +99,23 @@ export function openPostgres({
   const dialect = createPostgresSqlDialect({ lexical: postgresLexicalDialect, uniqueColumns });
   const migrating = open({ tenantId: EVERY_TENANT, durability: 'synced' }, null);
   const store = createStore({ ...databases, migrating, dialect, clock });
+  /** Without a time limit, and alone in its transaction. */
+  async function runAlone(statement: string): Promise<void> {
+    const client = await pool.connect();
+    try {
+      await pool.run(client, { statements: [{ sql: statement, parameters: [] }], asked: 0 }, null);
+    } finally {
+      client.release();
+    }
+  }
+
   return {
     databases,
+    openVectorStore: (chosen = {}) =>
+      createPgvectorStore({
+        ...{ database: databases.background, ofTenant: databases.ofTenant, runAlone, clock, logger },
+        ...chosen,
+      }),
     lexicalIndex: createPostgresLexicalIndex({ databases, titleWeight }),
     store: {
       ...store,

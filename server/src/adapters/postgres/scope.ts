@@ -13,6 +13,8 @@ export interface Scope {
    * processes may undo the latest of them (up to 0.6 s), never one that a later `synced` commit has followed.
    */
   readonly durability: 'synced' | 'ordered';
+  /** Further settings of statements, by name; both are spelled into the SQL. */
+  readonly settings?: Readonly<Record<string, string>>;
 }
 
 export const EVERY_TENANT = '*';
@@ -24,11 +26,13 @@ export const TENANT_SETTING = 'app.tenant_id';
 const IDLE_TRANSACTION_MS = 30_000;
 
 /** Sent in front of a statement that is a transaction of its own. */
-export function scopeOfStatement({ tenantId, durability }: Scope): Statement {
-  if (durability === 'synced')
-    return { sql: `select set_config('${TENANT_SETTING}', $1, true)`, parameters: [tenantId] };
+export function scopeOfStatement({ tenantId, durability, settings = {} }: Scope): Statement {
+  const further = Object.entries(durability === 'synced' ? settings : { ...settings, synchronous_commit: 'off' });
   return {
-    sql: `select set_config('${TENANT_SETTING}', $1, true), set_config('synchronous_commit', 'off', true)`,
+    sql: [
+      `select set_config('${TENANT_SETTING}', $1, true)`,
+      ...further.map(([name, value]) => `set_config('${name}', '${value}', true)`),
+    ].join(', '),
     parameters: [tenantId],
   };
 }
