@@ -1,5 +1,6 @@
 import type { AddressInfo } from 'node:net';
 import { AppError, createDeadline, type Lifecycle, type Logger } from '../kernel/index.ts';
+import { createWriteGathering } from '../resilience/index.ts';
 import type { Composition } from './compose.ts';
 import type { Config } from './config.ts';
 
@@ -19,6 +20,7 @@ export function httpServer({ http, drainAnswers }: Listening, config: Place, log
   return {
     name: 'http',
     async start() {
+      http.server.on('connection', createWriteGathering().admit);
       try {
         await http.listen({ host: config.host, port: config.port, backlog: LISTEN_BACKLOG });
       } catch (cause) {

@@ -63,6 +63,23 @@ export function createEventParser({ maxEventBytes }: EventParserOptions): EventP
     return text.charCodeAt(0) === BYTE_ORDER_MARK ? text.slice(1) : text;
   }
 
+  /**
+   * Takes the whole events at the front that are one data line and an empty one, as nearly all are. Returns where the
+   * rest starts.
+   */
+  function takePlain(text: string, from: number, events: ServerSentEvent[]): number {
+    let start = from;
+    while (assembler.isEmpty() && text.startsWith(PLAIN_FIELD, start)) {
+      const lineEnd = text.indexOf('\n', start);
+      // A UTF-16 unit is at most three bytes.
+      if (lineEnd < 0 || text.charCodeAt(lineEnd + 1) !== LINE_FEED || (lineEnd - start) * 3 > maxEventBytes) break;
+      events.push(assembler.plain(text.slice(start + PLAIN_FIELD.length, lineEnd)));
+      heldBytes = 0;
+      start = lineEnd + 2;
+    }
+    return start;
+  }
+
   return {
     push(bytes) {
       const text = decode(bytes);
@@ -71,6 +88,7 @@ export function createEventParser({ maxEventBytes }: EventParserOptions): EventP
       let start = skipLineFeed && text.charCodeAt(0) === LINE_FEED ? 1 : 0;
       skipLineFeed = false;
       let returnAt = text.indexOf('\r', start);
+      if (returnAt < 0 && pending.length === 0) start = takePlain(text, start, events);
       let feedAt = text.indexOf('\n', start);
       while (returnAt >= 0 || feedAt >= 0) {
         const isReturn = returnAt >= 0 && (feedAt < 0 || returnAt < feedAt);
@@ -98,6 +116,7 @@ export function createEventParser({ maxEventBytes }: EventParserOptions): EventP
   };
 }
 
+const PLAIN_FIELD = 'data: ';
 const LINE_FEED = 0x0a;
 const BYTE_ORDER_MARK = 0xfeff;
 
@@ -133,5 +152,9 @@ function createEventAssembler() {
       return null;
     },
     end: (): ServerSentEvent | null => take(true),
+    /** Whether nothing of an event has come yet. */
+    isEmpty: (): boolean => data.length === 0 && name === '',
+    /** An event of one line of data. */
+    plain: (line: string): ServerSentEvent => ({ event: 'message', data: line, id, torn: false }),
   };
 }

@@ -24,3 +24,4 @@ export {
   workerModule,
 } from './worker-pool.ts';
 export { startWorker } from './worker-process.ts';
+export { createWriteGathering, type WriteGathering } from './write-gathering.ts';

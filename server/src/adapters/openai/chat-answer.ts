@@ -7,6 +7,7 @@ import {
   type ToolCallDelta,
 } from '../../llm/index.ts';
 import { readChunk, type ToolCallPiece } from './chat-chunk.ts';
+import { createChunkPattern } from './chunk-pattern.ts';
 
 /** Reads an answer in chunks, or in one that holds all of it. */
 export function createOpenAiAnswer(): AnswerReader {
@@ -14,13 +15,22 @@ export function createOpenAiAnswer(): AnswerReader {
   const toolCalls = createToolCallReader();
   let finishReason: FinishReason | null = null;
   let usage: TokenUsage | null = null;
+  const pattern = createChunkPattern();
   return {
-    read(value) {
+    skim(json) {
+      const text = pattern.match(json);
+      if (text === null) return false;
+      said.text(text);
+      return true;
+    },
+    read(value, json) {
       const chunk = readChunk(value);
       said.text(chunk.text);
       for (const piece of chunk.toolCalls) said.toolCall(toolCalls.read(piece));
       finishReason ??= chunk.finishReason;
       usage = chunk.usage ?? usage;
+      const isText = chunk.toolCalls.length === 0 && chunk.finishReason === null && chunk.usage === null;
+      if (json !== undefined && isText) pattern.learn(json, chunk.text);
       if (finishReason === null) return 'more';
       return usage === null ? 'finished' : 'done';
     },

@@ -1,5 +1,6 @@
 import { Agent, buildConnector } from 'undici';
 import type { ProviderHttp } from '../../llm/index.ts';
+import { createWriteGathering } from '../../resilience/index.ts';
 import { createExchange } from './exchange.ts';
 import { createReadGate } from './read-gate.ts';
 
@@ -20,13 +21,17 @@ const ONE_BYTE_MARK = { highWaterMark: 1 } as const;
 export function createProviderHttp({ connectTimeoutMs = 5000 }: ProviderHttpOptions = {}): ProviderHttp {
   let live = 0;
   const gate = createReadGate({ live: () => live });
+  const writes = createWriteGathering();
   // A mark of one byte stops reading with every piece, so that the gate says when the next one is read.
   const connect = buildConnector({ timeout: connectTimeoutMs, allowH2: false, ...ONE_BYTE_MARK });
   const agent = new Agent({
     connect(options, callback) {
       connect(options, (...result) => {
         // Undici leaves the socket out when there is an error, whatever its types say.
-        if (result[0] === null) gate.admit(result[1]);
+        if (result[0] === null) {
+          gate.admit(result[1]);
+          writes.admit(result[1]);
+        }
         callback(...result);
       });
     },

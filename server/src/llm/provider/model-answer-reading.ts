@@ -9,9 +9,11 @@ import type { ProviderResponse } from './provider-http.ts';
 export interface AnswerReader {
   /**
    * Takes in the JSON of one event. `finished`: the model has ended its answer, only its usage may still follow; `done`:
-   * nothing follows that matters. Throws what an error event says.
+   * nothing follows that matters. Throws what an error event says. `json`: as it was sent.
    */
-  read(value: unknown): 'more' | 'finished' | 'done';
+  read(value: unknown, json?: string): 'more' | 'finished' | 'done';
+  /** Takes in an event in mid-answer whose JSON it can do without parsing; false: `read` it. */
+  skim?(json: string): boolean;
   /** What was said since the last time. */
   take(): readonly ChatModelEvent[];
   /** The last event, once the model has finished. */
@@ -84,10 +86,11 @@ function createStream(response: ProviderResponse, reader: AnswerReader): Stream 
 
   function take({ data, torn }: ServerSentEvent): void {
     if (progress === 'done') return;
+    if (progress === 'more' && !torn && reader.skim?.(data) === true) return;
     const isMarker = data.startsWith('[DONE]');
     const value = isMarker ? undefined : parse(data);
     if (value !== undefined) {
-      const next = reader.read(value);
+      const next = reader.read(value, data);
       progress = next === 'more' ? progress : next;
       isEmpty = false;
     } else if (progress === 'finished') {
