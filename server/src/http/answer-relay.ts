@@ -1,8 +1,8 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { AnswerEvent, AnswerStream } from '../chat/index.ts';
-import { AppError, type Clock, type Logger, toAppError } from '../kernel/index.ts';
+import { AppError, type Logger, toAppError } from '../kernel/index.ts';
 import { logFailure, toWireError } from './error-response.ts';
-import { createEventStream, type EventStream } from './event-stream.ts';
+import type { EventStream, EventStreams } from './event-stream.ts';
 import type { AnswerEncoder } from './mappers/answer-encoder.ts';
 import { type AnswerStart, answerHeaders } from './mappers/chat-completion.ts';
 
@@ -20,7 +20,7 @@ export interface Relay {
 /** Sends the answer that a request has begun, or joined: the key's limits count it until it is over, whoever reads it. */
 export async function relayBegun(
   relay: Relay & { readonly isReplay: boolean },
-  parts: { readonly clock: Clock; readonly logger: Logger },
+  parts: { readonly eventStreams: EventStreams; readonly logger: Logger },
 ): Promise<void> {
   if (relay.isReplay) relay.reply.header('idempotency-replayed', 'true');
   else relay.request.stillRunning = relay.stream.settled;
@@ -42,12 +42,12 @@ export function usageCounterOf(
  */
 export async function relayAnswer(
   relay: Relay,
-  parts: { readonly clock: Clock; readonly logger: Logger },
+  parts: { readonly eventStreams: EventStreams; readonly logger: Logger },
 ): Promise<void> {
   const { request, reply, stream, encoder } = relay;
   reply.header('x-chatsphere-message', stream.about.id);
   reply.headers(encoder.headers);
-  const events = createEventStream(reply, parts.clock);
+  const events = parts.eventStreams.create(reply);
   const position = { number: 0 };
   const nextNumber = (): number => Math.max(position.number, relay.after) + 1;
   try {

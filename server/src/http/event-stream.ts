@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import type { FastifyReply } from 'fastify';
-import type { Clock } from '../kernel/index.ts';
+import { type Clock, createWatchdogs, type Watchdogs } from '../kernel/index.ts';
 import { abortOfClient } from './request-context.ts';
 
 /** Proxies close connections that are silent for longer. */
@@ -33,13 +33,25 @@ export interface EventStream {
   close(): void;
 }
 
-export function createEventStream(reply: FastifyReply, clock: Clock): EventStream {
+/** Opens event streams whose heartbeats share one timer. */
+export interface EventStreams {
+  create(reply: FastifyReply): EventStream;
+}
+
+export function createEventStreams(clock: Clock): EventStreams {
+  const heartbeats = createWatchdogs(clock, HEARTBEAT_MS);
+  return { create: (reply) => createEventStream(reply, { clock, heartbeats }) };
+}
+
+function createEventStream(
+  reply: FastifyReply,
+  { clock, heartbeats }: { readonly clock: Clock; readonly heartbeats: Watchdogs },
+): EventStream {
   const { raw } = reply;
   const { signal } = abortOfClient(reply);
-  const stop = new AbortController();
-  const stopBeating = (): void => stop.abort('closed');
+  const heartbeat = heartbeats.create(beat);
+  const stopBeating = (): void => heartbeat[Symbol.dispose]();
   signal.addEventListener('abort', stopBeating, { once: true });
-  if (signal.aborted) stopBeating();
   let opened = false;
   let hasWritten = false;
   let lastWriteAt = clock.now();
@@ -85,19 +97,24 @@ export function createEventStream(reply: FastifyReply, clock: Clock): EventStrea
     }
   }
 
-  async function beat(): Promise<void> {
-    while (!stop.signal.aborted) {
-      await clock.sleep(Math.max(1, lastWriteAt + HEARTBEAT_MS - clock.now()), stop.signal);
-      if (clock.now() - lastWriteAt < HEARTBEAT_MS) continue;
+  function beat(): void {
+    if (clock.now() - lastWriteAt >= HEARTBEAT_MS) {
       open();
       lastWriteAt = clock.now();
-      if (raw.writableNeedDrain) continue;
-      hasWritten = true;
-      raw.write(': heartbeat\n\n');
+      if (!raw.writableNeedDrain && !raw.writableEnded) {
+        hasWritten = true;
+        raw.write(': heartbeat\n\n');
+      }
     }
+    listen();
   }
 
-  beat().catch(() => {});
+  /** What is written meanwhile is looked at when the time has come. */
+  function listen(): void {
+    if (!signal.aborted) heartbeat.arm(lastWriteAt + HEARTBEAT_MS, 'write');
+  }
+
+  listen();
 
   return {
     signal,

@@ -6,3 +6,4 @@ export type { JsonObject, JsonValue } from './json.ts';
 export type { Lifecycle } from './lifecycle.ts';
 export { type LogFields, type Logger, silentLogger } from './logger.ts';
 export { type Labels, type Meter, silentMeter } from './meter.ts';
+export { createWatchdogs, type Watchdog, type Watchdogs } from './watchdog.ts';

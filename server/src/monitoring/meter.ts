@@ -1,6 +1,6 @@
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { collectDefaultMetrics, Registry } from 'prom-client';
 import { type Labels, type Logger, type Meter, silentLogger } from '../kernel/index.ts';
-import { createLabelLimiter } from './label-limiter.ts';
+import { createMetricSeries, type MetricSeries } from './metric-series.ts';
 import { METRICS, type MetricDeclaration } from './metrics.ts';
 
 export interface MeterOptions {
@@ -18,32 +18,24 @@ export interface PrometheusMeter extends Meter {
   render(): Promise<{ readonly contentType: string; readonly text: string }>;
 }
 
-type Instrument =
-  | { readonly type: 'counter'; readonly metric: Counter }
-  | { readonly type: 'gauge'; readonly metric: Gauge }
-  | { readonly type: 'histogram'; readonly metric: Histogram };
-
-/** A meter over the metrics that are declared in `METRICS`. Each meter has its own registry. */
+/** A meter over the metrics that are declared in `METRICS`. What it reports of the process comes from prom-client. */
 export function createMeter(options: MeterOptions = {}): PrometheusMeter {
   const { strict = false, logger = silentLogger, maxLabelValues = 200, processMetrics = true } = options;
   const registry = new Registry();
-  const instruments = new Map(
-    Object.entries(METRICS).map(([name, declaration]) => [name, createInstrument(name, declaration, registry)]),
+  const metrics = new Map(
+    Object.entries(METRICS).map(([name, declaration]) => [
+      name,
+      { type: declaration.type, series: createMetricSeries(name, declaration, maxLabelValues) },
+    ]),
   );
-  const limitLabels = createLabelLimiter(maxLabelValues);
   const warned = new Set<string>();
   if (processMetrics) collectDefaultMetrics({ register: registry });
 
-  function find<Type extends Instrument['type']>(
-    type: Type,
-    name: string,
-    labels: Labels,
-  ): Extract<Instrument, { type: Type }> | null {
-    const instrument = instruments.get(name);
-    if (instrument === undefined || !isOfType(instrument, type)) return refuse(name, `There is no ${type} ${name}.`);
-    const declared = METRICS[name]?.labels ?? [];
-    if (sameNames(Object.keys(labels), declared)) return instrument;
-    return refuse(name, `${name} bears the labels [${declared.join(', ')}].`);
+  function find(type: MetricDeclaration['type'], name: string, labels: Labels): MetricSeries | null {
+    const metric = metrics.get(name);
+    if (metric === undefined || metric.type !== type) return refuse(name, `There is no ${type} ${name}.`);
+    if (metric.series.bears(labels)) return metric.series;
+    return refuse(name, `${name} bears the labels [${METRICS[name]?.labels.join(', ')}].`);
   }
 
   function refuse(name: string, message: string): null {
@@ -64,43 +56,21 @@ export function createMeter(options: MeterOptions = {}): PrometheusMeter {
   return {
     count(name, labels, amount = 1) {
       const counter = find('counter', name, labels);
-      if (counter && isValid(name, amount, 0)) counter.metric.inc(limitLabels(name, labels), amount);
+      if (counter !== null && isValid(name, amount, 0)) counter.add(labels, amount);
     },
     observe(name, labels, value) {
       const histogram = find('histogram', name, labels);
       // A clock that was set back makes durations negative: not a fault of the caller.
-      if (histogram && isValid(name, value, Number.NEGATIVE_INFINITY)) {
-        histogram.metric.observe(limitLabels(name, labels), Math.max(0, value));
-      }
+      if (histogram !== null && isValid(name, value, Number.NEGATIVE_INFINITY))
+        histogram.add(labels, Math.max(0, value));
     },
     gauge(name, labels, value) {
       const gauge = find('gauge', name, labels);
-      if (gauge && isValid(name, value, Number.NEGATIVE_INFINITY)) gauge.metric.set(limitLabels(name, labels), value);
+      if (gauge !== null && isValid(name, value, Number.NEGATIVE_INFINITY)) gauge.set(labels, value);
     },
-    render: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),
+    async render() {
+      const own = [...metrics.values()].map(({ series }) => series.toText()).join('\n');
+      return { contentType: registry.contentType, text: `${own}\n${await registry.metrics()}` };
+    },
   };
-}
-
-function createInstrument(name: string, declaration: MetricDeclaration, registry: Registry): Instrument {
-  const { type, help } = declaration;
-  const common = { name, help, labelNames: [...declaration.labels], registers: [registry] };
-  switch (type) {
-    case 'counter':
-      return { type, metric: new Counter(common) };
-    case 'gauge':
-      return { type, metric: new Gauge(common) };
-    case 'histogram':
-      return { type, metric: new Histogram({ ...common, buckets: [...declaration.buckets] }) };
-  }
-}
-
-function isOfType<Type extends Instrument['type']>(
-  instrument: Instrument,
-  type: Type,
-): instrument is Extract<Instrument, { type: Type }> {
-  return instrument.type === type;
-}
-
-function sameNames(given: readonly string[], declared: readonly string[]): boolean {
-  return given.length === declared.length && given.every((label) => declared.includes(label));
 }

@@ -7,7 +7,7 @@ export interface ChunkPattern {
 }
 
 /** What ends a JSON string, or stands for something else in it (RFC 8259, 7). */
-const NOT_PLAIN = /["\\\u0000-\u001f]/;
+const NOT_PLAIN = /["\\\p{Cc}]/u;
 const KEY = /"content": ?"/g;
 /** A server whose chunks differ in more than their text (random padding, say) is not compared with for longer. */
 const MOST_MISSES = 3;

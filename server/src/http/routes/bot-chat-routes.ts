@@ -5,6 +5,7 @@ import { AppError } from '../../kernel/index.ts';
 import type { Bot } from '../../store/index.ts';
 import { relayAnswer, relayBegun, usageCounterOf } from '../answer-relay.ts';
 import { botParams, type UIChatBody, uiChatBody, uiChatParams, uiMessageChunk } from '../contract/index.ts';
+import { createEventStreams } from '../event-stream.ts';
 import type { HttpParts } from '../http-app-options.ts';
 import { streamClaimOf } from '../idempotency.ts';
 import { createUIMessageEncoder } from '../mappers/ui-message-encoder.ts';
@@ -20,6 +21,7 @@ const stream = {
 
 /** The same answers for `useChat` of the Vercel AI SDK. */
 export function addBotChatRoutes(app: ZodApp, { store, streams, clock, logger }: HttpParts): void {
+  const eventStreams = createEventStreams(clock);
   app.post(
     '/v1/bots/:bot/chat',
     {
@@ -49,7 +51,7 @@ export function addBotChatRoutes(app: ZodApp, { store, streams, clock, logger }:
         ...(body.id === undefined ? {} : { chatKey: chatKeyOf(keyId, body.id) }),
       });
       const encoder = createUIMessageEncoder(begun.stream.about.id);
-      await relayBegun({ request, reply, encoder, after: 0, overheadMs, ...begun }, { clock, logger });
+      await relayBegun({ request, reply, encoder, after: 0, overheadMs, ...begun }, { eventStreams, logger });
     },
   );
 
@@ -73,7 +75,7 @@ export function addBotChatRoutes(app: ZodApp, { store, streams, clock, logger }:
         return;
       }
       const encoder = createUIMessageEncoder(live.about.id);
-      await relayAnswer({ request, reply, stream: live, encoder, after: 0, overheadMs: 0 }, { clock, logger });
+      await relayAnswer({ request, reply, stream: live, encoder, after: 0, overheadMs: 0 }, { eventStreams, logger });
     },
   );
 }

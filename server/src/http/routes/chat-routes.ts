@@ -10,6 +10,7 @@ import {
   chatCompletionBody,
   chatCompletionChunk,
 } from '../contract/index.ts';
+import { createEventStreams } from '../event-stream.ts';
 import type { HttpParts } from '../http-app-options.ts';
 import { streamClaimOf } from '../idempotency.ts';
 import {
@@ -38,6 +39,7 @@ interface Asked {
 
 /** OpenAI's chat completions, answered from a bot's content with citations. */
 export function addChatRoutes(app: ZodApp, { store, answerer, streams, clock, logger }: HttpParts): void {
+  const eventStreams = createEventStreams(clock);
   app.post(
     '/v1/chat/completions',
     {
@@ -132,7 +134,7 @@ export function addChatRoutes(app: ZodApp, { store, answerer, streams, clock, lo
       created: toSeconds(begun.stream.about.createdAt),
       includeUsage: body.stream_options?.include_usage === true,
     });
-    await relayBegun({ request, reply, encoder, after: 0, overheadMs, ...begun }, { clock, logger });
+    await relayBegun({ request, reply, encoder, after: 0, overheadMs, ...begun }, { eventStreams, logger });
   }
 }
 

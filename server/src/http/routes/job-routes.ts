@@ -3,7 +3,7 @@ import { AppError } from '../../kernel/index.ts';
 import type { Job, JobFilter } from '../../store/index.ts';
 import { idParams, jobQuery, listOf, retryJobsBody, wireJob, wireRetriedJobs } from '../contract/index.ts';
 import { logFailure, toWireError } from '../error-response.ts';
-import { createEventStream, toLine } from '../event-stream.ts';
+import { createEventStreams, toLine } from '../event-stream.ts';
 import type { HttpParts } from '../http-app-options.ts';
 import { type Surroundings, toWireJob } from '../mappers/job.ts';
 import { findBot, findJob } from '../owned.ts';
@@ -21,6 +21,7 @@ const RETRIES_A_PAGE = 100;
 /** Background work: its progress, its end, and another try. */
 export function addJobRoutes(app: ZodApp, parts: HttpParts): void {
   const { store, jobEvents, clock, logger, announceJob } = parts;
+  const eventStreams = createEventStreams(clock);
 
   const surroundings = async (): Promise<Surroundings> => ({
     workers: await store.system.workers.list(),
@@ -98,7 +99,7 @@ export function addJobRoutes(app: ZodApp, parts: HttpParts): void {
     },
     async (request, reply) => {
       const job = await findJob(store, request, request.params.id);
-      const stream = createEventStream(reply, clock);
+      const stream = eventStreams.create(reply);
       let number = 0;
       try {
         for await (const now of jobEvents.watch(job.tenantId, job.id, stream.signal)) {

@@ -11,6 +11,7 @@ import {
   messageStreamQuery,
   wireStoppedMessage,
 } from '../contract/index.ts';
+import { createEventStreams } from '../event-stream.ts';
 import type { HttpParts } from '../http-app-options.ts';
 import type { AnswerEncoder } from '../mappers/answer-encoder.ts';
 import { createCompletionEncoder } from '../mappers/completion-encoder.ts';
@@ -23,6 +24,7 @@ const tags = ['Chat'];
 
 /** Answers that are being made, and were: read again from any event on, or stopped. */
 export function addMessageRoutes(app: ZodApp, { store, streams, clock, logger }: HttpParts): void {
+  const eventStreams = createEventStreams(clock);
   app.get(
     '/v1/messages/:id/stream',
     {
@@ -50,7 +52,7 @@ export function addMessageRoutes(app: ZodApp, { store, streams, clock, logger }:
         );
       }
       const encoder = encoderOf(stream.about, request.query);
-      await relayAnswer({ request, reply, stream, encoder, after, overheadMs: 0 }, { clock, logger });
+      await relayAnswer({ request, reply, stream, encoder, after, overheadMs: 0 }, { eventStreams, logger });
     },
   );
 

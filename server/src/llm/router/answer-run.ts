@@ -1,4 +1,4 @@
-import { AppError, type Clock, type Logger, type Meter } from '../../kernel/index.ts';
+import { AppError, type Clock, type Logger, type Meter, type Watchdogs } from '../../kernel/index.ts';
 import type { CircuitPermit } from '../../resilience/index.ts';
 import type { ChatModelEvent, ChatModelRequest, FinishReason, TokenCounter } from '../ports.ts';
 import { createCallRecorder } from './call-report.ts';
@@ -7,7 +7,6 @@ import type { ModelCallReport } from './model-call.ts';
 import type { ModelHealth } from './model-health.ts';
 import { type ModelStream, type ModelStreamEnd, openModelStream } from './model-stream.ts';
 import type { Candidate } from './model-target.ts';
-import type { Watchdogs } from './watchdog.ts';
 
 /** All in milliseconds. */
 export interface ModelDeadlines {

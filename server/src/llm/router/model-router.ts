@@ -1,4 +1,4 @@
-import { AppError } from '../../kernel/index.ts';
+import { AppError, createWatchdogs, type Watchdogs } from '../../kernel/index.ts';
 import type { ChatModelEvent, ChatModelRequest } from '../ports.ts';
 import { type AnswerRun, type BegunCall, createAnswerRun } from './answer-run.ts';
 import { type BeginParts, beginAnswer } from './begin-answer.ts';
@@ -8,7 +8,6 @@ import { beginLastResort, type LastResort, type ResortAnswer } from './last-reso
 import { createLinkedAbort } from './linked-abort.ts';
 import type { ModelCallEvent, ModelCaller, ModelCallOptions, ModelCallStart } from './model-call.ts';
 import type { ModelChain } from './model-chain.ts';
-import { createWatchdogs, type Watchdogs } from './watchdog.ts';
 
 export interface ModelRouterOptions extends BeginParts {
   readonly chain: ModelChain;

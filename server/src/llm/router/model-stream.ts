@@ -1,7 +1,6 @@
-import { AppError } from '../../kernel/index.ts';
+import { AppError, type Watchdogs } from '../../kernel/index.ts';
 import type { ChatModel, ChatModelEvent, ChatModelRequest } from '../ports.ts';
 import { createLinkedAbort } from './linked-abort.ts';
-import type { Watchdogs } from './watchdog.ts';
 
 /** How a call ended. `cancelled`: it was closed, or its signal aborted, before it had ended by itself. */
 export type ModelStreamEnd =
@@ -63,7 +62,8 @@ export function openModelStream(options: ModelStreamOptions): ModelStream {
     ended = true;
     failure = reason;
     watchdog[Symbol.dispose]();
-    abort.abort(reason);
+    // One that has ended by itself has nothing left to abort.
+    if (end.outcome !== 'ok') abort.abort(reason);
     abort[Symbol.dispose]();
     // Not awaited: a model that hangs would keep its reader waiting.
     iterator.return?.().catch(() => {});

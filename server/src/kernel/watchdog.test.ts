@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type Clock, createManualClock } from '../../kernel/index.ts';
+import { type Clock, createManualClock } from './clock.ts';
 import { createWatchdogs } from './watchdog.ts';
 
 function setUp(stepMs = 1000) {

@@ -1,13 +1,13 @@
-import type { Clock } from '../../kernel/index.ts';
+import type { Clock } from './clock.ts';
 
 export interface Watchdog extends Disposable {
   /** Barks at `at` (milliseconds since 1970) unless armed anew or disposed before. `missing` says what it waits for. */
   arm(at: number, missing: string): void;
 }
 
-/** All watchdogs of a router: they share one timer, since most are put to rest long before they bark. */
+/** Watchdogs that share one timer, since most are put to rest long before they bark. */
 export interface Watchdogs {
-  /** `bark` is told at most once. */
+  /** `bark` is told at most once for each time that it is armed. */
   create(bark: (missing: string) => void): Watchdog;
 }
 
