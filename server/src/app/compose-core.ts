@@ -10,7 +10,7 @@ import { createJobEvents, type JobEvents, type JobTransport } from '../jobs/inde
 import type { Clock, IdMaker, Lifecycle, Logger } from '../kernel/index.ts';
 import type { TokenCounter } from '../llm/index.ts';
 import type { PrometheusMeter } from '../monitoring/index.ts';
-import type { RightOfWay } from '../resilience/index.ts';
+import type { MessageBus, RightOfWay } from '../resilience/index.ts';
 import type { BlobStore, Store } from '../store/index.ts';
 import {
   type BotIndexes,
@@ -20,6 +20,7 @@ import {
   createTrainer,
   createUnfinishedImports,
   type Generations,
+  type RemovedSources,
   type Trainer,
   type UnfinishedImports,
   withoutRemovedSources,
@@ -37,6 +38,7 @@ import type { Providers } from './providers.ts';
 import { composeSharedState, type SharedState } from './shared-state.ts';
 
 const CONTENT_REMOVED = 'content.removed';
+const SOURCE_REMOVED = 'sources.removed';
 
 export interface CoreOptions {
   readonly config: Config;
@@ -99,11 +101,11 @@ export function composeCore(options: CoreOptions): Core {
   const shared = composeSharedState({ config, clock, logger, meter });
   const jobQueue = composeJobQueue({ config, logger, meter, boardPath: QUEUE_BOARD_PATH });
   const { transport } = jobQueue;
-  const jobEvents = createJobEvents({ store, clock });
+  const jobEvents = createJobEvents({ store, clock, bus: shared.bus });
   const announce = (jobId: string): Promise<void> => transport.announce(jobId);
   const usage = composeUsage({ config, store, counter, createId, clock, logger, meter });
   const indexes = createBotIndexes({ store, embedders, clock, createId, onEmbedding: usage.onEmbedding });
-  const removedSources = createRemovedSources();
+  const removedSources = shareRemovals(shared.bus);
   const indexedVectors = withoutRemovedSources(composeVectorStore(options), removedSources);
   const worker = { owner: `${hostname()}:${process.pid}:${randomUUID()}`, host: hostname(), pid: process.pid };
   const following = composeFollowing({
@@ -158,4 +160,17 @@ export function composeCore(options: CoreOptions): Core {
 /** What a search of a bot's content needs. */
 export function searchPartsOf({ store, vectors, lexicalIndex: lexical, clock, logger, meter }: Core) {
   return { store, vectors, lexical, clock, logger, meter };
+}
+
+/** What is deleted here is kept out of the index by every process, as soon as it is told. */
+function shareRemovals(bus: MessageBus): RemovedSources {
+  const removed = createRemovedSources();
+  bus.subscribe(SOURCE_REMOVED, { message: (sourceId) => removed.add(sourceId) });
+  return {
+    has: (sourceId) => removed.has(sourceId),
+    add(sourceId) {
+      removed.add(sourceId);
+      bus.publish(SOURCE_REMOVED, sourceId);
+    },
+  };
 }

@@ -93,6 +93,19 @@ export function describeLeasesContract(
       expect(await leases.acquire(cacheKey(owner, 'lease', [name, count, 'other']), 60_000)).not.toBeNull();
     });
 
+    it('is held for as long as it is extended, and no longer', async () => {
+      const first = await leases.acquire(work, 200);
+      await pass(100);
+      expect(await first?.extend(400)).toBe(true);
+      await pass(200);
+      expect(await leases.acquire(work, 60_000)).toBeNull();
+      await pass(300);
+      const second = await leases.acquire(work, 60_000);
+      expect(second).not.toBeNull();
+      expect(await first?.extend(60_000)).toBe(false);
+      await second?.release();
+    });
+
     it('gives it to the next when it is released, and when its time is over', async () => {
       await (await leases.acquire(work, 60_000))?.release();
       const second = await leases.acquire(work, 40);

@@ -4,7 +4,7 @@ import type { Lease, Leases } from './ports.ts';
 
 /** Leases among those who share this object. */
 export function createMemoryLeases({ clock }: { readonly clock: Pick<Clock, 'now'> }): Leases {
-  const held = new Map<CacheKey, { readonly expiresAt: number }>();
+  const held = new Map<CacheKey, { expiresAt: number }>();
   return {
     async acquire(key, ttlMs): Promise<Lease | null> {
       const other = held.get(key);
@@ -12,6 +12,11 @@ export function createMemoryLeases({ clock }: { readonly clock: Pick<Clock, 'now
       const own = { expiresAt: clock.now() + ttlMs };
       held.set(key, own);
       return {
+        async extend(longerMs) {
+          if (held.get(key) !== own) return false;
+          own.expiresAt = clock.now() + longerMs;
+          return true;
+        },
         async release() {
           if (held.get(key) === own) held.delete(key);
         },

@@ -24,6 +24,11 @@ export interface Leases {
 }
 
 export interface Lease {
+  /**
+   * Ours for so long from now on: a short lease that is extended while its work goes on is soon free when its process
+   * dies. False: it is another's by now. Never rejects.
+   */
+  extend(ttlMs: number): Promise<boolean>;
   /** Gives it back, if it is still ours. Never rejects. */
   release(): Promise<void>;
 }

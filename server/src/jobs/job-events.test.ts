@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { createFakeJobStore } from '../adapters/fakes/index.ts';
 import { createManualClock } from '../kernel/index.ts';
+import { createMemoryBus, type MessageBus } from '../resilience/index.ts';
 import type { Job } from '../store/index.ts';
 import { newJob } from './job-claims.contract.ts';
 import { createJobEvents } from './job-events.ts';
@@ -105,5 +106,32 @@ describe('job events', () => {
     const next = watching.next();
     leaving.abort();
     expect(await next).toMatchObject({ done: true });
+  });
+
+  it('come from another process as soon as the bus tells, and a lost message is made up for by reading', async () => {
+    const { clock, store, jobs, leaving } = await setUp();
+    const bus = createMemoryBus();
+    let isDeaf = false;
+    const lossy: MessageBus = { ...bus, publish: (topic, text) => (isDeaf ? undefined : bus.publish(topic, text)) };
+    const [here, there] = [createJobEvents({ store, clock, bus }), createJobEvents({ store, clock, bus: lossy })];
+    const watching = here.watch('tnt_1', 'job_1', leaving.signal)[Symbol.asyncIterator]();
+    await watching.next();
+    const change = async (): Promise<void> => {
+      const claimed = await store.system.jobs.claim({
+        ...{ owner: 'there', kinds: ['train'], now: clock.now(), leaseMs: 1, maxPriority: null },
+      });
+      if (claimed === null) throw new Error('no job');
+      there.publish(claimed);
+    };
+    const next = watching.next();
+    await change();
+    expect((await next).value).toMatchObject({ state: 'running', attempts: 1 });
+    isDeaf = true;
+    const later = watching.next();
+    await clock.advance(1);
+    await change();
+    await clock.advance(2_000);
+    expect((await later).value).toMatchObject({ attempts: 2 });
+    expect((await jobs.get('job_1'))?.attempts).toBe(2);
   });
 });

@@ -1,4 +1,6 @@
+import { randomUUID } from 'node:crypto';
 import { AppError, type Clock } from '../kernel/index.ts';
+import type { MessageBus } from '../resilience/index.ts';
 import type { Job } from '../store/index.ts';
 import { hasEnded } from './job-state.ts';
 import type { JobStore } from './job-store.ts';
@@ -7,6 +9,8 @@ import type { JobEvents } from './ports.ts';
 export interface JobEventsOptions {
   readonly store: Pick<JobStore, 'forTenant'>;
   readonly clock: Clock;
+  /** Tells other processes that a job has changed; without it they see that by reading. */
+  readonly bus?: MessageBus;
   /** How often a watched job is read again, for changes that another process made. */
   readonly pollMs?: number;
   /** How many changes a slow watcher may lag behind; the oldest beyond that are left out. */
@@ -18,9 +22,25 @@ interface Watcher {
   wake(): void;
 }
 
-/** News of jobs within this process as it happens, and of those run elsewhere by reading the row every few seconds. */
-export function createJobEvents({ store, clock, pollMs = 2_000, maxLag = 64 }: JobEventsOptions): JobEvents {
+const TOPIC = 'jobs.changed';
+
+/**
+ * News of jobs within this process as it happens, and of those run elsewhere as soon as the bus tells; what it loses is
+ * seen by reading the row every few seconds.
+ */
+export function createJobEvents({ store, clock, bus, pollMs = 2_000, maxLag = 64 }: JobEventsOptions): JobEvents {
   const watchers = new Map<string, Set<Watcher>>();
+  const self = randomUUID();
+  bus?.subscribe(TOPIC, {
+    message(text) {
+      const [sender, jobId = ''] = text.split(' ');
+      if (sender === self) return;
+      for (const watcher of watchers.get(jobId) ?? []) watcher.wake();
+    },
+    gap() {
+      for (const watching of watchers.values()) for (const watcher of watching) watcher.wake();
+    },
+  });
 
   function publish(job: Job): void {
     for (const watcher of watchers.get(job.id) ?? []) {
@@ -28,6 +48,7 @@ export function createJobEvents({ store, clock, pollMs = 2_000, maxLag = 64 }: J
       if (watcher.pending.length > maxLag) watcher.pending.shift();
       watcher.wake();
     }
+    bus?.publish(TOPIC, `${self} ${job.id}`);
   }
 
   async function* watch(tenantId: string, jobId: string, signal: AbortSignal): AsyncGenerator<Job> {

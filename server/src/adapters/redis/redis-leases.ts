@@ -10,6 +10,12 @@ const RELEASE = createScript(`
 if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
 return 0`);
 
+/** A Redis that has lost it gives it anew. */
+const EXTEND = createScript(`
+if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+if redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2], 'NX') then return 1 end
+return 0`);
+
 /** Leases among all who share a Redis; among those who share `memory` while it is away. */
 export function createRedisLeases({
   redis,
@@ -34,6 +40,14 @@ export function createRedisLeases({
     );
   }
 
+  function extend(token: string, { key, ttlMs }: { readonly key: string; readonly ttlMs: number }): Promise<boolean> {
+    return redis.ask(
+      'lease_extend',
+      async (client) => (await EXTEND.run(client, { keys: [key], args: [token, Math.max(1, Math.ceil(ttlMs))] })) === 1,
+      () => true,
+    );
+  }
+
   redis.onUp(() => {
     const due = [...owed];
     owed.clear();
@@ -50,7 +64,8 @@ export function createRedisLeases({
         async (client) => {
           wasAsked = true;
           const taken = await client.set(key, token, 'PX', Math.max(1, Math.ceil(ttlMs)), 'NX');
-          return taken === null ? null : { release: () => release(token, key) };
+          if (taken === null) return null;
+          return { extend: (longerMs) => extend(token, { key, ttlMs: longerMs }), release: () => release(token, key) };
         },
         () => {
           // It may have been given all the same.

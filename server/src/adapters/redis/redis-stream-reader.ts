@@ -19,7 +19,9 @@ export interface RedisStreamReader {
 
 /** Messages may be lost: then a stream is looked at after this. */
 const POLL_MS = 500;
-/** How long a reader waits for a stream whose maker or Redis is not to be found. */
+/** How long a reader waits for a stream whose maker gives no sign of life, beyond the seconds that a sign counts. */
+const DEAD_MS = 3_000;
+/** How long for a stream that is gone, or a Redis that is away. */
 const PATIENCE_MS = 8_000;
 const ENTRIES_AT_ONCE = 200;
 
@@ -31,7 +33,7 @@ export function createRedisStreamReader(options: RedisStreamReaderOptions): Redi
 
   /** The entries after a cursor, and whether the maker lives; null: Redis is away. */
   function look(name: StreamName, at: { readonly cursor: string; readonly maker: string }) {
-    return redis.ask<{ readonly found: Found; readonly isAlive: boolean } | null>(
+    return redis.ask<{ readonly found: Found; readonly isAlive: boolean; readonly isThere: boolean } | null>(
       'stream_read',
       async (client) => {
         const key = streamKey(settings, name);
@@ -41,7 +43,7 @@ export function createRedisStreamReader(options: RedisStreamReaderOptions): Redi
           client.exists(key),
         ]);
         const found = (streams?.[0]?.[1] ?? []).map(([entryId, fields]) => [entryId, readEntry(fields)] as const);
-        return { found, isAlive: alive === 1 && there === 1 };
+        return { found, isAlive: alive === 1 && there === 1, isThere: there === 1 };
       },
       () => null,
     );
@@ -70,7 +72,8 @@ export function createRedisStreamReader(options: RedisStreamReaderOptions): Redi
         }
         if (looked?.isAlive === true) missedSince = null;
         else missedSince ??= clock.now();
-        if (missedSince !== null && clock.now() - missedSince >= PATIENCE_MS) throw broken();
+        const patienceMs = looked?.isThere === true ? DEAD_MS : PATIENCE_MS;
+        if (missedSince !== null && clock.now() - missedSince >= patienceMs) throw broken();
         if ((looked?.found.length ?? 0) === 0) await news.wait(clock, signal);
       }
     } finally {

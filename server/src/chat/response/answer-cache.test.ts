@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createMemoryCache, createMemoryLeases } from '../../cache/index.ts';
+import { type CacheKey, createMemoryCache, createMemoryLeases, type Leases } from '../../cache/index.ts';
 import { createManualClock, type ManualClock } from '../../kernel/index.ts';
 import type { ChatMessage } from '../../llm/index.ts';
 import type { Bot, TenantStore } from '../../store/index.ts';
@@ -48,8 +48,10 @@ function openingOf({ question = 'How do I reset my password?', history = [], ...
   };
 }
 
-function setUp(changes: Partial<AnswerCacheOptions> = {}) {
-  const clock = createManualClock();
+function setUp({
+  clock = createManualClock(),
+  ...changes
+}: Partial<AnswerCacheOptions> & { readonly clock?: ManualClock } = {}) {
   const counted: string[] = [];
   const meter = { count: (_: string, { result }: Readonly<Record<string, string>>) => void counted.push(result ?? '') };
   const shared: AnswerCacheOptions = {
@@ -112,6 +114,36 @@ describe('answer cache', () => {
     await clock.advance(6001);
     await read(answers.source(openingOf(), make, never));
     expect(offered).toEqual([null, long, null]);
+  });
+
+  it('holds its turn for as long as it makes the answer, and a process that died holds nobody up for long', async () => {
+    const clock = createManualClock();
+    const leases = createMemoryLeases({ clock });
+    const taken: CacheKey[] = [];
+    const watched: Leases = {
+      acquire(key, ttlMs) {
+        taken.push(key);
+        return leases.acquire(key, ttlMs);
+      },
+    };
+    const { answers } = setUp({ clock, leases: watched });
+    let open = (): void => {};
+    const gate = new Promise<void>((resolve) => {
+      open = resolve;
+    });
+    const slow = async function* (): AsyncGenerator<MadeEvent> {
+      await gate;
+      yield* answerOf('made once');
+    };
+    const answer = read(answers.source(openingOf(), slow, never));
+    await pass(clock, 60_000);
+    const [key] = taken;
+    if (key === undefined) throw new Error('no lease was taken');
+    expect(await leases.acquire(key, 1)).toBeNull();
+    open();
+    expect(await answer).toBe('miss: made once');
+    const another = await leases.acquire(key, 1);
+    expect(another).not.toBeNull();
   });
 
   it.each<[string, Partial<End>]>([

@@ -23,8 +23,9 @@ export interface AnswerCache {
   source(opening: AnswerOpening, make: MakeAnswer, signal: AbortSignal): Promise<AnswerSource>;
 }
 
-/** Longer than any answer takes: a process that died gives its lease back by this. */
-const LEASE_MS = 120_000;
+/** It is extended while the answer is made: others wait no longer than this for a process that died. */
+const LEASE_MS = 5_000;
+const EXTEND_MS = 1_500;
 /** How long another process may take over the same answer before it is made here, too. */
 const PATIENCE_MS = 5_000;
 const POLL_MS = 50;
@@ -80,6 +81,7 @@ export function createAnswerCache(
   ): AsyncGenerator<MadeEvent> {
     const { fresh, stale, lease } = await takeTurn(places, signal);
     const taker = createAnswerTaker();
+    const held = lease === null ? null : holdLease(lease, clock);
     let keeping: Promise<void> | null = null;
     try {
       if (fresh !== null) count('waited');
@@ -90,7 +92,7 @@ export function createAnswerCache(
       }
     } finally {
       await keeping;
-      await lease?.release();
+      await held?.release();
     }
   }
 
@@ -149,4 +151,22 @@ const NOTHING: Looked = { fresh: null, stale: null };
 
 function leaseOf(owner: CacheOwner, answer: CacheKey, whole: boolean): CacheKey {
   return cacheKey(owner, 'lease', [answer, whole]);
+}
+
+/** Extends the lease until it is released. */
+function holdLease(lease: Lease, clock: Clock): Pick<Lease, 'release'> {
+  const released = new AbortController();
+  async function extend(): Promise<void> {
+    for (;;) {
+      await clock.sleep(EXTEND_MS, released.signal);
+      if (!(await lease.extend(LEASE_MS))) return;
+    }
+  }
+  extend().catch(() => {});
+  return {
+    release() {
+      released.abort();
+      return lease.release();
+    },
+  };
 }

@@ -130,6 +130,21 @@ describe('follower', () => {
   const idsOf = (...documents: readonly NewDocument[]): string[] =>
     documents.flatMap(({ chunks }) => chunks.map(({ id }) => id)).sort();
 
+  it('queues again what another process has run meanwhile', async () => {
+    const [here, elsewhere] = [makeFollower(), makeFollower()];
+    await addSource(['one']);
+    const job = { tenantId, botId: bot.id } as Job;
+    here.onTrained(job);
+    await expect.poll(() => announced.length).toBe(1);
+    here.onTrained(job);
+    await runNext(elsewhere);
+    await addSource(['two']);
+    here.onTrained(job);
+    await expect.poll(() => announced.length).toBe(2);
+    expect(await runNext(elsewhere)).not.toBeNull();
+    expect(embeddings.texts).toHaveLength(2);
+  });
+
   it('queues one job a bot for what was trained, and completes every trained source', async () => {
     const follower = makeFollower();
     const one = await addSource(['one', 'two']);

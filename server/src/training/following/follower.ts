@@ -41,20 +41,24 @@ const NONE_FOR_MS = 10_000;
 export function createFollower(options: FollowerOptions): Follower {
   const { store, clock, logger } = options;
   const { generation } = options.embeddings;
-  const queued = new Set<string>();
+  /** Ids of jobs that were queued here, by bot. Another process may run them. */
+  const queued = new Map<string, string>();
   const withVectors = new Set<string>();
   const withoutVectorsUntil = new Map<string, number>();
   const stopping = new AbortController();
   let work: Promise<unknown> = Promise.resolve();
 
   function enqueue({ tenantId, botId }: BotKey): void {
+    if (stopping.signal.aborted) return;
     const key = keyOf({ tenantId, botId });
-    if (queued.has(key) || stopping.signal.aborted) return;
-    queued.add(key);
     work = work.then(async () => {
       try {
+        const { jobs } = store.forTenant(tenantId);
+        const known = queued.get(key);
+        if (known !== undefined && (await jobs.get(known))?.state === 'queued') return;
         const job = newFollowJob(botId, { createId: options.createId, now: clock.now() });
-        await store.forTenant(tenantId).jobs.create(job);
+        queued.set(key, job.id);
+        await jobs.create(job);
         await options.announce(job.id);
       } catch (error) {
         queued.delete(key);
