@@ -43,7 +43,7 @@ import { createHttpApp, type DemoBot, type HttpParts, type ServingState, type Zo
 export const ADMIN_KEY = 'admin-key-for-tests-only';
 const SPACE = { generation: 'fake/letters@1:4', dimensions: 4 };
 /** Sources of these tests have no files. */
-const NO_FILES = { put: async () => ({ hash: '', bytes: 0 }), pathOf: () => '' };
+const NO_FILES = { put: async () => ({ hash: '', bytes: 0 }), localPath: async () => '' };
 const PEPPER = 'pepper-for-tests-only';
 
 /** What the scripted trainer was given. */

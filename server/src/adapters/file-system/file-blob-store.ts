@@ -8,11 +8,15 @@ import type { BlobReference, BlobStore } from '../../store/index.ts';
 const HASH = /^[0-9a-f]{64}$/;
 const INCOMING = 'incoming';
 
+export interface FileBlobStore extends BlobStore {
+  pathOf(hash: string): string;
+}
+
 /**
  * Blobs as files named by their SHA-256 below `folder`, in 256 folders by its first byte. A blob is written beside,
  * synced, and then moved into place, so that a name never stands for half of its bytes.
  */
-export function createFileBlobStore({ folder }: { readonly folder: string }): BlobStore {
+export function createFileBlobStore({ folder }: { readonly folder: string }): FileBlobStore {
   const pathOf = (hash: string): string => {
     if (!HASH.test(hash)) throw new AppError('internal_error', 'That is no blob hash.');
     return join(folder, hash.slice(0, 2), hash);
@@ -30,6 +34,7 @@ export function createFileBlobStore({ folder }: { readonly folder: string }): Bl
 
   return {
     pathOf,
+    localPath: async (hash) => pathOf(hash),
     async put(content, { maxBytes, signal }) {
       const temporary = join(folder, INCOMING, randomUUID());
       try {

@@ -3,7 +3,8 @@ import { constants, createReadStream } from 'node:fs';
 import { copyFile, link, mkdir, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import type { BlobStore, HeldFiles } from '../../store/index.ts';
+import type { HeldFiles } from '../../store/index.ts';
+import type { FileBlobStore } from './file-blob-store.ts';
 
 const HOLDING = /^holding-(\d+)$/;
 
@@ -20,7 +21,7 @@ export interface HeldBlobs extends HeldFiles {
  */
 export async function holdBlobs(
   dataFolder: string,
-  blobs: Pick<BlobStore, 'pathOf'>,
+  blobs: Pick<FileBlobStore, 'pathOf'>,
   hashes: readonly string[],
 ): Promise<HeldBlobs> {
   const folder = join(dataFolder, `holding-${process.pid}`);

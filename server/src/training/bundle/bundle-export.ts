@@ -24,7 +24,7 @@ export interface BundleExporter {
 
 export interface BundleExporterOptions {
   readonly store: Pick<Store, 'forTenant'>;
-  readonly blobs: Pick<BlobStore, 'pathOf'>;
+  readonly blobs: Pick<BlobStore, 'localPath'>;
   /** The vector space that the bot is searched in. */
   readonly spaceOf: (bot: Bot) => Promise<VectorSpace>;
   readonly clock: Clock;
@@ -116,7 +116,7 @@ async function* fileOf(
   { hash, bytes }: { readonly hash: string; readonly bytes: number },
   { blobs, written, signal }: Exporting,
 ): AsyncGenerator<BundleRecord> {
-  const file = await openIfThere(blobs.pathOf(hash));
+  const file = await openIfThere(await blobs.localPath(hash, signal));
   if (file === null) return;
   written.files += 1;
   yield { record: 'file', hash, bytes };

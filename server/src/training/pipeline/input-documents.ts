@@ -28,7 +28,7 @@ export interface InputPoint {
 export interface InputDocumentsOptions {
   readonly work: TrainingWork;
   readonly context: StageContext;
-  readonly blobs: Pick<BlobStore, 'pathOf'>;
+  readonly blobs: Pick<BlobStore, 'localPath'>;
   readonly parser: Pick<DocumentParser, 'parse'>;
   readonly logger: Logger;
 }
@@ -50,7 +50,7 @@ export async function* documentsOfInput(
   options: InputDocumentsOptions,
 ): AsyncGenerator<MadeDocument> {
   const { work, blobs, parser, context } = options;
-  const path = blobs.pathOf(input.blobHash);
+  const path = await blobs.localPath(input.blobHash, context.signal);
   let { count } = start;
   const name = input.url === undefined ? input.name : fileNameOf(input.url, input.mediaType);
   const onUnusable = (code: ErrorCode): void =>

@@ -37,7 +37,7 @@ import {
 
 export interface LoadingOptions {
   readonly store: Pick<Store, 'forTenant'>;
-  readonly blobs: Pick<BlobStore, 'pathOf'>;
+  readonly blobs: Pick<BlobStore, 'localPath'>;
   readonly parser: Pick<DocumentParser, 'parse'>;
   readonly vectors: Pick<VectorStore, 'deleteDocuments'>;
   readonly indexes: Pick<BotIndexes, 'training'>;

@@ -14,7 +14,7 @@ import { botOf, documentHeads, hasEarlierVersion, summarise, workOf } from './tr
 
 export interface TrainingHandlerOptions {
   readonly store: Pick<Store, 'forTenant'>;
-  readonly blobs: Pick<BlobStore, 'pathOf' | 'put'>;
+  readonly blobs: Pick<BlobStore, 'localPath' | 'put'>;
   readonly web: FetchingParts;
   readonly parser: Pick<DocumentParser, 'parse'>;
   readonly indexes: Pick<BotIndexes, 'training' | 'keys'>;

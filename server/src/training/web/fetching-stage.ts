@@ -12,7 +12,7 @@ import { createUrlFilter, type UrlFilter } from './url-patterns.ts';
 
 export interface FetchingOptions {
   readonly store: Pick<Store, 'forTenant'>;
-  readonly blobs: Pick<BlobStore, 'put' | 'pathOf'>;
+  readonly blobs: Pick<BlobStore, 'put' | 'localPath'>;
   readonly web: FetchingParts;
   readonly indexes: Pick<BotIndexes, 'training'>;
   readonly clock: Clock;

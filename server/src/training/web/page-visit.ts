@@ -21,7 +21,7 @@ export interface FetchingParts {
 }
 
 export interface VisitOptions extends FetchingParts {
-  readonly blobs: Pick<BlobStore, 'put' | 'pathOf'>;
+  readonly blobs: Pick<BlobStore, 'put' | 'localPath'>;
   readonly clock: Clock;
   readonly signal: AbortSignal;
   /** Whether the links of pages are wanted. */
@@ -154,7 +154,7 @@ async function usable(page: SourcePage, copy: PageCopy | null, options: VisitOpt
     const { noindex } = readDirectives(copy.robotsTag ?? '');
     return noindex ? leftOut(page, noIndex(), []) : visited(page, copy, []);
   }
-  const path = options.blobs.pathOf(copy.blobHash);
+  const path = await options.blobs.localPath(copy.blobHash, options.signal);
   const scan = await options.reader
     .page({ path, url: copy.url, mediaType: copy.mediaType }, options.signal)
     .catch((error: unknown) => {
@@ -174,7 +174,10 @@ async function usable(page: SourcePage, copy: PageCopy | null, options: VisitOpt
 
 /** A sitemap without entries that can be read is no reason to forget what the one before had listed. */
 async function sitemapVisit(page: SourcePage, copy: PageCopy, options: VisitOptions): Promise<Visit> {
-  const { sitemaps, pages } = await options.reader.sitemap(options.blobs.pathOf(copy.blobHash), options.signal);
+  const { sitemaps, pages } = await options.reader.sitemap(
+    await options.blobs.localPath(copy.blobHash, options.signal),
+    options.signal,
+  );
   const found = [
     ...sitemaps.map(({ url, lastmod }): FoundAddress => ({ address: url, kind: 'sitemap', lastmod })),
     ...pages.map(({ url, lastmod }): FoundAddress => ({ address: url, kind: 'page', lastmod })),
