@@ -57,7 +57,7 @@ function checkRows(all, report) {
     ['unfinished', `jobs where state in ('queued', 'running')`],
     ['unfinished', `jobs where state in ('failed', 'cancelled') and settled = 0`],
     ['unfinished', `index_generations where state in ('building', 'removing')`],
-    ['unfinished', `settings where name = 'unfinished_imports' and value != '{}'`],
+    ['unfinished', `leases where name like 'import/%'`],
     ['lost', `sources where job_id not null and not exists (select 1 from jobs where jobs.id = job_id)`],
     [
       'lost',

@@ -15,11 +15,17 @@ const SAMPLE_MS = 100;
 /** An admin key of the benchmark's own, so that no output has to be read for it. */
 export const BENCH_KEY = 'bench-admin-key-0123456789';
 
-/** Starts the server (`main`: another build's `main-cli.js`) and resolves once `/ready` answers 200. */
-export async function startServer({ dataFolder, env = {}, main = MAIN, nodeArguments = [] } = {}) {
+/** Starts the server (`main`: another build's `main-cli.js`; `command`: another role) and resolves once `/ready` answers 200. */
+export async function startServer({
+  dataFolder,
+  env = {},
+  main = MAIN,
+  nodeArguments = [],
+  command = ['serve', '--port', '0'],
+} = {}) {
   const folder = dataFolder ?? (await mkdtemp(join(tmpdir(), 'chatsphere-bench-')));
   const startedAt = performance.now();
-  const child = spawn(process.execPath, [...nodeArguments, main, 'serve', '--json', '--port', '0'], {
+  const child = spawn(process.execPath, [...nodeArguments, main, ...command, '--json'], {
     env: {
       PATH: process.env.PATH,
       CHATSPHERE_DATA_DIR: folder,

@@ -1,0 +1,116 @@
+// Restarts two servers behind a real HAProxy and a real nginx, in turn, under a load of questions, streams, searches and
+// uploads: no request may fail. Then one is killed in the midst of streams: they are taken up at the other, which gives
+// what was said and ends with an error that says so. Prints one JSON object, and ends with 1 when something failed.
+//   node bench/rolling.mjs --proxies haproxy,nginx --rounds 2
+import { parseArgs } from 'node:util';
+import { createClient } from './lib/client.mjs';
+import { freePort, startMember, startPostgres, startProxy, startRedis } from './lib/fleet.mjs';
+import { createLoad } from './lib/fleet-load.mjs';
+import { readResumed } from './lib/resumed-stream.mjs';
+import { BENCH_KEY, sleep } from './lib/server.mjs';
+import { startUpstream } from './lib/upstream-process.mjs';
+
+const { values } = parseArgs({
+  options: {
+    proxies: { type: 'string', default: 'haproxy,nginx' },
+    rounds: { type: 'string', default: '2' },
+    clients: { type: 'string', default: '12' },
+    streams: { type: 'string', default: '12' },
+    // How long a killed server's streams may take until they have ended at the other.
+    'max-resume-ms': { type: 'string', default: '15000' },
+  },
+});
+const BOT = 'rolled';
+const BETWEEN_MS = 2_000;
+const SECRET = 'a-secret-of-the-benchmark-that-is-long-enough';
+
+const [postgres, redis, upstream] = await Promise.all([
+  startPostgres(),
+  startRedis(),
+  startUpstream({ delayMs: 50, tokens: 60 }),
+]);
+const env = {
+  DATABASE_URL: postgres.url,
+  REDIS_URL: redis.url,
+  CHATSPHERE_SECRET: SECRET,
+  OPENAI_BASE_URL: upstream.url,
+  CHAT_MODEL: 'openai/paced',
+  EMBEDDING_MODEL: 'local/static-en',
+  EMBEDDING_FOLLOWER: 'off',
+  ANSWER_CACHE: 'off',
+  SHUTDOWN_DELAY_MS: '3000',
+  LOG_LEVEL: 'error',
+};
+const members = [];
+const report = {};
+try {
+  for (const name of ['one', 'two']) {
+    members.push(await startMember({ name, command: ['serve'], port: await freePort(), env }));
+  }
+  const client = createClient({ url: members[0].url(), key: BENCH_KEY });
+  await client.post('/v1/bots', { name: 'Rolled', slug: BOT });
+  await client.post(`/v1/bots/${BOT}/sources`, { type: 'text', title: 'About', content: 'It is about everything.' });
+  for (const proxy of values.proxies.split(',')) report[proxy] = await roll(proxy);
+  console.log(JSON.stringify(report, null, 2));
+  if (Object.values(report).some(isMissed)) process.exitCode = 1;
+} finally {
+  for (const member of members) await member.stop();
+  upstream.stop();
+  await Promise.all([postgres.stop(), redis.stop()]);
+}
+
+async function roll(kind) {
+  const ports = members.map(({ port }) => port);
+  const proxy = await startProxy(kind, ports);
+  try {
+    await sleep(BETWEEN_MS);
+    const load = createLoad({ url: proxy.url, key: BENCH_KEY, bot: BOT, clients: Number(values.clients) });
+    await sleep(BETWEEN_MS);
+    for (let round = 0; round < Number(values.rounds); round += 1) {
+      for (const member of members) {
+        await member.kill('SIGTERM');
+        await member.restart();
+        await sleep(BETWEEN_MS);
+      }
+    }
+    const rolled = await load.stop();
+    const restarts = Number(values.rounds) * members.length;
+    return { restarts, ...rolled, killed: await killOne(proxy) };
+  } finally {
+    await proxy.stop();
+  }
+}
+
+async function killOne(proxy) {
+  const [killed] = members;
+  const streams = Array.from({ length: Number(values.streams) }, (_, number) =>
+    readResumed({
+      url: proxy.url,
+      key: BENCH_KEY,
+      body: { model: BOT, stream: true, messages: [{ role: 'user', content: `Question ${number}` }] },
+    }),
+  );
+  await Promise.all(streams.map(({ begun }) => begun));
+  await sleep(500);
+  await killed.kill('SIGKILL');
+  const ended = await Promise.all(streams.map((stream) => stream.ended));
+  await killed.restart();
+  const broken = ended.filter(({ endedAfterMs }) => endedAfterMs !== null);
+  return {
+    streams: ended.length,
+    broken: broken.length,
+    resumed: broken.filter(({ resumed }) => resumed > 0).length,
+    whole: ended.filter(({ ending }) => ending === 'whole').length,
+    out_of_order: ended.filter(({ inOrder }) => !inOrder).length,
+    endings: [...new Set(broken.map(({ ending }) => ending))],
+    longest_until_resumed_ms: Math.max(0, ...broken.map(({ resumedAfterMs }) => resumedAfterMs ?? 0)),
+    longest_until_ended_ms: Math.max(0, ...broken.map(({ endedAfterMs }) => endedAfterMs)),
+  };
+}
+
+function isMissed({ failed, killed }) {
+  const { streams, broken, resumed, whole, out_of_order: unordered, longest_until_ended_ms: longest } = killed;
+  const isHonest = killed.endings.every((ending) => ['stream_interrupted', 'whole'].includes(ending));
+  const areKept = whole >= streams - broken && resumed === broken && unordered === 0;
+  return failed > 0 || broken === 0 || !areKept || !isHonest || longest > Number(values['max-resume-ms']);
+}
