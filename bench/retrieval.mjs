@@ -1,8 +1,9 @@
 // Measures retrieval on a labelled collection over the HTTP search route. Prints one line (or JSON object) a collection.
 //   node bench/retrieval.mjs --data FOLDER [--data FOLDER ...] [--server URL --key K] [--embedding-weight W] [--json]
+//     [--without-follower] [--database-url postgres://...]
 // FOLDER holds documents.jsonl {id, title, text}, queries.jsonl {id, text} and qrels.jsonl {query, document, relevance}.
 // Without --server, the built server is started on a folder of its own: first without the follower, whose figures are
-// "before"; then with it, while its vectors come ("meanwhile") and when they are there.
+// "before"; then with it, while its vectors come ("meanwhile") and when they are there. --without-follower leaves that out.
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
@@ -19,6 +20,8 @@ const { values } = parseArgs({
     server: { type: 'string' },
     key: { type: 'string', default: BENCH_KEY },
     'embedding-weight': { type: 'string' },
+    'without-follower': { type: 'boolean', default: false },
+    'database-url': { type: 'string' },
     json: { type: 'boolean', default: false },
   },
 });
@@ -50,14 +53,21 @@ async function measure(collection) {
       await client.delete(`/v1/bots/${bot.id}`);
     }
   }
+  const database =
+    values['database-url'] === undefined
+      ? {}
+      : { DATABASE_URL: values['database-url'], CHATSPHERE_SECRET: 'a secret of the benchmark, long enough' };
   const dataFolder = await mkdtemp(join(tmpdir(), 'chatsphere-bench-'));
   try {
-    const [bot, before] = await served({ dataFolder, env: { EMBEDDING_FOLLOWER: 'off' } }, async () => {
+    const [bot, before] = await served({ dataFolder, env: { EMBEDDING_FOLLOWER: 'off', ...database } }, async () => {
       const made = await newBot(name);
       const trainMs = await train(made, documents);
-      return [made, { train_ms: Math.round(trainMs), ...(await ask(made, collection)) }];
+      const result = { train_ms: Math.round(trainMs), ...(await ask(made, collection)) };
+      if (values['without-follower']) await client.delete(`/v1/bots/${made.id}`);
+      return [made, result];
     });
-    return await served({ dataFolder }, async () => {
+    if (values['without-follower']) return { ...about, ...before };
+    return await served({ dataFolder, env: database }, async () => {
       const startedAt = performance.now();
       const meanwhile = await ask(bot, collection);
       const askedMs = performance.now() - startedAt;

@@ -1,4 +1,3 @@
-export { createBusTransport } from './bus-transport.ts';
 export { createJobEvents } from './job-events.ts';
 export { createJobRunner } from './job-runner.ts';
 export { createMemoryTransport } from './memory-transport.ts';

@@ -59,7 +59,7 @@ export function createVectorGraphs({ database, runAlone, logger, mostExact }: Ve
     logger.info({ namespace: number }, 'building the graph of a large vector namespace');
     await runAlone(
       `create index concurrently if not exists ${name} on vector_windows
-        using hnsw ((embedding::halfvec(${dimensions})) halfvec_cosine_ops)
+        using hnsw ((embedding::halfvec(${dimensions})) halfvec_ip_ops)
         with (m = ${M}, ef_construction = ${EF_CONSTRUCTION})
         where namespace_number = ${number}`,
     );

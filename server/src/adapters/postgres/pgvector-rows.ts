@@ -7,19 +7,28 @@ import { isOneOf } from './postgres-sql-dialect.ts';
 /** Keeps a statement's parameters (6 a row) and its size below the limits. */
 const ROWS_A_STATEMENT = 200;
 
-/** A vector as pgvector takes it on the wire: count of dimensions, two bytes that mean nothing, 32-bit floats. */
+/**
+ * A vector as pgvector takes it on the wire: count of dimensions, two bytes that mean nothing, 32-bit floats. It is given length 1, so that
+ * the inner product of two, which costs least, is their cosine.
+ */
 export function toVector(vector: Float32Array): RawBuilder<unknown> {
+  const scale = 1 / Math.sqrt(squaredLength(vector));
   const bytes = Buffer.alloc(4 + vector.length * 4);
   bytes.writeUInt16BE(vector.length);
-  vector.forEach((component, index) => void bytes.writeFloatBE(component, 4 + index * 4));
+  vector.forEach((component, index) => void bytes.writeFloatBE(component * scale, 4 + index * 4));
   return sql`${bytes}::vector`;
 }
 
 /** Whether it can be compared: finite, and not all zero. */
 export function isUsable(vector: Float32Array): boolean {
+  const sum = squaredLength(vector);
+  return Number.isFinite(sum) && sum > 0;
+}
+
+function squaredLength(vector: Float32Array): number {
   let sum = 0;
   for (const component of vector) sum += component * component;
-  return Number.isFinite(sum) && sum > 0;
+  return sum;
 }
 
 export function dimensionMismatch(): AppError {

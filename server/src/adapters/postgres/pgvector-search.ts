@@ -21,7 +21,7 @@ export interface NearestRequest {
   readonly filter: SearchFilter | undefined;
 }
 
-/** Windows that are asked of the graph for each chunk that is wanted, and least of all. */
+/** Windows that are asked for of each chunk that is wanted, and least of all. */
 const WINDOWS_A_CHUNK = 3;
 const LEAST_WINDOWS = 60;
 const GROWTH = 4;
@@ -41,36 +41,44 @@ export async function findNamespace(
 }
 
 /** Compares with every vector of the namespace that the filter lets through. */
-export async function nearestOfAll(
-  { database, mark }: Asking,
-  request: NearestRequest,
-): Promise<readonly ScoredChunk[]> {
-  const { namespace, vector, limit, filter } = request;
-  const { rows } = await sql<ScoredRow>`${mark} select chunk_id, max(1 - (embedding <=> ${toVector(vector)})) as score
-    from vector_windows
-    where namespace_number = ${namespace.number} and ${ofSources(filter)}
-    group by chunk_id
-    order by score desc, chunk_id collate "C"
-    limit ${limit}`.execute(database);
-  return rows.map(toScored);
+export function nearestOfAll({ database, mark }: Asking, request: NearestRequest): Promise<readonly ScoredChunk[]> {
+  const vector = toVector(request.vector);
+  return nearestChunks(request.limit, async (wanted) => {
+    const { rows } = await sql<ScoredRow>`${mark} select chunk_id, 0 - (embedding <#> ${vector}) as score
+      from vector_windows
+      where namespace_number = ${request.namespace.number} and ${ofSources(request.filter)}
+      order by embedding <#> ${vector}, chunk_id
+      limit ${wanted}`.execute(database);
+    return rows;
+  });
 }
 
 /**
  * Follows the graph of the namespace, which finds nearly all of the nearest (Malkov and Yashunin, 2018). It holds halves of the
  * precision; the scores are exact.
  */
-export async function nearestInGraph(
-  { searching, mark }: Asking,
-  { namespace, vector, limit, filter }: NearestRequest,
-): Promise<readonly ScoredChunk[]> {
+export function nearestInGraph({ searching, mark }: Asking, request: NearestRequest): Promise<readonly ScoredChunk[]> {
+  const { namespace, filter, limit } = request;
+  const vector = toVector(request.vector);
   const halves = sql.raw(`halfvec(${namespace.dimensions})`);
-  for (let wanted = Math.max(LEAST_WINDOWS, limit * WINDOWS_A_CHUNK); ; wanted *= GROWTH) {
+  return nearestChunks(limit, async (wanted) => {
     // The number is spelled out: the index is for this namespace alone, which the planner has to see.
-    const { rows } = await sql<ScoredRow>`${mark} select chunk_id, 1 - (embedding <=> ${toVector(vector)}) as score
+    const { rows } = await sql<ScoredRow>`${mark} select chunk_id, 0 - (embedding <#> ${vector}) as score
       from vector_windows
       where namespace_number = ${sql.lit(namespace.number)} and ${ofSources(filter)}
-      order by embedding::${halves} <=> ${toVector(vector)}::${halves}
+      order by embedding::${halves} <#> ${vector}::${halves}
       limit ${wanted}`.execute(searching);
+    return rows;
+  });
+}
+
+/** Asks for more windows until there are enough chunks: one may have many of the nearest. */
+async function nearestChunks(
+  limit: number,
+  ask: (windows: number) => Promise<readonly ScoredRow[]>,
+): Promise<readonly ScoredChunk[]> {
+  for (let wanted = Math.max(LEAST_WINDOWS, limit * WINDOWS_A_CHUNK); ; wanted *= GROWTH) {
+    const rows = await ask(wanted);
     const best = bestWindows(rows);
     if (best.length >= limit || rows.length < wanted || wanted >= MOST_WINDOWS) return best.slice(0, limit);
   }
@@ -94,15 +102,15 @@ export async function scoresOfChunks(
   namespace: Namespace,
   { vector, chunkIds }: { readonly vector: Float32Array; readonly chunkIds: readonly string[] },
 ): Promise<readonly ScoredChunk[]> {
-  const { rows } = await sql<ScoredRow>`${mark} select chunk_id, max(1 - (embedding <=> ${toVector(vector)})) as score
+  const { rows } = await sql<ScoredRow>`${mark} select chunk_id, max(0 - (embedding <#> ${toVector(vector)})) as score
     from vector_windows
     where namespace_number = (
         select number from vector_namespaces
         where tenant_id = ${namespace.tenantId} and bot_id = ${namespace.botId} and generation = ${namespace.generation}
       ) and ${isOneOf(sql.ref('chunk_id'), chunkIds)}
     group by chunk_id
-    order by score desc, chunk_id collate "C"`.execute(database);
-  return rows.map(toScored);
+    order by score desc, chunk_id`.execute(database);
+  return rows.map(({ chunk_id: chunkId, score }) => ({ chunkId, score }));
 }
 
 /**
@@ -141,10 +149,6 @@ interface ScoredRow {
 
 function ofSources(filter: SearchFilter | undefined): Expression<SqlBool> {
   return filter?.sourceIds === undefined ? sql<SqlBool>`true` : isOneOf(sql.ref('source_id'), filter.sourceIds);
-}
-
-function toScored({ chunk_id: chunkId, score }: ScoredRow): ScoredChunk {
-  return { chunkId, score };
 }
 
 function bestWindows(rows: readonly ScoredRow[]): ScoredChunk[] {

@@ -48,7 +48,7 @@ export const NEAREST_SETTINGS: Readonly<Record<string, string>> = {
   jit: 'off',
 };
 
-const MOST_EXACT = 10_000;
+const MOST_EXACT = 5_000;
 const BACKLOG_PATIENCE_MS = 60_000;
 const BACKLOG_EVERY_MS = 30_000;
 /** data_exception: what pgvector says of vectors of different lengths. */

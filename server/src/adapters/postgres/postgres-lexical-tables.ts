@@ -37,10 +37,11 @@ export async function createLexicalTables(database: Kysely<Schema>): Promise<voi
     length integer not null,
     words bytea,
     primary key (index_number, chunk_number)
-  ) with (toast_tuple_target = 8160)`.execute(database);
+  ) with (toast_tuple_target = 8160, autovacuum_vacuum_scale_factor = 0.05)`.execute(database);
   await sql`create index lexical_chunks_unfolded on lexical_chunks (index_number) where words is not null`.execute(
     database,
   );
+  // Postings are appended to: room on the page lets the new version stand beside the old, without new entries of the index.
   await sql`create table lexical_words (
     tenant_id text not null,
     index_number bigint not null references lexical_indexes (number) on delete cascade,
@@ -48,7 +49,7 @@ export async function createLexicalTables(database: Kysely<Schema>): Promise<voi
     part integer not null,
     postings bytea not null,
     primary key (index_number, word, part)
-  ) with (toast_tuple_target = 8160)`.execute(database);
+  ) with (toast_tuple_target = 8160, fillfactor = 60, autovacuum_vacuum_scale_factor = 0.05)`.execute(database);
   await sql`create table lexical_removed (
     tenant_id text not null,
     index_number bigint not null references lexical_indexes (number) on delete cascade,

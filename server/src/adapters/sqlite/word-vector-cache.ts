@@ -1,16 +1,12 @@
 import type { Kysely } from 'kysely';
-import type { Schema } from './schema.ts';
-import type { SqlDialect } from './sql-dialect.ts';
+import { sql } from 'kysely';
+import type { WordVectorCache } from '../../embeddings/index.ts';
+import type { Schema } from '../../store/index.ts';
 
 const WORDS_PER_INSERT = 200;
 
-/** Vectors of single words, by the model that made them. Losing one is harmless. */
-export interface WordVectors {
-  getMany(model: string, words: readonly string[]): Promise<ReadonlyMap<string, Float32Array>>;
-  putMany(model: string, vectors: ReadonlyMap<string, Float32Array>): Promise<void>;
-}
-
-export function createWordVectors(database: Kysely<Schema>, dialect: Pick<SqlDialect, 'isOneOf'>): WordVectors {
+/** Vectors of single words, kept in the table `word_vectors`. */
+export function createSqliteWordVectorCache(database: Kysely<Schema>): WordVectorCache {
   return {
     async getMany(model, words) {
       if (words.length === 0) return new Map();
@@ -18,17 +14,12 @@ export function createWordVectors(database: Kysely<Schema>, dialect: Pick<SqlDia
         .selectFrom('word_vectors')
         .select(['word', 'vector'])
         .where('model', '=', model)
-        .where((where) => dialect.isOneOf(where.ref('word'), words))
+        .where(sql<boolean>`word in (select value from json_each(${JSON.stringify(words)}))`)
         .execute();
       return new Map(rows.map(({ word, vector }) => [word, toFloats(vector)]));
     },
     async putMany(model, vectors) {
-      // In one order, so that writers side by side wait for each other instead of in a circle.
-      const words = [...vectors.keys()].toSorted();
-      const rows = words.flatMap((word) => {
-        const vector = vectors.get(word);
-        return vector === undefined ? [] : [{ model, word, vector: toBytes(vector) }];
-      });
+      const rows = [...vectors].map(([word, vector]) => ({ model, word, vector: toBytes(vector) }));
       if (rows.length === 0) return;
       await database.transaction().execute(async (transaction) => {
         for (let first = 0; first < rows.length; first += WORDS_PER_INSERT) {
