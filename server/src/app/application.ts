@@ -68,8 +68,8 @@ async function withLockedFolder<Running>(
 }
 
 /** What is divided among processes has to be in a database that they share. */
-function requireSharing({ role }: Config): void {
-  if (role === 'all') return;
+function requireSharing({ role, database }: Config): void {
+  if (role === 'all' || database !== null) return;
   throw new AppError(
     'role_needs_database',
     `The role ${role} leaves a part of the work to other processes, which needs a database that they share. Set DATABASE_URL, or leave ROLE and --no-worker out: one process does everything in its data folder.`,

@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { createFileBlobStore } from '../adapters/file-system/index.ts';
 import type { LangChain } from '../adapters/langchain/index.ts';
-import type { Sqlite } from '../adapters/sqlite/index.ts';
 import type { UsageLedger } from '../chat/index.ts';
 import type { Embedder, EmbeddingSpaces } from '../embeddings/index.ts';
 import { QUEUE_BOARD_PATH } from '../http/index.ts';
@@ -33,6 +32,7 @@ import { type ComposedWeb, composeWeb } from './compose-web.ts';
 import type { Config } from './config.ts';
 import { composeFollowing, type Following } from './following.ts';
 import { composeJobQueue, type JobQueue } from './job-queue.ts';
+import type { Database } from './open-database.ts';
 import { createPresence } from './presence.ts';
 import type { Providers } from './providers.ts';
 import { composeSharedState, type SharedState } from './shared-state.ts';
@@ -47,7 +47,7 @@ export interface CoreOptions {
   readonly meter: PrometheusMeter;
   readonly clock: Clock;
   readonly createId: IdMaker;
-  readonly sqlite: Sqlite;
+  readonly database: Database;
   /** What the configuration names of LangChain.js, loaded. */
   readonly langChain: LangChain;
   readonly counter: TokenCounter;
@@ -96,10 +96,11 @@ export interface Core extends CoreOptions {
 /** The parts that every role has. */
 export function composeCore(options: CoreOptions): Core {
   const { config, embedders, counter, logger, meter, clock, createId, isSole } = options;
-  const { store, lexicalIndex } = options.sqlite;
+  const { store, lexicalIndex } = options.database;
   const blobs = createFileBlobStore({ folder: options.blobFolder });
-  const shared = composeSharedState({ config, clock, logger, meter });
-  const jobQueue = composeJobQueue({ config, logger, meter, boardPath: QUEUE_BOARD_PATH });
+  const { bus } = options.database;
+  const shared = composeSharedState({ config, bus, clock, logger, meter });
+  const jobQueue = composeJobQueue({ config, bus, logger, meter, boardPath: QUEUE_BOARD_PATH });
   const { transport } = jobQueue;
   const jobEvents = createJobEvents({ store, clock, bus: shared.bus });
   const announce = (jobId: string): Promise<void> => transport.announce(jobId);

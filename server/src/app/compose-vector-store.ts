@@ -3,9 +3,10 @@ import type { LangChain } from '../adapters/langchain/index.ts';
 import { createPineconeVectorStore } from '../adapters/pinecone/index.ts';
 import type { EmbeddingSpaces } from '../embeddings/index.ts';
 import type { Clock, Logger } from '../kernel/index.ts';
-import { indexParts, type Store } from '../store/index.ts';
+import { indexParts } from '../store/index.ts';
 import type { VectorStore } from '../vector-store/index.ts';
 import type { Config } from './config.ts';
+import type { Database } from './open-database.ts';
 
 const VECTOR_MEMORY_BYTES = 256 * 1024 ** 2;
 /** LangChain's memory store holds numbers of eight bytes: some 500 MB at 256 dimensions. */
@@ -15,12 +16,12 @@ const MOST_LANGCHAIN_VECTORS = 250_000;
 export function composeVectorStore(parts: {
   readonly config: Config;
   readonly langChain: LangChain;
-  readonly sqlite: { readonly store: Store };
+  readonly database: Pick<Database, 'store' | 'openVectorStore'>;
   readonly embedders: Pick<EmbeddingSpaces, 'own'>;
   readonly clock: Clock;
   readonly logger: Logger;
 }): VectorStore {
-  const { store } = parts.sqlite;
+  const { store } = parts.database;
   const { pinecone } = parts.config;
   if (pinecone !== null) {
     const chunksOf = (tenantId: string) => store.forTenant(tenantId).chunks;
@@ -39,6 +40,9 @@ export function composeVectorStore(parts: {
       logger: parts.logger,
       random: Math.random,
     });
+  }
+  if (parts.config.vectorStore === 'pgvector' && parts.database.openVectorStore !== null) {
+    return parts.database.openVectorStore();
   }
   if (parts.config.vectorStore === 'langchain') {
     return parts.langChain.createVectorStore({

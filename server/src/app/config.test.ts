@@ -100,7 +100,7 @@ describe('config', () => {
       PORT: 'eighty',
       LOG_LEVEL: 'loud',
       CHATSPHERE_ADMIN_KEY: 'hunter2',
-      DATABASE_URL: 'postgres://u:pass@h/d',
+      DATABASE_URL: 'postgres://u:pass@h',
       REDIS_URL: 'rediss:u:pass@h',
     };
     const error = catchError(() => readConfig(faulty));
@@ -132,6 +132,10 @@ describe('config', () => {
     ],
     [{ OPENAI_BASE_URL: 'ftp://x' }, 'OPENAI_BASE_URL'],
     [{ REDIS_URL: 'http://127.0.0.1:6379' }, 'REDIS_URL'],
+    [{ DATABASE_URL: 'mysql://u:pass@h/d', CHATSPHERE_SECRET: 's'.repeat(32) }, 'DATABASE_URL'],
+    [{ DATABASE_URL: 'postgres://u:pass@h/d' }, 'CHATSPHERE_SECRET is required with DATABASE_URL'],
+    [{ DATABASE_LISTEN_URL: 'postgres://u:pass@h/d' }, 'DATABASE_LISTEN_URL'],
+    [{ DATABASE_POOL_SIZE: '1' }, 'DATABASE_POOL_SIZE'],
     [{ REDIS_URL: 'redis://' }, 'REDIS_URL'],
     [{ REDIS_URL: 'redis://h/a' }, 'REDIS_URL'],
     [{ REDIS_URL: 'redis://u:%zz@h' }, 'REDIS_URL'],

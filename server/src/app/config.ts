@@ -6,9 +6,17 @@ import type { RedisSettings } from '../adapters/redis/index.ts';
 import { AppError } from '../kernel/index.ts';
 import type { HedgeAfter } from '../llm/index.ts';
 import { type AnswerCacheSettings, answerCacheEnvironment, answerCacheSettingsOf } from './answer-cache-config.ts';
+import {
+  type DatabaseSettings,
+  databaseEnvironment,
+  databaseFaults,
+  databaseSettingsOf,
+  type VectorStoreKind,
+  vectorStoreOf,
+} from './database-config.ts';
 import { namesNotIn, readLangChainSettings } from './langchain-config.ts';
 import { pineconeEnvironment, pineconeFaults, pineconeSettingsOf } from './pinecone-config.ts';
-import { isOllamaOff, type ProviderSettings, readProviders, settingsOf } from './provider-settings.ts';
+import { isOllamaOff, type ProviderSettings, readProviders, unknownProvider } from './provider-settings.ts';
 import { type QueueKind, queueEnvironment, queueFaults, queueOf } from './queue-config.ts';
 import { redisEnvironment, redisSettingsOf } from './redis-config.ts';
 import { type RoleSettings, roleEnvironment, roleSettingsOf } from './role-config.ts';
@@ -59,13 +67,15 @@ export interface Config extends RoleSettings {
   readonly maxUploadBytes: number;
   /** Chat models, embeddings and the vector store of LangChain.js, by their names. */
   readonly langChain: LangChainSettings;
-  readonly vectorStore: 'embedded' | 'langchain' | 'pinecone';
+  readonly vectorStore: VectorStoreKind;
   /** Null: vectors are not at Pinecone. */
   readonly pinecone: PineconeSettings | null;
   /** Packages whose text splitters a chunking strategy may name. */
   readonly chunkingModules: readonly string[];
   /** Hosts (`name` or `name:port`) that the crawler may reach on private addresses. */
   readonly crawlAllowPrivateHosts: readonly string[];
+  /** Null: the embedded database in the data folder. */
+  readonly database: DatabaseSettings | null;
   /** Null: what processes share is in memory. */
   readonly redis: RedisSettings | null;
   readonly queue: QueueKind;
@@ -128,15 +138,13 @@ const environmentSchema = z.object({
   CHUNKING_MODULES: z.string().default('@langchain/textsplitters'),
   CRAWL_ALLOW_PRIVATE_HOSTS: z.string().default(''),
   LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
-  DATABASE_URL: z
-    .undefined({ error: 'is not supported in this version: it stores in the data folder. Unset it' })
-    .optional(),
+  ...databaseEnvironment,
   ...redisEnvironment,
   ...roleEnvironment,
   ...pineconeEnvironment,
   VECTOR_STORE: z
-    .enum(['auto', 'embedded', LANGCHAIN, 'pinecone'], {
-      error: 'must be auto, embedded, langchain or pinecone in this version',
+    .enum(['auto', 'embedded', LANGCHAIN, 'pinecone', 'pgvector'], {
+      error: 'must be auto, embedded, pgvector, langchain or pinecone',
     })
     .default('auto'),
   ...queueEnvironment,
@@ -161,7 +169,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     ...langChain.faults,
     ...providerFaults,
     ...(parsed.success
-      ? [...modelFaults(parsed.data, providers), ...queueFaults(parsed.data), ...pineconeFaults(parsed.data)]
+      ? faultsIn(parsed.data, providers)
       : parsed.error.issues.map((issue) => `${issue.path.join('.')} ${issue.message}`)),
     ...(parsed.success && langChain.faults.length === 0
       ? namesNotIn(langChain.settings, {
@@ -218,10 +226,11 @@ function toConfig(
     drainTimeoutMs: environment.DRAIN_TIMEOUT_MS,
     maxUploadBytes: environment.MAX_UPLOAD_BYTES,
     langChain,
-    vectorStore: environment.VECTOR_STORE === 'auto' ? 'embedded' : environment.VECTOR_STORE,
+    vectorStore: vectorStoreOf(environment),
     pinecone: pineconeSettingsOf(environment),
     chunkingModules: namesIn(environment.CHUNKING_MODULES),
     crawlAllowPrivateHosts: namesIn(environment.CRAWL_ALLOW_PRIVATE_HOSTS),
+    database: databaseSettingsOf(environment),
     redis: redisSettingsOf(environment),
     ...roleSettingsOf(environment),
     queue: queueOf(environment),
@@ -252,6 +261,15 @@ function listFaults(setting: 'CHAT_MODEL_FALLBACKS' | 'CHAT_MODEL_CHEAPER', give
   });
 }
 
+function faultsIn(environment: Environment, providers: Providers): readonly string[] {
+  return [
+    ...modelFaults(environment, providers),
+    ...queueFaults(environment),
+    ...pineconeFaults(environment),
+    ...databaseFaults(environment),
+  ];
+}
+
 function modelFaults(environment: Environment, providers: Providers): string[] {
   const chat = chatModelOf(environment, providers);
   const embedding = embeddingModelOf(environment, providers);
@@ -277,14 +295,6 @@ function modelFaults(environment: Environment, providers: Providers): string[] {
     faults.push('EMBEDDING_FOLLOWER follows local/static-en only; leave it out with another EMBEDDING_MODEL');
   }
   return faults;
-}
-
-/** What to set for a provider that is not there. */
-function unknownProvider(name: string): string {
-  const variables = settingsOf(name);
-  return variables === null
-    ? `names the unknown provider "${name}"; set PROVIDER_${name.toUpperCase().replace(/[^A-Z0-9]+/g, '_')}_BASE_URL`
-    : `needs the provider "${name}"; set ${variables}`;
 }
 
 /** Without a key or address of a provider, the extractive answerer is the model. */

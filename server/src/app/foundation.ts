@@ -2,7 +2,6 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { loadLangChain } from '../adapters/langchain/index.ts';
 import { createProviderHttp } from '../adapters/provider-http/index.ts';
-import { openSqlite } from '../adapters/sqlite/index.ts';
 import { createIdMaker, type Lifecycle, systemClock } from '../kernel/index.ts';
 import { createTokenCounter } from '../llm/index.ts';
 import { createLogger, createMeter } from '../monitoring/index.ts';
@@ -12,9 +11,11 @@ import type { Store } from '../store/index.ts';
 import type { CoreOptions } from './compose-core.ts';
 import type { Config } from './config.ts';
 import { loadSecret } from './data-folder.ts';
+import { databaseSecrets } from './database-config.ts';
 import { withDiscoveredModel } from './discovery.ts';
 import { createEmbedders } from './embedders.ts';
 import { createLifecycle } from './lifecycle.ts';
+import { openDatabase } from './open-database.ts';
 import { createProviders, type Providers } from './providers.ts';
 import { redisSecrets } from './redis-config.ts';
 
@@ -33,21 +34,26 @@ export async function layFoundation(given: Config, version: string): Promise<Fou
   const langChain = await loadLangChain(config.langChain, [process.cwd(), config.dataFolder]);
   const pepper = await loadSecret(config.dataFolder, config.secret);
   const localKey = createKeySecret('live', randomBytes);
-  const configured = [...providerKeys(config), ...config.langChain.secrets, ...redisSecrets(config.redis)];
+  const configured = [
+    ...providerKeys(config),
+    ...config.langChain.secrets,
+    ...redisSecrets(config.redis),
+    ...databaseSecrets(config.database),
+  ];
   const named = [pepper, localKey, config.adminKey, config.pinecone?.apiKey ?? null];
   const secrets = [...named, ...configured].filter((secret) => secret !== null);
   const logger = createLogger({ level: config.logLevel, secrets });
   const meter = createMeter({ logger });
   const clock = systemClock;
   const createId = createIdMaker(clock.now);
-  const sqlite = openSqlite({ file: join(config.dataFolder, 'chatsphere.db'), clock, logger });
-  const { store } = sqlite;
+  const database = openDatabase({ config, clock, logger });
+  const { store } = database;
   const questionsFirst = createRightOfWay({
     clock,
     onWaited: (milliseconds) => meter.count('chatsphere_background_waited_seconds_total', {}, milliseconds / 1000),
   });
   const { giveWay } = questionsFirst;
-  const wordVectors = sqlite.wordVectorCache;
+  const wordVectors = database.wordVectorCache;
   const counter = createTokenCounter();
   const embedders = createEmbedders({
     config,
@@ -65,10 +71,10 @@ export async function layFoundation(given: Config, version: string): Promise<Fou
     logger,
   );
   return {
-    ...{ config, version, logger, meter, clock, createId, sqlite, langChain, counter, embedders, providers, pepper },
+    ...{ config, version, logger, meter, clock, createId, database, langChain, counter, embedders, providers, pepper },
     ...{ questionsFirst, localKey, lifecycle, store },
     follower: embedders.follower,
-    isSole: true,
+    isSole: config.database === null,
     blobFolder: join(config.dataFolder, 'blobs'),
   };
 }

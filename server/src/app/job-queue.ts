@@ -1,10 +1,13 @@
 import { createBullMqTransport, createQueueBoard, openBullMq, type QueueBoard } from '../adapters/bullmq/index.ts';
-import { createMemoryTransport, type JobTransport } from '../jobs/index.ts';
+import { createBusTransport, createMemoryTransport, type JobTransport } from '../jobs/index.ts';
 import type { Lifecycle, Logger, Meter } from '../kernel/index.ts';
+import type { MessageBus } from '../resilience/index.ts';
 import type { Config } from './config.ts';
 
 export interface JobQueueParts {
   readonly config: Pick<Config, 'queue' | 'redis'>;
+  /** Of the database that processes share; null: there is one process. */
+  readonly bus: MessageBus | null;
   readonly logger: Logger;
   readonly meter: Meter;
   /** Where the board of the queue is to be seen. */
@@ -20,14 +23,14 @@ export interface JobQueue {
   readonly board: QueueBoard | null;
 }
 
-export function composeJobQueue({ config, logger, meter, boardPath }: JobQueueParts): JobQueue {
+export function composeJobQueue({ config, bus, logger, meter, boardPath }: JobQueueParts): JobQueue {
   if (config.queue === 'bullmq' && config.redis !== null) {
     const queue = openBullMq({ settings: config.redis, logger, meter });
     const transport = createBullMqTransport({ queue, meter });
     const board = createQueueBoard(queue, boardPath);
     return { transport, board, lifecycle: withBoard(transport, board) };
   }
-  const transport = createMemoryTransport();
+  const transport = bus === null ? createMemoryTransport() : createBusTransport(bus);
   return { transport, board: null, lifecycle: lifecycleOf(transport) };
 }
 

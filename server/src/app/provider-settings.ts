@@ -161,3 +161,11 @@ function addressFault(address: string): string | null {
   if (url.username !== '' || url.password !== '') return 'must not hold a user or a password';
   return url.search === '' && url.hash === '' ? null : 'must end with its path, without ? or #';
 }
+
+/** What to set for a provider that is not there. */
+export function unknownProvider(name: string): string {
+  const variables = settingsOf(name);
+  return variables === null
+    ? `names the unknown provider "${name}"; set PROVIDER_${name.toUpperCase().replace(/[^A-Z0-9]+/g, '_')}_BASE_URL`
+    : `needs the provider "${name}"; set ${variables}`;
+}

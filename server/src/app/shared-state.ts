@@ -25,13 +25,15 @@ export interface SharedState {
 }
 
 export interface SharedStateParts {
+  /** That of the database, when processes share one; used without Redis. */
+  readonly bus: MessageBus | null;
   readonly config: Pick<Config, 'redis' | 'answerCache' | 'streams'>;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly meter: Meter;
 }
 
-export function composeSharedState({ config, clock, logger, meter }: SharedStateParts): SharedState {
+export function composeSharedState({ config, bus, clock, logger, meter }: SharedStateParts): SharedState {
   const { keepMs } = config.streams;
   const memory = {
     cache: createMemoryCache({ maxBytes: config.answerCache?.maxBytes ?? 1, clock }),
@@ -46,7 +48,7 @@ export function composeSharedState({ config, clock, logger, meter }: SharedState
       streamBuffer: memory.streams,
       circuitStates: createMemoryCircuitStates(clock),
       rateLimiter,
-      bus: createMemoryBus(),
+      bus: bus ?? createMemoryBus(),
       redisState: null,
       parts: [],
     };

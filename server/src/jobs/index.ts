@@ -1,3 +1,4 @@
+export { createBusTransport } from './bus-transport.ts';
 export { createJobEvents } from './job-events.ts';
 export { createJobRunner } from './job-runner.ts';
 export { createMemoryTransport } from './memory-transport.ts';

@@ -108,5 +108,6 @@ export type {
 export type { UsageLedgerStore, UsageRepository } from './usage-ports.ts';
 export { unpackWindows } from './vector-columns.ts';
 export type { WebSource } from './web-source.ts';
+export { createWordVectors, type WordVectors } from './word-vectors.ts';
 export type { WorkerRegistry } from './worker-ports.ts';
 export { createWriteRecorder, type WriteRecorder, type WriteWatch } from './write-watch.ts';

@@ -5,14 +5,17 @@ import {
   PostgresIntrospector,
   PostgresQueryCompiler,
   type PrimitiveValueListNode,
+  sql,
 } from 'kysely';
 import { LRUCache } from 'lru-cache';
+import type { WordVectorCache } from '../../embeddings/index.ts';
 import type { Clock, Logger } from '../../kernel/index.ts';
-import { createStore, type Schema, type Store } from '../../store/index.ts';
+import { createStore, createWordVectors, type Schema, type Store } from '../../store/index.ts';
 import type { LexicalIndex, VectorStore } from '../../vector-store/index.ts';
 import { createConnectionPool } from './connection-pool.ts';
 import { createUniqueColumns } from './constraint-columns.ts';
 import { createPgvectorStore, NEAREST_SETTINGS, type PgvectorStoreOptions } from './pgvector-store.ts';
+import { createPostgresBus, type PostgresBus } from './postgres-bus.ts';
 import { createPostgresDriver } from './postgres-driver.ts';
 import { postgresLexicalDialect } from './postgres-lexical-dialect.ts';
 import { createPostgresLexicalIndex } from './postgres-lexical-index.ts';
@@ -23,6 +26,8 @@ import { createTurns } from './turns.ts';
 export interface PostgresOptions {
   /** `postgres://user:password@host:port/database`; parameters are those of the `pg` client (`sslmode`, ...). */
   readonly url: string;
+  /** Where notifications come, when `url` leads to a pooler that shares sessions (PgBouncer). */
+  readonly listenUrl?: string;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Most connections of this process. */
@@ -54,6 +59,9 @@ export interface Postgres {
   /** Starting and stopping it starts and stops everything here. A stopped store is not started again. */
   readonly store: Store;
   readonly lexicalIndex: LexicalIndex;
+  readonly wordVectorCache: WordVectorCache;
+  /** To all processes that work on the database. */
+  readonly bus: PostgresBus;
   readonly databases: PostgresDatabases;
   /** Vectors in the same database, with pgvector. To be started after the store and stopped before it. */
   openVectorStore(options?: Pick<PgvectorStoreOptions, 'mostExact' | 'backlogPatienceMs'>): VectorStore;
@@ -72,6 +80,7 @@ export function openPostgres({
   connections = DEFAULT_CONNECTIONS,
   statementTimeoutMs = DEFAULT_STATEMENT_TIMEOUT_MS,
   titleWeight = DEFAULT_TITLE_WEIGHT,
+  listenUrl = url,
 }: PostgresOptions): Postgres {
   const pool = createConnectionPool({ url, connections, logger });
   const turns = createTurns();
@@ -111,6 +120,7 @@ export function openPostgres({
     }
   }
 
+  const bus = createPostgresBus({ listenUrl, notify: (...of) => notify(databases.background, ...of), clock, logger });
   return {
     databases,
     openVectorStore: (chosen = {}) =>
@@ -119,13 +129,17 @@ export function openPostgres({
         ...chosen,
       }),
     lexicalIndex: createPostgresLexicalIndex({ databases, titleWeight }),
+    bus,
+    wordVectorCache: createWordVectors(databases.background, dialect),
     store: {
       ...store,
       async start() {
         await store.start();
         await uniqueColumns.load(databases.database);
+        await bus.start();
       },
       async stop() {
+        await bus.stop();
         await store.stop();
         await pool.stop();
       },
@@ -139,6 +153,11 @@ class QueryCompiler extends PostgresQueryCompiler {
     if (node.values.length === 0) this.append('(select null where false)');
     else super.visitPrimitiveValueList(node);
   }
+}
+
+async function notify(database: Kysely<Schema>, channel: string, payloads: readonly string[]): Promise<void> {
+  await sql`select pg_notify(${channel}, payload) from jsonb_array_elements_text(${JSON.stringify(payloads)}::jsonb)
+    with ordinality as given (payload, position) order by position`.execute(database);
 }
 
 function dialectOf(createDriver: Dialect['createDriver']): Dialect {

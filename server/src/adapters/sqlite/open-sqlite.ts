@@ -1,7 +1,7 @@
 import type { Kysely } from 'kysely';
 import type { WordVectorCache } from '../../embeddings/index.ts';
 import type { Clock, Logger } from '../../kernel/index.ts';
-import { createStore, createWriteRecorder, type Schema, type Store } from '../../store/index.ts';
+import { createStore, createWordVectors, createWriteRecorder, type Schema, type Store } from '../../store/index.ts';
 import type { LexicalIndex } from '../../vector-store/index.ts';
 import { createDatabaseInProcess, createDatabaseThread } from './database-thread.ts';
 import { createKyselyDialect } from './kysely-dialect.ts';
@@ -9,7 +9,6 @@ import { createSqliteLexicalIndex } from './lexical-index.ts';
 import { createPipelinedDatabase } from './pipelined-database.ts';
 import { sqliteSqlDialect } from './sqlite-sql-dialect.ts';
 import type { StatementRunner } from './statement.ts';
-import { createSqliteWordVectorCache } from './word-vector-cache.ts';
 import { createWriterTurns, type Durability } from './writer-turns.ts';
 
 export interface SqliteOptions {
@@ -45,7 +44,7 @@ export function openSqlite({ file, clock, logger, titleWeight = DEFAULT_TITLE_WE
   return {
     store: createStore({ database, background, dialect: sqliteSqlDialect, clock, writes }),
     lexicalIndex: createSqliteLexicalIndex({ database, titleWeight }),
-    wordVectorCache: createSqliteWordVectorCache(background),
+    wordVectorCache: createWordVectors(background, sqliteSqlDialect),
   };
 }
 

@@ -1,12 +1,16 @@
 import type { Kysely } from 'kysely';
-import { sql } from 'kysely';
-import type { WordVectorCache } from '../../embeddings/index.ts';
-import type { Schema } from '../../store/index.ts';
+import type { Schema } from './schema.ts';
+import type { SqlDialect } from './sql-dialect.ts';
 
 const WORDS_PER_INSERT = 200;
 
-/** Vectors of single words, kept in the table `word_vectors`. */
-export function createSqliteWordVectorCache(database: Kysely<Schema>): WordVectorCache {
+/** Vectors of single words, by the model that made them. Losing one is harmless. */
+export interface WordVectors {
+  getMany(model: string, words: readonly string[]): Promise<ReadonlyMap<string, Float32Array>>;
+  putMany(model: string, vectors: ReadonlyMap<string, Float32Array>): Promise<void>;
+}
+
+export function createWordVectors(database: Kysely<Schema>, dialect: Pick<SqlDialect, 'isOneOf'>): WordVectors {
   return {
     async getMany(model, words) {
       if (words.length === 0) return new Map();
@@ -14,12 +18,17 @@ export function createSqliteWordVectorCache(database: Kysely<Schema>): WordVecto
         .selectFrom('word_vectors')
         .select(['word', 'vector'])
         .where('model', '=', model)
-        .where(sql<boolean>`word in (select value from json_each(${JSON.stringify(words)}))`)
+        .where((where) => dialect.isOneOf(where.ref('word'), words))
         .execute();
       return new Map(rows.map(({ word, vector }) => [word, toFloats(vector)]));
     },
     async putMany(model, vectors) {
-      const rows = [...vectors].map(([word, vector]) => ({ model, word, vector: toBytes(vector) }));
+      // In one order, so that writers side by side wait for each other instead of in a circle.
+      const words = [...vectors.keys()].toSorted();
+      const rows = words.flatMap((word) => {
+        const vector = vectors.get(word);
+        return vector === undefined ? [] : [{ model, word, vector: toBytes(vector) }];
+      });
       if (rows.length === 0) return;
       await database.transaction().execute(async (transaction) => {
         for (let first = 0; first < rows.length; first += WORDS_PER_INSERT) {

@@ -1,0 +1,75 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import {
+  describeWithPostgres,
+  startTestPostgres,
+  type TestPostgres,
+} from '../src/adapters/postgres/postgres-server.contract.ts';
+import { type BuiltServer, callServer, jobEnded, startBuiltServer } from './built-server.ts';
+
+const SECRET = 'a secret of the tests, long enough to be one';
+
+describeWithPostgres('the built server on PostgreSQL', () => {
+  let database: TestPostgres;
+  let server: BuiltServer;
+  let env: Record<string, string>;
+  beforeAll(async () => {
+    database = await startTestPostgres();
+    env = { DATABASE_URL: database.url, CHATSPHERE_SECRET: SECRET, EMBEDDING_FOLLOWER: 'off' };
+    server = await startBuiltServer({ env });
+  });
+  afterAll(async () => {
+    await server?.stop();
+    await database?.remove();
+  });
+
+  const train = async (bot: string, title: string, content: string) => {
+    const { status, body } = await callServer(server, {
+      path: `/v1/bots/${bot}/sources`,
+      json: { type: 'text', title, content },
+    });
+    expect(status).toBe(202);
+    await jobEnded(server, String(body['job_id']));
+    return String(body['id']);
+  };
+
+  it('trains, finds, answers with checked citations, and forgets what is deleted', async () => {
+    await callServer(server, { path: '/v1/bots', json: { name: 'Drinks', slug: 'drinks' } });
+    const source = await train('drinks', 'Tea', '# Green tea\n\nGreen tea is steeped at 75 degrees for two minutes.\n');
+    const path = `/v1/bots/drinks/sources/${source}`;
+    expect((await callServer(server, { path })).body).toMatchObject({ status: 'ready', counts: { documents: 1 } });
+    const question = 'At what temperature is green tea steeped?';
+    const search = () => callServer(server, { path: '/v1/bots/drinks/search', json: { query: question } });
+    expect((await search()).body['data']).toMatchObject([{ source_id: source }]);
+    const answer = await callServer(server, {
+      path: '/v1/chat/completions',
+      json: { model: 'drinks', messages: [{ role: 'user', content: question }] },
+    });
+    expect(JSON.stringify(answer.body)).toContain('75 degrees');
+    expect((await callServer(server, { method: 'DELETE', path })).status).toBe(200);
+    expect((await search()).body['data']).toEqual([]);
+  });
+
+  it('starts again on what is there', async () => {
+    const before = await callServer(server, { path: '/v1/bots' });
+    await server.stop();
+    server = await startBuiltServer({ env });
+    expect((await callServer(server, { path: '/v1/bots' })).body['data']).toEqual(before.body['data']);
+  });
+
+  describe('two processes', () => {
+    let other: BuiltServer;
+    beforeAll(async () => {
+      other = await startBuiltServer({ env });
+    });
+    afterAll(async () => {
+      await other?.stop();
+    });
+
+    it('show each other what they did', async () => {
+      await callServer(other, { path: '/v1/bots', json: { name: 'Shared', slug: 'shared' } });
+      expect((await callServer(server, { path: '/v1/bots/shared' })).status).toBe(200);
+      await callServer(other, { method: 'PATCH', path: '/v1/bots/shared', json: { instructions: 'Be brief.' } });
+      expect((await callServer(server, { path: '/v1/bots/shared' })).body['instructions']).toBe('Be brief.');
+    });
+  });
+});
