@@ -5,11 +5,11 @@ const ID = /^id: (\d+)$/;
 const PATIENCE_MS = 30_000;
 
 /**
- * Reads an answer. `begun` resolves with its first event; `ended` with how it went: `whole`, or the code of the `error`
+ * Reads an answer, and takes it up at `resumeUrl`. `begun` resolves with its first event; `ended` with how it went: `whole`, or the code of the `error`
  * event that ended it, how often and how long after the break (in milliseconds) it was taken up, and whether each
  * event came once and in order.
  */
-export function readResumed({ url, key, body }) {
+export function readResumed({ url, resumeUrl = url, key, body }) {
   let onBegun = () => {};
   const begun = new Promise((resolve) => {
     onBegun = resolve;
@@ -42,13 +42,16 @@ export function readResumed({ url, key, body }) {
   async function run() {
     let brokeAt = null;
     const response = await fetch(`${url}/v1/chat/completions`, { method: 'POST', headers, body: JSON.stringify(body) });
-    if (response.status !== 200) return { ...state, ending: `status ${response.status}` };
+    if (response.status !== 200) {
+      await response.text().catch(() => '');
+      return { ...state, ending: `status ${response.status}` };
+    }
     await read(response).catch(() => {});
     while (state.ending === null) {
       brokeAt ??= performance.now();
       if (performance.now() - brokeAt > PATIENCE_MS) return { ...state, ending: 'never resumed' };
       const path = `/v1/messages/${state.message}/stream?after=${state.last}`;
-      const again = await fetch(`${url}${path}`, { headers }).catch(() => null);
+      const again = await fetch(`${resumeUrl}${path}`, { headers }).catch(() => null);
       if (again?.status === 200) {
         state.resumed += 1;
         state.resumedAfterMs ??= Math.round(performance.now() - brokeAt);
