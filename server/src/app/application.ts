@@ -6,7 +6,14 @@ import { composeServing, composeWorking } from './compose.ts';
 import type { Config } from './config.ts';
 import { ensureDataFolder } from './data-folder.ts';
 import { DEMO_SLUG } from './demo-slug.ts';
-import { ensureDefaultTenant, ensureDemoBot, ensureDemoKey, resolveAdminKey, trainDemoBot } from './first-start.ts';
+import {
+  ensureDefaultTenant,
+  ensureDemoBot,
+  ensureDemoKey,
+  resolveAdminKey,
+  takeFirstTurn,
+  trainDemoBot,
+} from './first-start.ts';
 import { type Foundation, layFoundation } from './foundation.ts';
 import { addressOf, httpServer } from './http-listening.ts';
 import { createLifecycle } from './lifecycle.ts';
@@ -56,13 +63,29 @@ async function withLockedFolder<Running>(
   start: (lock: DataFolderLock) => Promise<Running>,
 ): Promise<Running> {
   await ensureDataFolder(config.dataFolder);
-  const lock = await lockDataFolder(config.dataFolder);
+  const lock = await lockFolder(config);
   try {
-    await finishSwap(config.dataFolder);
     requireSharing(config);
     return await start(lock);
   } catch (error) {
     await lock.release();
+    throw error;
+  }
+}
+
+const NO_LOCK: DataFolderLock = { describe: async () => {}, release: async () => {} };
+
+/**
+ * The embedded database is one process's. With one that is shared, the first process on a folder is the one that the
+ * command line finds, and others may be beside it.
+ */
+async function lockFolder({ dataFolder, database }: Config): Promise<DataFolderLock> {
+  try {
+    const lock = await lockDataFolder(dataFolder);
+    await finishSwap(dataFolder);
+    return lock;
+  } catch (error) {
+    if (database !== null && error instanceof AppError && error.code === 'data_folder_locked') return NO_LOCK;
     throw error;
   }
 }
@@ -81,7 +104,7 @@ async function serve(given: Config, options: StartOptions, lock: DataFolderLock)
   const { config, logger, embedders, localKey } = foundation;
   await foundation.lifecycle.start();
   try {
-    const { adminKey, demoBot, demoKey } = await firstStart(foundation, options.makeAdminKey);
+    const { adminKey, demoBot, demoKey, turn } = await firstStart(foundation, options.makeAdminKey);
     let state: ServingState = 'starting';
     const composition = composeServing({
       ...foundation,
@@ -96,6 +119,7 @@ async function serve(given: Config, options: StartOptions, lock: DataFolderLock)
     try {
       await lock.describe({ url: addressOf(composition, config), key: localKey });
       await adminKey?.keep();
+      await turn.release();
     } catch (error) {
       await lifecycle.stop();
       throw error;
@@ -163,11 +187,15 @@ async function work(given: Config, version: string, lock: DataFolderLock): Promi
   }
 }
 
-/** What the first start makes, and later ones find. */
-async function firstStart({ config, store, clock, createId, pepper }: Foundation, makeAdminKey: boolean) {
+/**
+ * What the first start makes, and later ones find. Processes that start at once do it one after the other; `turn` is given
+ * back once the admin key is kept.
+ */
+async function firstStart({ config, store, clock, createId, pepper, isSole }: Foundation, makeAdminKey: boolean) {
+  const turn = isSole ? NO_LOCK : await takeFirstTurn(store.system.leases, clock);
   await ensureDefaultTenant(store, clock);
   const adminKey = await resolveAdminKey(store, { configured: config.adminKey, pepper, make: makeAdminKey });
   const demoBot = await ensureDemoBot({ store, clock, createId, pepper });
   const demoKey = demoBot === null ? null : await ensureDemoKey({ store, clock, createId, pepper }, demoBot);
-  return { adminKey, demoBot, demoKey };
+  return { adminKey, demoBot, demoKey, turn };
 }

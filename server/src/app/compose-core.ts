@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
-import { createFileBlobStore } from '../adapters/file-system/index.ts';
 import type { LangChain } from '../adapters/langchain/index.ts';
 import type { UsageLedger } from '../chat/index.ts';
 import type { Embedder, EmbeddingSpaces } from '../embeddings/index.ts';
@@ -26,6 +25,7 @@ import {
 } from '../training/index.ts';
 import type { LexicalIndex, VectorStore } from '../vector-store/index.ts';
 import { type ComposedAnswerCache, composeAnswerCache } from './answer-cache.ts';
+import { composeBlobs } from './compose-blobs.ts';
 import { type ComposedUsage, composeUsage } from './compose-usage.ts';
 import { composeVectorStore } from './compose-vector-store.ts';
 import { type ComposedWeb, composeWeb } from './compose-web.ts';
@@ -53,7 +53,6 @@ export interface CoreOptions {
   readonly counter: TokenCounter;
   /** Closed to background work while questions are being answered. */
   readonly questionsFirst: RightOfWay;
-  readonly blobFolder: string;
   readonly pepper: string;
   /** Already started: some embedders learn their width from their provider. */
   readonly embedders: EmbeddingSpaces;
@@ -97,7 +96,7 @@ export interface Core extends CoreOptions {
 export function composeCore(options: CoreOptions): Core {
   const { config, embedders, counter, logger, meter, clock, createId, isSole } = options;
   const { store, lexicalIndex } = options.database;
-  const blobs = createFileBlobStore({ folder: options.blobFolder });
+  const { blobs, lifecycle: blobLifecycle } = composeBlobs(options);
   const { bus } = options.database;
   const shared = composeSharedState({ config, bus, clock, logger, meter });
   const jobQueue = composeJobQueue({ config, bus, logger, meter, boardPath: QUEUE_BOARD_PATH });
@@ -149,6 +148,7 @@ export function composeCore(options: CoreOptions): Core {
     onContentRemoved: (listener) => shared.bus.subscribe(CONTENT_REMOVED, { message: listener, gap: listener }),
     parts: [
       createPresence({ leases: store.system.leases, isSole, clock, logger }),
+      blobLifecycle,
       ...shared.parts,
       { name: 'vector store', start: () => vectors.start(), stop: () => vectors.stop() },
       usage.ledger,

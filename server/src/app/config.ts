@@ -6,6 +6,7 @@ import type { RedisSettings } from '../adapters/redis/index.ts';
 import { AppError } from '../kernel/index.ts';
 import type { HedgeAfter } from '../llm/index.ts';
 import { type AnswerCacheSettings, answerCacheEnvironment, answerCacheSettingsOf } from './answer-cache-config.ts';
+import { type BlobStoreKind, blobEnvironment, blobFaults, blobStoreOf } from './blob-config.ts';
 import {
   type DatabaseSettings,
   databaseEnvironment,
@@ -76,6 +77,7 @@ export interface Config extends RoleSettings {
   readonly crawlAllowPrivateHosts: readonly string[];
   /** Null: the embedded database in the data folder. */
   readonly database: DatabaseSettings | null;
+  readonly blobStore: BlobStoreKind;
   /** Null: what processes share is in memory. */
   readonly redis: RedisSettings | null;
   readonly queue: QueueKind;
@@ -141,6 +143,7 @@ const environmentSchema = z.object({
   ...databaseEnvironment,
   ...redisEnvironment,
   ...roleEnvironment,
+  ...blobEnvironment,
   ...pineconeEnvironment,
   VECTOR_STORE: z
     .enum(['auto', 'embedded', LANGCHAIN, 'pinecone', 'pgvector'], {
@@ -233,6 +236,7 @@ function toConfig(
     database: databaseSettingsOf(environment),
     redis: redisSettingsOf(environment),
     ...roleSettingsOf(environment),
+    blobStore: blobStoreOf(environment),
     queue: queueOf(environment),
     logLevel: environment.LOG_LEVEL,
     warnings: needsChatModel(environment, providers)
@@ -267,6 +271,7 @@ function faultsIn(environment: Environment, providers: Providers): readonly stri
     ...queueFaults(environment),
     ...pineconeFaults(environment),
     ...databaseFaults(environment),
+    ...blobFaults(environment),
   ];
 }
 

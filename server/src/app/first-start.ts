@@ -4,7 +4,7 @@ import { basename, join } from 'node:path';
 import { Readable } from 'node:stream';
 import type { Clock, IdMaker } from '../kernel/index.ts';
 import { createKeySecret, hashSecret, hintOf } from '../security/index.ts';
-import type { Bot, Store } from '../store/index.ts';
+import type { Bot, LeaseRegistry, Store } from '../store/index.ts';
 import type { Trainer, UploadedFile } from '../training/index.ts';
 import { DEMO_SLUG } from './demo-slug.ts';
 
@@ -45,6 +45,24 @@ export async function resolveAdminKey(
   const created = createKeySecret('live', randomBytes);
   const hash = hashSecret(options.pepper, created);
   return { hash, created, keep: () => store.system.setSetting(ADMIN_KEY_HASH, hash) };
+}
+
+const TURN = 'first-start';
+/** Longer than a start takes. */
+const TURN_MS = 60_000;
+const POLL_MS = 100;
+
+/** Waits until no other process makes what the first start makes. One that dies holds others up for a minute at most. */
+export async function takeFirstTurn(
+  leases: Pick<LeaseRegistry, 'acquire' | 'release'>,
+  clock: Clock,
+): Promise<{ release(): Promise<void> }> {
+  for (;;) {
+    const now = clock.now();
+    if (await leases.acquire(TURN, { now, expiresAt: now + TURN_MS })) break;
+    await clock.sleep(POLL_MS);
+  }
+  return { release: () => leases.release(TURN) };
 }
 
 /** Makes the default tenant when it is missing. */

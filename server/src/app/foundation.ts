@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import { join } from 'node:path';
 import { loadLangChain } from '../adapters/langchain/index.ts';
 import { createProviderHttp } from '../adapters/provider-http/index.ts';
 import { createIdMaker, type Lifecycle, systemClock } from '../kernel/index.ts';
@@ -75,7 +74,6 @@ export async function layFoundation(given: Config, version: string): Promise<Fou
     ...{ questionsFirst, localKey, lifecycle, store },
     follower: embedders.follower,
     isSole: config.database === null,
-    blobFolder: join(config.dataFolder, 'blobs'),
   };
 }
 

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
-import { openPostgres } from '../adapters/postgres/index.ts';
+import type { FileBlobStore } from '../adapters/file-system/index.ts';
+import { createPostgresBlobStore, openPostgres, type PostgresBlobStore } from '../adapters/postgres/index.ts';
 import { openSqlite } from '../adapters/sqlite/index.ts';
 import type { WordVectorCache } from '../embeddings/index.ts';
 import type { Clock, Logger } from '../kernel/index.ts';
@@ -18,6 +19,8 @@ export interface Database {
   readonly openVectorStore: (() => VectorStore) | null;
   /** What processes that share the database tell each other through it; null: it belongs to one process. */
   readonly bus: MessageBus | null;
+  /** Uploaded files in the database, with copies on this machine; null: they are kept in a folder. */
+  readonly openBlobStore: ((copies: FileBlobStore) => PostgresBlobStore) | null;
 }
 
 /** The database that the configuration names. Nothing is opened before its store is started. */
@@ -30,10 +33,18 @@ export function openDatabase({
   readonly clock: Clock;
   readonly logger: Logger;
 }): Database {
-  if (config.database !== null) return openPostgres({ ...config.database, clock, logger });
+  if (config.database !== null) {
+    const postgres = openPostgres({ ...config.database, clock, logger });
+    const { databases } = postgres;
+    return {
+      ...postgres,
+      openBlobStore: (local) => createPostgresBlobStore({ databases, local, now: clock.now }),
+    };
+  }
   return {
     ...openSqlite({ file: join(config.dataFolder, 'chatsphere.db'), clock, logger }),
     bus: null,
     openVectorStore: null,
+    openBlobStore: null,
   };
 }
