@@ -19,10 +19,15 @@ export interface BuiltServer {
 
 /** Starts the compiled server on a free port and a folder of its own, and waits until it says that it listens. */
 export async function startBuiltServer(
-  options: { readonly dataFolder?: string; readonly env?: Readonly<Record<string, string>> } = {},
+  options: {
+    readonly dataFolder?: string;
+    readonly env?: Readonly<Record<string, string>>;
+    /** Another role; default: `serve`. */
+    readonly command?: readonly string[];
+  } = {},
 ): Promise<BuiltServer> {
   const dataFolder = options.dataFolder ?? (await mkdtemp(join(tmpdir(), 'chatsphere-test-')));
-  const child = spawn(process.execPath, [MAIN, 'serve', '--json', '--port', '0'], {
+  const child = spawn(process.execPath, [MAIN, ...(options.command ?? ['serve']), '--json', '--port', '0'], {
     env: {
       PATH: process.env['PATH'],
       CHATSPHERE_DATA_DIR: dataFolder,

@@ -1,5 +1,8 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type BuiltServer, runBuiltCli, startBuiltServer } from './built-server.ts';
+
+// Processes start slowly on a loaded machine.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 let server: BuiltServer;
 beforeAll(async () => {
@@ -20,17 +23,15 @@ describe('roles on one data folder', () => {
     },
   );
 
-  it('refuses to divide the work without a database that is shared', async () => {
-    for (const [command, env] of [
-      [['worker'], {}],
-      [['serve', '--no-worker'], {}],
-      [['serve'], { ROLE: 'serve' }],
-      [['serve'], { ROLE: 'worker' }],
-    ] as const) {
-      const folder = `${server.dataFolder}/unshared`;
-      const { stderr } = await runBuiltCli([...command, '--json'], { env: { ...env, CHATSPHERE_DATA_DIR: folder } });
-      expect(codeOf(stderr)).toBe('role_needs_database');
-    }
+  it.each([
+    { command: ['worker'], env: {} },
+    { command: ['serve', '--no-worker'], env: {} },
+    { command: ['serve'], env: { ROLE: 'serve' } },
+    { command: ['serve'], env: { ROLE: 'worker' } },
+  ])('refuses to divide the work without a database that is shared: $command $env', async ({ command, env }) => {
+    const settings = { ...env, CHATSPHERE_DATA_DIR: `${server.dataFolder}/unshared` };
+    const { stderr } = await runBuiltCli([...command, '--json'], { env: settings });
+    expect(codeOf(stderr)).toBe('role_needs_database');
   });
 
   it('says alive and ready by both spellings', async () => {
