@@ -35,7 +35,7 @@ import { composeJobQueue, type JobQueue } from './job-queue.ts';
 import type { Database } from './open-database.ts';
 import { createPresence } from './presence.ts';
 import type { Providers } from './providers.ts';
-import { composeSharedState, type SharedState } from './shared-state.ts';
+import type { SharedState } from './shared-state.ts';
 
 const CONTENT_REMOVED = 'content.removed';
 const SOURCE_REMOVED = 'sources.removed';
@@ -61,6 +61,7 @@ export interface CoreOptions {
   readonly follower: Embedder | null;
   /** No other process works on this database. */
   readonly isSole: boolean;
+  readonly shared: SharedState;
 }
 
 /** What answers questions and what runs jobs are both made of. Nothing of it runs jobs or answers. */
@@ -68,7 +69,6 @@ export interface Core extends CoreOptions {
   readonly store: Store;
   readonly lexicalIndex: LexicalIndex;
   readonly blobs: BlobStore;
-  readonly shared: SharedState;
   readonly transport: JobTransport;
   /** A page of the queue's board by its path; null: this queue has none. */
   readonly queueBoard: JobQueue['board'];
@@ -94,11 +94,10 @@ export interface Core extends CoreOptions {
 
 /** The parts that every role has. */
 export function composeCore(options: CoreOptions): Core {
-  const { config, embedders, counter, logger, meter, clock, createId, isSole } = options;
+  const { shared, config, embedders, counter, logger, meter, clock, createId, isSole } = options;
   const { store, lexicalIndex } = options.database;
   const { blobs, lifecycle: blobLifecycle } = composeBlobs(options);
   const { bus } = options.database;
-  const shared = composeSharedState({ config, bus, clock, logger, meter });
   const jobQueue = composeJobQueue({ config, bus, logger, meter, boardPath: QUEUE_BOARD_PATH });
   const { transport } = jobQueue;
   const jobEvents = createJobEvents({ store, clock, bus: shared.bus });

@@ -1,5 +1,6 @@
 import { LANGCHAIN_PROVIDER, type LangChain } from '../adapters/langchain/index.ts';
 import { createStaticEmbedder, createUseLiteEmbedder, createUseLiteModel } from '../adapters/local-embedder/index.ts';
+import type { ByteCache } from '../cache/index.ts';
 import {
   createEmbeddingGenerator,
   type Embedder,
@@ -23,6 +24,8 @@ interface EmbedderParts {
   readonly langChain: LangChain;
   readonly counter: TokenCounter;
   readonly wordVectors: WordVectorCache;
+  /** Keeps vectors of queries for all processes; null: each keeps its own. */
+  readonly sharedBytes: ByteCache | null;
   /** Lets questions go first, before each step of work in the background. */
   readonly giveWay: RightOfWay['giveWay'];
 }
@@ -64,7 +67,20 @@ export function createEmbedders(parts: EmbedderParts): Embedders {
   async function make(name: ModelName): Promise<Made> {
     const embedder = makeEmbedder(name);
     await embedder.start();
-    return { embedder, generator: createEmbeddingGenerator({ embedder, clock, logger, meter, random: Math.random }) };
+    const sharedVectors =
+      parts.sharedBytes === null ? {} : { sharedVectors: { cache: parts.sharedBytes, scope: scopeOf(name) } };
+    const generator = createEmbeddingGenerator({
+      ...{ embedder, clock, logger, meter, random: Math.random },
+      ...sharedVectors,
+    });
+    return { embedder, generator };
+  }
+
+  /** The same name may stand for another model elsewhere: its address, or its options, are part of the key. */
+  function scopeOf({ provider, model }: ModelName): string {
+    const { kind, baseUrl, apiVersion } = config.providers.get(provider) ?? {};
+    const own = provider === LANGCHAIN_PROVIDER ? config.langChain.embeddings.get(model) : undefined;
+    return JSON.stringify([kind, baseUrl, apiVersion, own]);
   }
 
   /** One that could not be made is tried again by the next who asks. */

@@ -17,6 +17,7 @@ import { createLifecycle } from './lifecycle.ts';
 import { openDatabase } from './open-database.ts';
 import { createProviders, type Providers } from './providers.ts';
 import { redisSecrets } from './redis-config.ts';
+import { composeSharedState } from './shared-state.ts';
 
 /** What a process of any role stands on: made, and started by `lifecycle`. */
 export interface Foundation extends CoreOptions {
@@ -54,7 +55,9 @@ export async function layFoundation(given: Config, version: string): Promise<Fou
   const { giveWay } = questionsFirst;
   const wordVectors = database.wordVectorCache;
   const counter = createTokenCounter();
+  const shared = composeSharedState({ config, bus: database.bus, clock, logger, meter });
   const embedders = createEmbedders({
+    sharedBytes: shared.bytes,
     config,
     providers,
     langChain,
@@ -73,6 +76,7 @@ export async function layFoundation(given: Config, version: string): Promise<Fou
     ...{ config, version, logger, meter, clock, createId, database, langChain, counter, embedders, providers, pepper },
     ...{ questionsFirst, localKey, lifecycle, store },
     follower: embedders.follower,
+    shared,
     isSole: config.database === null,
   };
 }

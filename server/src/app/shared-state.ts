@@ -1,5 +1,12 @@
 import { type OpenedRedis, openRedis, type RedisState } from '../adapters/redis/index.ts';
-import { type Cache, createMemoryCache, createMemoryLeases, type Leases } from '../cache/index.ts';
+import {
+  type ByteCache,
+  type Cache,
+  createMemoryByteCache,
+  createMemoryCache,
+  createMemoryLeases,
+  type Leases,
+} from '../cache/index.ts';
 import { createMemoryStreamBuffer, type StreamBuffer } from '../chat/index.ts';
 import type { Clock, Lifecycle, Logger, Meter } from '../kernel/index.ts';
 import {
@@ -11,9 +18,14 @@ import {
 import { createRateLimiter, createSharedRateLimiter, type RateLimiter } from '../security/index.ts';
 import type { Config } from './config.ts';
 
+/** Of vectors of queries, beside Redis. */
+const VECTOR_BYTES = 16 * 1024 ** 2;
+
 /** What several processes share: through Redis when there is one, else in the memory of the only process. */
 export interface SharedState {
   readonly cache: Cache;
+  /** Null: nothing is shared, and whoever keeps bytes keeps its own. */
+  readonly bytes: ByteCache | null;
   readonly leases: Leases;
   readonly streamBuffer: StreamBuffer;
   readonly circuitStates: CircuitStates;
@@ -44,6 +56,7 @@ export function composeSharedState({ config, bus, clock, logger, meter }: Shared
   if (config.redis === null) {
     return {
       cache: memory.cache,
+      bytes: null,
       leases: memory.leases,
       streamBuffer: memory.streams,
       circuitStates: createMemoryCircuitStates(clock),
@@ -54,11 +67,13 @@ export function composeSharedState({ config, bus, clock, logger, meter }: Shared
     };
   }
   const redis: OpenedRedis = openRedis({
-    ...{ settings: config.redis, clock, logger, meter, memory },
+    ...{ settings: config.redis, clock, logger, meter },
+    memory: { ...memory, bytes: createMemoryByteCache({ maxBytes: VECTOR_BYTES, clock }) },
     keepStreamsMs: keepMs,
   });
   return {
     cache: redis.cache,
+    bytes: redis.bytes,
     leases: redis.leases,
     streamBuffer: redis.streams,
     circuitStates: redis.circuitStates,

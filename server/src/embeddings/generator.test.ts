@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { createFakeEmbedder, type FakeEmbedderOptions } from '../adapters/fakes/index.ts';
+import { createMemoryByteCache } from '../cache/index.ts';
 import { AppError, type Clock, type Labels, type Meter, silentLogger, silentMeter } from '../kernel/index.ts';
 import { createEmbeddingGenerator, type EmbeddingGeneratorOptions } from './generator.ts';
 import type { Embedder, EmbeddingCall, EmbeddingResult } from './ports.ts';
@@ -229,5 +230,59 @@ describe('embedding generator', () => {
       ['chatsphere_embedding_texts_total', { model: 'fake/words', outcome: 'failed' }, 1],
       ['ai_error_total', { model: 'fake/words', error_type: 'embedding_failed' }, 1],
     ]);
+  });
+});
+
+describe('vectors of queries that several processes share', () => {
+  const shared = () => createMemoryByteCache({ maxBytes: 1_000_000, clock: restlessClock });
+  const openRemote = (sharedVectors: EmbeddingGeneratorOptions['sharedVectors'], profile: object = remote) => {
+    const fake = createFakeEmbedder({ profile });
+    return { fake, generator: make(fake, sharedVectors === undefined ? {} : { sharedVectors }) };
+  };
+
+  it('are made once, of queries in one space at one provider', async () => {
+    const cache = shared();
+    const first = openRemote({ cache, scope: 'here' });
+    const made = await first.generator.embed(['opening hours', 'opening hours', ' '], QUERY);
+    const second = openRemote({ cache, scope: 'here' });
+    const found = await second.generator.embed(['opening hours'], QUERY);
+    expect(found).toMatchObject({ inputTokens: 0, fromMemory: true });
+    expect(found.vectors[0]).toEqual(made.vectors[0]);
+    expect([first.fake.calls.length, second.fake.calls.length]).toEqual([1, 0]);
+    for (const other of [
+      openRemote({ cache, scope: 'elsewhere' }),
+      openRemote({ cache, scope: 'here' }, { ...remote, version: '2' }),
+    ]) {
+      await other.generator.embed(['opening hours'], QUERY);
+      expect(other.fake.calls).toHaveLength(1);
+    }
+    await second.generator.embed(['opening hours'], DOCUMENT);
+    expect(second.fake.calls).toHaveLength(1);
+  });
+
+  it('cannot be altered by who was given them, and are made anew when they are no vectors', async () => {
+    const cache = shared();
+    const { fake, generator } = openRemote({ cache, scope: '' });
+    const first = (await generator.embed(['a'], QUERY)).vectors[0];
+    const before = Float32Array.from(first ?? []);
+    first?.fill(7);
+    expect((await generator.embed(['a'], QUERY)).vectors[0]).toEqual(before);
+    const torn = { get: async () => Uint8Array.of(1, 2, 3), set: async () => {} };
+    const other = openRemote({ cache: torn, scope: '' });
+    expect((await other.generator.embed(['a'], QUERY)).vectors[0]).toEqual(before);
+    expect([fake.calls.length, other.fake.calls.length]).toEqual([1, 1]);
+  });
+
+  it('are not asked for by an embedder in this process, which is quicker itself', async () => {
+    const asked: string[] = [];
+    const get = async (key: string): Promise<null> => {
+      asked.push(key);
+      return null;
+    };
+    const cache = { get, set: async () => {} };
+    const { fake, generator } = openRemote({ cache, scope: '' }, { local: true });
+    await generator.embed(['a'], QUERY);
+    await generator.embed(['a'], QUERY);
+    expect([asked, fake.calls.length]).toEqual([[], 1]);
   });
 });

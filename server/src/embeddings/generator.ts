@@ -1,10 +1,11 @@
+import { type ByteCache, createMemoryByteCache } from '../cache/index.ts';
 import { AppError, type Clock, type Logger, type Meter } from '../kernel/index.ts';
 import { type Batcher, createBatcher, createSingleFlight } from '../resilience/index.ts';
 import { createCallLanes } from './call-lanes.ts';
 import { callAll, callOnce, type Embedded, type EmbeddingCaller } from './embedding-calls.ts';
 import { spaceName } from './fixed-width.ts';
 import type { Embedder, EmbeddingGenerator, EmbeddingPurpose, EmbeddingRequest, EmbeddingResult } from './ports.ts';
-import { createQueryCache } from './query-cache.ts';
+import { createQueryVectors } from './query-vectors.ts';
 
 export interface EmbeddingGeneratorOptions {
   readonly embedder: Embedder;
@@ -13,11 +14,20 @@ export interface EmbeddingGeneratorOptions {
   readonly logger: Logger;
   /** Uniform in [0, 1): spreads the retries of remote calls. */
   readonly random: () => number;
-  /** Memory for vectors of recent queries. Default 16 MiB; 0: none. */
-  readonly queryCacheBytes?: number;
+  /**
+   * Keeps vectors of queries for other processes, too; by default there are 16 MiB in this one. An embedder in this
+   * process always has the latter: its vectors are made sooner than they are fetched.
+   */
+  readonly sharedVectors?: {
+    readonly cache: ByteCache;
+    /** What vectors depend on beside the embedder's id, version and width: who answers under its name. */
+    readonly scope: string;
+  };
   /** Most tries of a call to a remote embedder. Default 4. */
   readonly attempts?: number;
 }
+
+const OWN_BYTES = 16 * 1024 * 1024;
 
 /** Single requests to remote embedders share calls; this many at once keeps the first from waiting for the second. */
 const JOINED_CALLS_AT_ONCE = 2;
@@ -30,7 +40,11 @@ const JOINED_CALLS_AT_ONCE = 2;
 export function createEmbeddingGenerator(options: EmbeddingGeneratorOptions): EmbeddingGenerator {
   const { embedder } = options;
   const lanes = createCallLanes(() => embedder.profile.maxConcurrentCalls);
-  const queries = createQueryCache(Math.max(1, options.queryCacheBytes ?? 16 * 1024 * 1024));
+  const { cache, scope } = (embedder.profile.local ? null : options.sharedVectors) ?? {
+    cache: createMemoryByteCache({ maxBytes: OWN_BYTES, clock: options.clock }),
+    scope: '',
+  };
+  const queries = createQueryVectors(cache, scope);
   const caller: EmbeddingCaller = { attempts: 4, ...options, lanes };
   const flights = createSingleFlight<readonly Embedded[]>();
   const joiners = new Map<string, Batcher<string, Embedded>>();
@@ -79,10 +93,16 @@ export function createEmbeddingGenerator(options: EmbeddingGeneratorOptions): Em
       const space = `${generation()}:${dimensions}:${request.purpose}`;
       const isQuery = request.purpose === 'query';
       const done = new Map<string, Embedded>();
-      for (const text of new Set(texts)) {
-        const kept = isQuery ? queries.get(space, text) : undefined;
-        const vector = kept ?? (text.trim() === '' ? new Float32Array(dimensions) : undefined);
-        if (vector !== undefined) done.set(text, { vector, inputTokens: 0, provisional: false });
+      const know = (text: string, vector: Float32Array): void =>
+        void done.set(text, { vector, inputTokens: 0, provisional: false });
+      for (const text of texts) if (text.trim() === '') know(text, new Float32Array(dimensions));
+      if (isQuery) {
+        const look = async (text: string): Promise<void> => {
+          const kept = await queries.get(space, text);
+          if (kept?.length === dimensions) know(text, kept);
+        };
+        await Promise.all([...new Set(texts)].filter((text) => !done.has(text)).map(look));
+        request.signal?.throwIfAborted();
       }
       if (done.size > 0) countCached(options.meter, embedder.profile.id, done.size);
       const fresh = [...new Set(texts)].filter((text) => !done.has(text));
@@ -91,7 +111,7 @@ export function createEmbeddingGenerator(options: EmbeddingGeneratorOptions): Em
         const item = embedded[position];
         if (item === undefined) continue;
         done.set(text, item);
-        if (isQuery && !item.provisional) queries.set(space, text, item.vector);
+        if (isQuery && !item.provisional) queries.keep(space, text, item.vector);
       }
       return { ...gather(texts, done), ...(fresh.length === 0 ? { fromMemory: true } : {}) };
     },

@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import type { Cache, Leases } from '../../cache/index.ts';
+import type { ByteCache, Cache, Leases } from '../../cache/index.ts';
 import type { StreamBuffer } from '../../chat/index.ts';
 import type { Clock, Lifecycle, Logger, Meter } from '../../kernel/index.ts';
 import type { CircuitStates, MessageBus } from '../../resilience/index.ts';
 import type { SharedLimits } from '../../security/index.ts';
 import { createRedisBus } from './redis-bus.ts';
+import { createRedisByteCache } from './redis-byte-cache.ts';
 import { createRedisCache } from './redis-cache.ts';
 import { createRedisCircuitStates } from './redis-circuit-states.ts';
 import { createRedisConnection, type RedisState } from './redis-connection.ts';
@@ -22,6 +23,7 @@ export interface RedisOptions {
   /** What each process keeps by itself, for when Redis is away. */
   readonly memory: {
     readonly cache: Cache;
+    readonly bytes: ByteCache;
     readonly leases: Leases;
     readonly streams: StreamBuffer;
   };
@@ -33,6 +35,7 @@ export interface RedisOptions {
 export interface OpenedRedis extends Lifecycle {
   state(): RedisState;
   readonly cache: Cache;
+  readonly bytes: ByteCache;
   readonly leases: Leases;
   readonly streams: StreamBuffer;
   readonly limits: SharedLimits;
@@ -84,6 +87,7 @@ export function openRedis({ settings, clock, logger, meter, memory, keepStreamsM
     name: 'redis',
     state: () => redis.state(),
     cache: createRedisCache({ redis, memory: memory.cache, bus }),
+    bytes: createRedisByteCache({ redis, memory: memory.bytes }),
     leases: createRedisLeases({ redis, memory: memory.leases }),
     streams,
     limits,

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll } from 'vitest';
+import { describeByteCacheContract } from '../../cache/byte-cache.contract.ts';
 import { describeCacheContract, describeLeasesContract } from '../../cache/cache.contract.ts';
 import { describeStreamBuffer } from '../../chat/streams/stream-buffer.contract.ts';
 import { createManualClock, systemClock } from '../../kernel/index.ts';
@@ -39,6 +40,12 @@ describeWithRedis('the contracts of all ports on Redis', () => {
 
   describeCacheContract('redis', async () => ({ cache: (await open()).cache, pass: passRealTime }));
   describeLeasesContract('redis', async () => ({ leases: (await open()).leases, pass: passRealTime }));
+
+  describeByteCacheContract('redis', async () => ({ cache: (await open()).bytes, pass: passRealTime }));
+  describeByteCacheContract('redis, in another process', async () => {
+    const { here, there } = await openTwo();
+    return { cache: { set: here.bytes.set, get: there.bytes.get }, pass: passRealTime };
+  });
 
   describeMessageBus('redis', async () => {
     const { here, there, stop } = await openTwo();

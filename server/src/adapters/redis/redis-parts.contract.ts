@@ -1,4 +1,4 @@
-import { createMemoryCache, createMemoryLeases } from '../../cache/index.ts';
+import { createMemoryByteCache, createMemoryCache, createMemoryLeases } from '../../cache/index.ts';
 import { createMemoryStreamBuffer } from '../../chat/index.ts';
 import { type Clock, type Meter, silentLogger, silentMeter, systemClock } from '../../kernel/index.ts';
 import { type OpenedRedis, openRedis } from './index.ts';
@@ -22,6 +22,7 @@ export async function openForTest(options: OpenOptions): Promise<OpenedRedis> {
     meter: options.meter ?? silentMeter,
     memory: {
       cache: createMemoryCache({ maxBytes: 1_000_000, clock }),
+      bytes: createMemoryByteCache({ maxBytes: 1_000_000, clock }),
       leases: createMemoryLeases({ clock }),
       streams: createMemoryStreamBuffer({ clock, keepMs: keepStreamsMs }),
     },
