@@ -44,6 +44,22 @@ describe('usage rows of calls, over HTTP', () => {
     ]);
   });
 
+  it('name the version of the prompt that was sent', async () => {
+    const bot = await bed.bot({ prompt: { text: 'Be brief. {{rules}}{{passages}}' } });
+    const path = `/v1/bots/${bot.id}`;
+    const { body } = await callServer(bed.server, { path });
+    await bed.ask(bot, { stream: true });
+    await callServer(bed.server, { method: 'PATCH', path, json: { prompt: null } });
+    await bed.ask(bot, { stream: false });
+    expect(body['prompt_version']).toMatch(/^custom@/);
+    expect(await rowsOf(bot.id)).toMatchObject([
+      { prompt_version: body['prompt_version'] },
+      { prompt_version: 'open@1' },
+    ]);
+    const listed = await callServer(bed.server, { path: `${path}/prompts` });
+    expect(listed.body['data']).toMatchObject([{ version: body['prompt_version'], active: false }]);
+  });
+
   it('are there for what both calls of a hedged answer have used', async () => {
     const bot = await hedging.bot();
     const seen = await hedging.ask(bot, { stream: true, faults: ['hang_before_byte'] });

@@ -68,6 +68,51 @@ describe('the prompt of a bot', () => {
   });
 });
 
+describe('the versions of a prompt', () => {
+  const list = async (query = '') => (await server.call({ method: 'GET', url: `/v1/bots/guide/prompts${query}` })).body;
+
+  it('are listed, looked at and gone back to', async () => {
+    const older = (await patch({ prompt: { text: `${OWN} Older.` } })).body.prompt_version;
+    const newer = (await patch({ prompt: { text: `${OWN} Newer.` } })).body.prompt_version;
+    await patch({ temperature: 0.3 });
+    const { data } = await list('?limit=2');
+    expect(data).toMatchObject([
+      { object: 'prompt_version', version: newer, prompt: { text: `${OWN} Newer.` }, active: true },
+      { object: 'prompt_version', version: older, prompt: { text: `${OWN} Older.` }, active: false },
+    ]);
+    const looked = await preview({ question: 'Hello?', prompt: { version: older } });
+    expect(looked.body.template_version).toBe(older);
+    expect(looked.body.messages[0].content).toContain('Older.');
+    expect((await patch({ prompt: { version: older } })).body).toMatchObject({
+      prompt: { text: `${OWN} Older.` },
+      prompt_version: older,
+    });
+    const after = (await list('?limit=2')).data;
+    expect(after.map(({ version, active }: { version: string; active: boolean }) => [version, active])).toEqual([
+      [newer, false],
+      [older, true],
+    ]);
+    await patch({ prompt: null, temperature: null });
+    expect((await list()).data.some(({ active }: { active: boolean }) => active)).toBe(false);
+  });
+
+  it('are those of the bot alone', async () => {
+    const own = (await patch({ prompt: { text: `${OWN} Mine.` } })).body.prompt_version;
+    await patch({ prompt: null });
+    await post('/v1/bots', { name: 'Stranger' });
+    for (const { status, body } of [
+      await server.call({ method: 'PATCH', url: '/v1/bots/stranger', json: { prompt: { version: own } } }),
+      await post('/v1/bots', { name: 'Newcomer', prompt: { version: own } }),
+      await patch({ prompt: { version: 'custom@000000000000' } }),
+    ]) {
+      expect([status, body.error.code, body.error.param]).toEqual([400, 'invalid_request', 'prompt.version']);
+    }
+    expect((await server.call({ method: 'GET', url: '/v1/bots/stranger/prompts' })).body.data).toEqual([]);
+    const key = await server.key(['chat']);
+    expect((await server.call({ method: 'GET', url: '/v1/bots/guide/prompts', key })).status).toBe(403);
+  });
+});
+
 describe('prompt preview', () => {
   it('shows exactly what would be sent, and calls nobody', async () => {
     const { status, body } = await preview({ question: 'What is {{bot_name}}?' });

@@ -98,6 +98,7 @@ export const ROUTE_ACCESS: Readonly<Record<string, RouteAccess>> = {
 
   'POST /v1/bots/:bot/search': scope('search'),
   // Shows instructions and passages.
+  'GET /v1/bots/:bot/prompts': scope('bots:read'),
   'POST /v1/bots/:bot/prompt_preview': { ...scope('bots:read'), allOf: ['search'] },
   'POST /v1/chat/completions': scope('chat'),
   'POST /v1/bots/:bot/chat': scope('chat'),

@@ -13,6 +13,7 @@ export type IdPrefix =
   | 'key'
   | 'gen'
   | 'gold'
+  | 'prm'
   | 'usr'
   | 'req'
   | 'syn';

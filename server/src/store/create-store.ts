@@ -15,6 +15,7 @@ import { createKeptBots } from './kept-bots.ts';
 import { createMessageRepository } from './messages.ts';
 import { migrate } from './migrations.ts';
 import type { Store, TenantRepositories, TenantStore } from './ports.ts';
+import { createPromptVersionRepository } from './prompt-versions.ts';
 import type { Schema } from './schema.ts';
 import { createSourcePageRepository } from './source-pages.ts';
 import { createSourceRepository } from './sources.ts';
@@ -65,6 +66,7 @@ export function createStore(options: StoreOptions): Store {
       chunks: createChunkRepository(scope),
       generations: createGenerationRepository(scope),
       goldenQuestions: createGoldenQuestionRepository(scope),
+      promptVersions: createPromptVersionRepository(scope),
       jobs: createJobRepository(scope),
       conversations: createConversationRepository(scope),
       messages: createMessageRepository(scope),

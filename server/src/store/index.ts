@@ -73,6 +73,7 @@ export type {
   TenantRepository,
   TenantStore,
 } from './ports.ts';
+export type { PromptVersion, PromptVersionRepository } from './prompt-ports.ts';
 export type { Schema } from './schema.ts';
 export type { PageCopy, SourcePage, SourcePageRepository } from './source-page-ports.ts';
 export type { BotKey, MetadataComparison, SqlDialect } from './sql-dialect.ts';

@@ -11,6 +11,7 @@ import { addUsageLedger } from './migration-009-usage-ledger.ts';
 import { addMessageStreams } from './migration-010-message-streams.ts';
 import { addBotPrompts } from './migration-011-bot-prompts.ts';
 import { addBotModels } from './migration-012-bot-models.ts';
+import { addPromptVersions } from './migration-013-prompt-versions.ts';
 import { addLeases } from './migration-020-leases.ts';
 import type { Schema } from './schema.ts';
 import type { SqlDialect } from './sql-dialect.ts';
@@ -35,6 +36,7 @@ const MIGRATIONS: readonly Migration[] = [
   { number: 10, name: 'message-streams', up: addMessageStreams },
   { number: 11, name: 'bot-prompts', up: addBotPrompts },
   { number: 12, name: 'bot-models', up: addBotModels },
+  { number: 13, name: 'prompt-versions', up: addPromptVersions },
   { number: 20, name: 'leases', up: addLeases },
 ];
 

@@ -27,6 +27,7 @@ import type {
 import type { GenerationRepository, GoldenQuestionRepository } from './generation-ports.ts';
 import type { LeaseRegistry } from './lease-ports.ts';
 import type { Page, PageRequest } from './page.ts';
+import type { PromptVersionRepository } from './prompt-ports.ts';
 import type { SourcePageRepository } from './source-page-ports.ts';
 import type { Fingerprint, RemovalReceipt, RemovedContent } from './sync-entities.ts';
 import type { SyncRunRepository } from './sync-ports.ts';
@@ -89,6 +90,7 @@ export interface TenantRepositories {
   readonly chunks: ChunkRepository;
   readonly generations: GenerationRepository;
   readonly goldenQuestions: GoldenQuestionRepository;
+  readonly promptVersions: PromptVersionRepository;
   readonly jobs: JobRepository;
   readonly conversations: ConversationRepository;
   readonly messages: MessageRepository;

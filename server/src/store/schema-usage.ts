@@ -25,6 +25,7 @@ export interface UsageTable {
   /** In 1e-9 US dollars. */
   cost_nano_usd: number | null;
   price_id: string | null;
+  prompt_version: string | null;
   first_token_ms: number | null;
   duration_ms: number;
   created_at: number;

@@ -1,5 +1,6 @@
 import type { Generated } from 'kysely';
 import type { GoldenQuestionsTable, IndexGenerationsTable } from './schema-generations.ts';
+import type { PromptVersionsTable } from './schema-prompts.ts';
 import type { UsagePricesTable, UsageTable } from './schema-usage.ts';
 
 /**
@@ -17,6 +18,7 @@ export interface Schema {
   chunk_vectors: ChunkVectorsTable;
   index_generations: IndexGenerationsTable;
   golden_questions: GoldenQuestionsTable;
+  prompt_versions: PromptVersionsTable;
   jobs: JobsTable;
   job_queues: JobQueuesTable;
   conversations: ConversationsTable;

@@ -133,6 +133,14 @@ export function createSamples(seed: string) {
     createdAt: now,
   });
 
+  const promptVersion = (botId: string, version = 'custom@1') => ({
+    id: next('prm'),
+    botId,
+    version,
+    prompt: { text: `{{rules}}{{passages}} ${version}` },
+    chosenAt: now,
+  });
+
   const job = (changes: Partial<Job> = {}): Omit<Job, 'tenantId'> => ({
     id: next('job'),
     botId: null,
@@ -246,6 +254,7 @@ export function createSamples(seed: string) {
     document,
     generation,
     goldenQuestion,
+    promptVersion,
     job,
     conversation,
     message,

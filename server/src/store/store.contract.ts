@@ -623,6 +623,32 @@ export function describeStoreContract(name: string, open: () => Promise<Store>):
       });
     });
 
+    describe('versions of prompts', () => {
+      it('are kept once each, in their order, with when they were chosen last', async () => {
+        const bot = samples.bot();
+        await tenant.bots.create(bot);
+        const { promptVersions } = tenant;
+        const [one, two] = ['custom@a', 'custom@b'].map((version) => samples.promptVersion(bot.id, version));
+        if (one === undefined || two === undefined) throw new Error('no samples');
+        await promptVersions.keep(one);
+        await promptVersions.keep({ ...two, chosenAt: samples.now + 1 });
+        await promptVersions.keep({ ...samples.promptVersion(bot.id, 'custom@a'), chosenAt: samples.now + 2 });
+        await promptVersions.keep({ ...samples.promptVersion(bot.id, 'custom@a'), chosenAt: samples.now - 5 });
+        const { items } = await promptVersions.list(bot.id, { limit: 10, order: 'asc' });
+        expect(items).toEqual([
+          { ...one, createdAt: samples.now, chosenAt: samples.now + 2 },
+          { ...two, createdAt: samples.now + 1, chosenAt: samples.now + 1 },
+        ]);
+        expect(await promptVersions.get(bot.id, 'custom@b')).toEqual(items[1]);
+        expect(await promptVersions.get(bot.id, 'custom@c')).toBeNull();
+        await expect(promptVersions.keep(samples.promptVersion('bot_none'))).rejects.toMatchObject({
+          code: 'bot_not_found',
+        });
+        await tenant.bots.delete(bot.id);
+        expect((await promptVersions.list(bot.id, { limit: 10, order: 'asc' })).items).toEqual([]);
+      });
+    });
+
     describe('idempotency keys', () => {
       it('gives a key to one of many at once', async () => {
         const record = { key: 'race', fingerprint: 'f', createdAt: samples.now };

@@ -145,6 +145,11 @@ const ATTEMPTS: Attempts = {
     list: (stranger, owner) => stranger.list(owner.bot.id, PAGE),
     delete: (stranger, owner) => stranger.delete(owner.bot.id, owner.goldenQuestion.id),
   },
+  promptVersions: {
+    keep: (stranger, owner) => stranger.keep({ ...samples.promptVersion(owner.bot.id), chosenAt: LATER }),
+    get: (stranger, owner) => stranger.get(owner.bot.id, 'custom@1'),
+    list: (stranger, owner) => stranger.list(owner.bot.id, PAGE),
+  },
   jobs: {
     create: (stranger, owner) => stranger.create({ ...owner.job, kind: 'stolen' }),
     get: (stranger, owner) => stranger.get(owner.job.id),
@@ -283,6 +288,7 @@ async function fillTenant(store: Store) {
   ]);
   await tenant.generations.create(generation);
   await tenant.goldenQuestions.create(goldenQuestion);
+  await tenant.promptVersions.keep(samples.promptVersion(bot.id));
   await tenant.jobs.create(job);
   await tenant.jobs.create(failedJob);
   await tenant.conversations.create(conversation);
@@ -325,6 +331,7 @@ async function everythingOf(store: Store, owner: Owner): Promise<unknown> {
     syncItems: await tenant.syncRuns.findItem(owner.syncRun.id, 'key-1'),
     generations: await tenant.generations.list(owner.bot.id, PAGE),
     goldenQuestions: await tenant.goldenQuestions.list(owner.bot.id, PAGE),
+    promptVersions: await tenant.promptVersions.list(owner.bot.id, PAGE),
     jobs: (await tenant.jobs.list(PAGE)).items,
     conversations: await tenant.conversations.list(PAGE),
     messages: await tenant.messages.list(owner.conversation.id, PAGE),

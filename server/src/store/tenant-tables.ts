@@ -10,6 +10,7 @@ const IS_TENANT_TABLE: Readonly<Record<TenantTable, true>> = {
   chunk_vectors: true,
   index_generations: true,
   golden_questions: true,
+  prompt_versions: true,
   jobs: true,
   job_queues: true,
   conversations: true,

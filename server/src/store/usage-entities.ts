@@ -32,6 +32,8 @@ export interface UsageRow {
   readonly costNanoUsd: number | null;
   /** The price that was charged, by its id; null: there was none. */
   readonly priceId: string | null;
+  /** The template that the prompt was made from; absent: none was. */
+  readonly promptVersion?: string;
   readonly firstTokenMs: number | null;
   readonly durationMs: number;
   readonly createdAt: number;

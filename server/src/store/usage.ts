@@ -9,7 +9,7 @@ import type { FrozenPrice, UsageRow } from './usage-entities.ts';
 import type { UsageLedgerStore, UsageRepository } from './usage-ports.ts';
 import { summarizeUsage, usageWhere } from './usage-summary.ts';
 
-/** Keeps a statement's parameters (24 a row) below every engine's limit. */
+/** Keeps a statement's parameters (25 a row) below every engine's limit. */
 const ROWS_PER_INSERT = 200;
 
 export function createUsageRepository(scope: TenantScope): UsageRepository {
@@ -100,6 +100,7 @@ function toColumns(usage: UsageRow) {
     requests: usage.requests,
     cost_nano_usd: usage.costNanoUsd,
     price_id: usage.priceId,
+    prompt_version: usage.promptVersion ?? null,
     first_token_ms: usage.firstTokenMs,
     duration_ms: usage.durationMs,
     created_at: usage.createdAt,
@@ -129,6 +130,7 @@ function toUsageRow(row: Selectable<UsageTable>): UsageRow {
     requests: row.requests,
     costNanoUsd: row.cost_nano_usd,
     priceId: row.price_id,
+    ...(row.prompt_version === null ? {} : { promptVersion: row.prompt_version }),
     firstTokenMs: row.first_token_ms,
     durationMs: row.duration_ms,
     createdAt: row.created_at,

@@ -16,6 +16,8 @@ export interface AnswerUsage {
   readonly onEmbedding: (use: EmbeddingUse) => void;
   /** Rows of the answer belong to this conversation from now on. */
   inConversation(id: string | null): void;
+  /** The prompt is made from this version of a template. */
+  withPrompt(version: string): void;
   /** A cache answers: the request costs nothing. */
   onCached(cache: 'exact' | 'semantic', answer: Pick<UsageRow, 'model' | 'durationMs'>): void;
   /**
@@ -56,6 +58,7 @@ export function createAnswerUsage(parts: AnswerUsageParts, request: AnswerReques
     return answerId;
   };
   let conversationId: string | null = null;
+  let promptVersion: string | null = null;
   let state: 'open' | 'cached' | 'settled' = 'open';
   const calls: ModelCallReport[] = [];
 
@@ -81,7 +84,18 @@ export function createAnswerUsage(parts: AnswerUsageParts, request: AnswerReques
     const { inputTokens, outputTokens, cachedInputTokens = 0, cacheWriteTokens = 0 } = report.usage;
     const { model, keyFingerprint, outcome, errorCode, usageSource, firstTokenMs, durationMs } = report;
     const call = { model, keyFingerprint, outcome, errorCode, usageSource, firstTokenMs, durationMs };
-    write({ ...row, ...call, cache: null, calls: 1, inputTokens, outputTokens, cachedInputTokens, cacheWriteTokens });
+    const prompt = row.kind === 'chat' && promptVersion !== null ? { promptVersion } : {};
+    write({
+      ...row,
+      ...call,
+      ...prompt,
+      cache: null,
+      calls: 1,
+      inputTokens,
+      outputTokens,
+      cachedInputTokens,
+      cacheWriteTokens,
+    });
   };
 
   return {
@@ -100,6 +114,9 @@ export function createAnswerUsage(parts: AnswerUsageParts, request: AnswerReques
     },
     inConversation(id) {
       conversationId = id;
+    },
+    withPrompt(version) {
+      promptVersion = version;
     },
     onCached(cache, answer) {
       state = 'cached';

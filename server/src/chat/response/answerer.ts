@@ -101,6 +101,7 @@ async function* makeAnswer(parts: Parts, opening: AnswerOpening, making: Making)
   const preparation = await prepareAnswer(parts, opening, signal).catch((error: unknown) => {
     throw signal.aborted ? toAbortError(signal) : error;
   });
+  if (preparation.plan.type === 'ask') preparation.usage.withPrompt(preparation.plan.prompt.template.version);
   const record: AnswerRecord = { ...beginRecord(preparation), startedAt, stale };
   const onText = usageMeter(record, reportUsage);
   let outcome: AnswerOutcome = { type: 'cancelled' };

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { botModels } from './bot-models.ts';
 import { chunkingStrategy } from './chunking.ts';
-import { promptSetting } from './prompts.ts';
+import { promptChange, promptSetting } from './prompts.ts';
 import { line, metadata, slug, storedMetadata, unixSeconds } from './text.ts';
 
 const weight = z.number().min(0).max(1);
@@ -33,7 +33,7 @@ const botFields = {
   retrieval: retrievalSettings.optional(),
   privacy: z.strictObject({ pii: z.enum(['off', 'mask', 'vault']) }).optional(),
   metadata: metadata.optional(),
-  prompt: promptSetting.nullable().optional().describe("The template of its prompts. null: the server's default."),
+  prompt: promptChange.nullable().optional().describe("The template of its prompts. null: the server's default."),
   chunking_strategy: chunkingStrategy
     .nullable()
     .optional()

@@ -66,10 +66,13 @@ export { type MessageStreamQuery, messageStop, messageStreamQuery, wireStoppedMe
 export { type WireModel, wireModel, wireModels } from './models.ts';
 export { botObjectParams, botParams, deleted, idParams, type ListQuery, listOf, listQuery } from './pages.ts';
 export {
+  type PromptChange,
   type PromptPreviewBody,
   promptPreviewBody,
   type WirePromptPreview,
+  type WirePromptVersion,
   wirePromptPreview,
+  wirePromptVersion,
 } from './prompts.ts';
 export { deletedContent } from './removals.ts';
 export { type SearchBody, searchBody, type WireFilter, type WireSearchHit, wireSearchResults } from './search.ts';

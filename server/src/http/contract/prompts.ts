@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { chatMessages } from './chat-messages.ts';
-import { line } from './text.ts';
+import { line, unixSeconds } from './text.ts';
 
 /** A template that comes with the server, or one of the owner's. */
 export const promptSetting = z
@@ -15,11 +15,40 @@ export const promptSetting = z
   )
   .meta({ id: 'PromptSetting' });
 
+/** What a request may say: also a version that the bot had before. */
+export const promptChange = z.union(
+  [...promptSetting.options, z.strictObject({ version: line(100).describe('Of `GET /v1/bots/{bot}/prompts`.') })],
+  {
+    error:
+      'Give {template: "default@1"}, {text: "..."} with a template of your own, {version: "..."} that the bot had before, or null.',
+  },
+);
+
+export type PromptChange = z.infer<typeof promptChange>;
+
+export const wirePromptVersion = z
+  .strictObject({
+    id: z.string(),
+    object: z.literal('prompt_version'),
+    bot: z.string(),
+    version: z.string(),
+    prompt: promptSetting,
+    active: z.boolean().describe('Whether the bot has it now.'),
+    created_at: unixSeconds,
+    chosen_at: unixSeconds.describe('When it was last made the prompt of the bot.'),
+  })
+  .meta({ id: 'PromptVersion' });
+
+export type WirePromptVersion = z.infer<typeof wirePromptVersion>;
+
 export const promptPreviewBody = z
   .strictObject({
     question: z.string().min(1).max(32_000).optional(),
     messages: chatMessages.min(1).optional().describe('Instead of `question`: as in a chat completion.'),
-    prompt: promptSetting.nullable().optional().describe("A draft in place of the bot's own prompt."),
+    prompt: promptChange
+      .nullable()
+      .optional()
+      .describe("A draft, or an earlier version, in place of the bot's own prompt."),
     conversation: line(200).optional().describe('The id of a conversation to go on with; nothing is added to it.'),
     user: line(256).optional(),
   })

@@ -124,6 +124,7 @@ export const wireUsageCall = z
     kind: z.enum(['chat', 'summary', 'embedding']),
     provider: z.string(),
     model: z.string(),
+    prompt_version: z.string().nullable().describe('The version of the prompt that was sent.'),
     key_fingerprint: z.string().nullable().describe("Which of the provider's keys was used."),
     outcome: z.enum(['ok', 'failed', 'cancelled']),
     error_code: z.string().nullable(),

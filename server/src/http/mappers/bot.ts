@@ -1,4 +1,4 @@
-import { checkPrompt, templateOf } from '../../chat/index.ts';
+import { templateOf } from '../../chat/index.ts';
 import type { Bot, BotSettings, Generation, RetrievalSettings } from '../../store/index.ts';
 import type { BotChangesBody, WireBot } from '../contract/index.ts';
 import { botModelsOf, toWireModels } from './bot-models.ts';
@@ -47,7 +47,10 @@ function toWireRetrieval(retrieval: RetrievalSettings): WireBot['retrieval'] {
 }
 
 /** The settings that a request names, and only those. */
-export function botSettingsOf(body: BotChangesBody, chunkingModules?: readonly string[]): Partial<BotSettings> {
+export function botSettingsOf(
+  body: Omit<BotChangesBody, 'prompt'> & Partial<Pick<Bot, 'prompt'>>,
+  chunkingModules?: readonly string[],
+): Partial<BotSettings> {
   return {
     ...(body.instructions === undefined ? {} : { instructions: body.instructions }),
     ...botModelsOf(body),
@@ -57,7 +60,7 @@ export function botSettingsOf(body: BotChangesBody, chunkingModules?: readonly s
     ...(body.retrieval === undefined ? {} : { retrieval: retrievalOf(body.retrieval) }),
     ...(body.privacy === undefined ? {} : { privacy: body.privacy }),
     ...(body.metadata === undefined ? {} : { metadata: body.metadata }),
-    ...(body.prompt === undefined ? {} : { prompt: checkPrompt(body.prompt) }),
+    ...(body.prompt === undefined ? {} : { prompt: body.prompt }),
     ...(body.chunking_strategy === undefined
       ? {}
       : { chunking: body.chunking_strategy && chunkingOf(body.chunking_strategy, chunkingModules) }),

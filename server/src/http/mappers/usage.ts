@@ -79,6 +79,7 @@ export function toWireUsageCall({ price, ...row }: UsageRow & { readonly price: 
     key: row.keyId,
     user: row.endUser,
     conversation: row.conversationId,
+    prompt_version: row.promptVersion ?? null,
     message: row.answerId,
     kind: row.kind,
     provider: row.model.slice(0, Math.max(0, row.model.indexOf('/'))),

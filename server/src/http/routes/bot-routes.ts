@@ -19,6 +19,7 @@ import { botModelsOf } from '../mappers/bot-models.ts';
 import { findBot } from '../owned.ts';
 import { pageOfAll, pageRequestOf, toWirePage } from '../pages.ts';
 import { presentBot, presentBots } from '../present-bot.ts';
+import { keepPrompt, resolvePrompt } from '../prompt-versions.ts';
 import { principalOf } from '../request-context.ts';
 import type { ZodApp } from '../zod-app.ts';
 
@@ -64,7 +65,7 @@ export function addBotRoutes(app: ZodApp, parts: HttpParts): void {
       const bot = await findBot(store, request, request.params.bot);
       requireAvailable(request.body, parts);
       const { name, slug } = request.body;
-      const { chunking, ...settings } = botSettingsOf(request.body, parts.chunkingModules);
+      const { chunking, ...settings } = botSettingsOf(await withPrompt(bot, request.body), parts.chunkingModules);
       const changes = {
         ...settings,
         ...(name === undefined ? {} : { name }),
@@ -78,9 +79,16 @@ export function addBotRoutes(app: ZodApp, parts: HttpParts): void {
         await cutAnew(bot, chunking);
         changed = await bots.update(bot.id, { chunking, updatedAt: clock.now() });
       }
-      return presentBot(parts, changed ?? (await findBot(store, request, bot.id)));
+      const now = changed ?? (await findBot(store, request, bot.id));
+      // The one before, too: it may be from a time when versions were not kept.
+      if (request.body.prompt !== undefined) for (const each of [bot, now]) await keepPrompt(parts, each);
+      return presentBot(parts, now);
     },
   );
+
+  async function withPrompt(bot: Bot, { prompt, ...rest }: BotChangesBody) {
+    return prompt === undefined ? rest : { ...rest, prompt: await resolvePrompt(store, bot, prompt) };
+  }
 
   /** Content that is there already is cut in the new way by a generation of its own, while the old one answers. */
   async function cutAnew(bot: Bot, chunking: Bot['chunking']): Promise<void> {
@@ -130,6 +138,7 @@ export async function listBots(
 async function createBot(parts: HttpParts, tenantId: string, body: NewBotBody): Promise<Bot> {
   requireAvailable(body, parts);
   const now = parts.clock.now();
+  const { prompt, ...rest } = body;
   const bot = {
     id: parts.createId('bot'),
     name: body.name,
@@ -141,7 +150,8 @@ async function createBot(parts: HttpParts, tenantId: string, body: NewBotBody): 
     retrieval: {},
     privacy: { pii: 'off' as const },
     metadata: {},
-    ...botSettingsOf(body, parts.chunkingModules),
+    ...botSettingsOf(rest, parts.chunkingModules),
+    ...(prompt === undefined ? {} : { prompt: await resolvePrompt(parts.store, null, prompt) }),
     createdAt: now,
     updatedAt: now,
   };
@@ -149,6 +159,7 @@ async function createBot(parts: HttpParts, tenantId: string, body: NewBotBody): 
   for (const slug of slugsFor(body, bot.id)) {
     try {
       await bots.create({ ...bot, slug });
+      await keepPrompt(parts, { ...bot, tenantId, slug });
       return { ...bot, tenantId, slug };
     } catch (error) {
       if (!(error instanceof AppError) || error.code !== 'slug_taken') throw error;

@@ -28,6 +28,7 @@ const KEYS: Readonly<Record<keyof Schema, readonly string[] | null>> = {
   chunk_vectors: ['chunk_number', 'generation'],
   index_generations: ['number'],
   golden_questions: ['number'],
+  prompt_versions: ['number'],
   jobs: ['number'],
   job_queues: ['tenant_id', 'queue'],
   conversations: ['number'],
