@@ -1,7 +1,10 @@
 import { systemClock } from '../kernel/index.ts';
 import { createBackupCommand } from './cli/backup-command.ts';
 import type { Command } from './cli/command.ts';
+import { createMigrateCommand } from './cli/migrate-command.ts';
 import { createRestoreCommand } from './cli/restore-command.ts';
+import type { Config } from './config.ts';
+import type { Place } from './transfer/places.ts';
 
 /** The commands that move whole installations. What they need is loaded when one of them runs. */
 export function createTransferCommands(options: { readonly version: string }): readonly Command[] {
@@ -14,9 +17,36 @@ export function createTransferCommands(options: { readonly version: string }): r
     const config = configWith(dataFolder === undefined ? {} : { dataFolder });
     const level = config.logLevel === 'info' ? 'warn' : config.logLevel;
     const logger = createLogger({ level, secrets: config.secret === null ? [] : [config.secret] });
-    return { config, logger, clock };
+    return { config, logger, clock, place: placeOf(config) };
+  }
+  async function openPlaces(given: { dataFolder: string | undefined; from: string | undefined; to: string }) {
+    const [opened, { parsePlace, placeName }] = await Promise.all([
+      open(given.dataFolder),
+      import('./transfer/places.ts'),
+    ]);
+    const from = given.from === undefined ? opened.place : parsePlace(given.from);
+    const to = parsePlace(given.to);
+    return { request: { ...opened, from, to }, names: { from: placeName(from), to: placeName(to) } };
   }
   return [
+    createMigrateCommand({
+      clock,
+      async migrate({ onProgress, signal, ...given }) {
+        const { migrateInstallation } = await import('./transfer/migrate-installation.ts');
+        const { request, names } = await openPlaces(given);
+        return { ...(await migrateInstallation({ ...request, onProgress, signal })), ...names };
+      },
+      async plan({ signal, ...given }) {
+        const { planMigration } = await import('./transfer/migrate-installation.ts');
+        const { request, names } = await openPlaces(given);
+        return { ...(await planMigration({ ...request, onProgress: () => {}, signal })), ...names };
+      },
+      async rollBack({ signal, force, ...given }) {
+        const { rollBackMigration } = await import('./transfer/migrate-installation.ts');
+        const { request, names } = await openPlaces(given);
+        return { ...(await rollBackMigration({ ...request, force, signal })), to: names.to };
+      },
+    }),
     createBackupCommand({
       clock,
       async backup({ dataFolder, ...request }) {
@@ -40,4 +70,8 @@ export function createTransferCommands(options: { readonly version: string }): r
       },
     }),
   ];
+}
+
+function placeOf({ database, dataFolder }: Pick<Config, 'database' | 'dataFolder'>): Place {
+  return database === null ? { kind: 'sqlite', folder: dataFolder } : { kind: 'postgres', url: database.url };
 }

@@ -16,6 +16,23 @@ export const TRANSFER_ERROR_EXPLANATIONS = {
     meaning: 'There was no restore or migration whose state before it is still there.',
     remedy: 'Check the data folder that the command works on.',
   },
+  migration_unfinished: {
+    meaning: 'The database is the target of a migration that was begun and not finished.',
+    remedy: 'Run `chatsphere migrate` again, which goes on where it stopped, or empty the target with `--rollback`.',
+  },
+  migration_mismatch: {
+    meaning: 'After a migration the rows of source and target were not the same. The source is as it was.',
+    remedy: 'Stop all servers, empty the target with `chatsphere migrate --rollback`, and begin again.',
+  },
+  migration_source_in_use: {
+    meaning: 'Servers are connected to the database that is to be migrated: what they write would be left behind.',
+    remedy: 'Stop them and run the migration again.',
+  },
+  migration_target_changed: {
+    meaning:
+      'The target was written to after the migration, so that rolling back would lose something. Nothing was changed.',
+    remedy: 'Migrate the other way, or add `--force` to lose it.',
+  },
   path_not_writable: {
     meaning: 'A file or folder that the command should write cannot be made.',
     remedy: 'Check that the folder exists, is yours and is not read-only.',

@@ -24,6 +24,7 @@ import { createSyncRunRepository } from './sync-runs.ts';
 import { createSystemStore } from './system-store.ts';
 import { createTenantScope, type TenantScope } from './tenant-scope.ts';
 import { createTenantRepository } from './tenants.ts';
+import { refuseUnfinishedCopy } from './transfer/index.ts';
 import { createUsageRepository } from './usage.ts';
 import type { WriteWatch } from './write-watch.ts';
 
@@ -122,6 +123,7 @@ export function createStore(options: StoreOptions): Store {
       await sql`select 1`.execute(database);
     },
     async start() {
+      await refuseUnfinishedCopy(options.migrating ?? database);
       await migrate(options.migrating ?? database, dialect, { now: clock.now() });
     },
     stop: () => database.destroy(),

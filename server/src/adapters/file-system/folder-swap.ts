@@ -18,6 +18,12 @@ export async function holdsData(dataFolder: string): Promise<boolean> {
   return exists(join(dataFolder, 'chatsphere.db'));
 }
 
+/** Removes the data of an installation. The caller holds the lock of the data folder. */
+export async function removeData(dataFolder: string): Promise<void> {
+  for (const name of PARTS) await rm(join(dataFolder, name), { recursive: true, force: true });
+  await syncFolder(dataFolder);
+}
+
 /**
  * Puts the data in `staged` (a folder in the data folder) in the place of what is there, which moves to a folder
  * `before-restore-TIME`: all of it or, whatever happens in between, none. A part that is not staged stays as it is when

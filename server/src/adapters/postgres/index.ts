@@ -1,2 +1,4 @@
 export { openPostgres, type Postgres, type PostgresDatabases, type PostgresOptions } from './open-postgres.ts';
 export { createPostgresBlobStore, type PostgresBlobStore } from './postgres-blob-store.ts';
+export { countServerConnections, openPostgresForFilling, openPostgresSnapshot } from './postgres-transfer.ts';
+export { openStoredBlobs, removeStoredBlobs } from './postgres-transfer-blobs.ts';

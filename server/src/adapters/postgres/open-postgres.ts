@@ -86,7 +86,7 @@ export function openPostgres({
   const turns = createTurns();
   const open = (scope: Scope, timeoutMs: number | null = statementTimeoutMs): Kysely<Schema> =>
     new Kysely({
-      dialect: dialectOf(() => createPostgresDriver({ pool, scope, turns, statementTimeoutMs: timeoutMs })),
+      dialect: postgresDialect(() => createPostgresDriver({ pool, scope, turns, statementTimeoutMs: timeoutMs })),
     });
   const openBoth = (tenantId: string) => ({
     database: open({ tenantId, durability: 'synced' }),
@@ -160,7 +160,7 @@ async function notify(database: Kysely<Schema>, channel: string, payloads: reado
     with ordinality as given (payload, position) order by position`.execute(database);
 }
 
-function dialectOf(createDriver: Dialect['createDriver']): Dialect {
+export function postgresDialect(createDriver: Dialect['createDriver']): Dialect {
   return {
     createAdapter: () => new PostgresAdapter(),
     createDriver,

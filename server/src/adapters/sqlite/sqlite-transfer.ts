@@ -30,6 +30,7 @@ const sqliteTransferEngine: TransferEngine = {
   },
   // Numbers that are given are remembered as those are that the database hands out.
   async continueNumbers() {},
+  async gatherStatistics() {},
 };
 
 /**

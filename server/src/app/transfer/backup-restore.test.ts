@@ -17,7 +17,7 @@ import { makeSampleData, openData, SAMPLE_SECRET, SAMPLE_SPACE, type Sample } fr
 
 const never = new AbortController().signal;
 
-describe('backup and restore', () => {
+describe('backup and restore', { timeout: 120_000 }, () => {
   let root: string;
   let sample: Sample;
   let file: string;
@@ -44,6 +44,7 @@ describe('backup and restore', () => {
     backupInstallation({
       ...parts,
       config: { dataFolder, secret: null },
+      place: { kind: 'sqlite', folder: dataFolder },
       program: 'test',
       target,
       leaveOutSecret: false,
@@ -132,6 +133,7 @@ describe('backup and restore', () => {
     const { manifest } = await backupInstallation({
       ...parts,
       config: { dataFolder: folder, secret: null },
+      place: { kind: 'sqlite', folder },
       program: 'test',
       target: join(root, 'swept.backup'),
       leaveOutSecret: false,
@@ -164,6 +166,7 @@ describe('backup and restore', () => {
     const running = backupInstallation({
       ...parts,
       config: { dataFolder: join(root, 'data'), secret: null },
+      place: { kind: 'sqlite', folder: join(root, 'data') },
       program: 'test',
       target,
       leaveOutSecret: false,

@@ -8,5 +8,8 @@ export {
   type WrittenBackup,
   writeBackup,
 } from './backup-writer.ts';
+export { type Copied, type CopyOptions, copyDatabase } from './copy-database.ts';
+export { type CopyRun, findCopyRun, refuseUnfinishedCopy } from './copy-progress.ts';
+export { undoCopy } from './copy-rollback.ts';
 export { createRowSource, type RowSource } from './row-source.ts';
 export type { TransferConnection, TransferEngine } from './transfer-engine.ts';

@@ -42,6 +42,7 @@ export function createRowSink({ database, engine }: TransferConnection): RowSink
         if (key.join() === 'number') await engine.continueNumbers(database, name);
       }
       await migrate(database, engine.dialect, { now });
+      await engine.gatherStatistics(database);
       await rebuildLexicalIndexes({ database, engine }, { onIndexed, signal });
     },
   };

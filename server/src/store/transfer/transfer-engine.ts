@@ -10,6 +10,8 @@ export interface TransferEngine {
   columnsOf(database: Kysely<Schema>, table: string): Promise<readonly string[]>;
   /** Row numbers that are handed out from now on are above those that are there. */
   continueNumbers(database: Kysely<Schema>, table: string): Promise<void>;
+  /** Lets the engine learn what was put into the tables, so that it plans well. */
+  gatherStatistics(database: Kysely<Schema>): Promise<void>;
 }
 
 /** One connection to a database for reading or writing all of it. */

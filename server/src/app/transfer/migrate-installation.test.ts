@@ -1,0 +1,271 @@
+import { mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createFileBlobStore } from '../../adapters/file-system/index.ts';
+import { createPostgresBlobStore, openPostgres } from '../../adapters/postgres/index.ts';
+import {
+  describeWithPostgres,
+  startTestPostgres,
+  type TestPostgres,
+} from '../../adapters/postgres/postgres-server.contract.ts';
+import { silentLogger, systemClock } from '../../kernel/index.ts';
+import type { Store } from '../../store/index.ts';
+import { createSamples } from '../../store/store-samples.contract.ts';
+import type { LexicalIndex } from '../../vector-store/index.ts';
+import { backupInstallation } from './backup-installation.ts';
+import { migrateInstallation, planMigration, rollBackMigration } from './migrate-installation.ts';
+import type { Place } from './places.ts';
+import { restoreInstallation } from './restore-installation.ts';
+import { makeSampleData, openData, SAMPLE_SECRET, SAMPLE_SPACE, type Sample } from './sample-installation.contract.ts';
+
+const never = new AbortController().signal;
+
+interface Opened {
+  readonly store: Store;
+  readonly lexicalIndex: LexicalIndex;
+  readFile(hash: string): Promise<Buffer>;
+}
+
+/** Runs on the place as a server does. */
+async function using<Result>(place: Place, work: (opened: Opened) => Promise<Result>): Promise<Result> {
+  const opened = place.kind === 'sqlite' ? await openFolder(place.folder) : await openDatabase(place.url);
+  return work(opened).finally(() => opened.store.stop());
+}
+
+async function openFolder(folder: string): Promise<Opened> {
+  const blobs = createFileBlobStore({ folder: join(folder, 'blobs') });
+  return { ...(await openData(folder)), readFile: (hash) => blobs.read(hash) };
+}
+
+async function openDatabase(url: string): Promise<Opened> {
+  const postgres = openPostgres({ url, clock: systemClock, logger: silentLogger });
+  await postgres.store.start().catch(async (error: unknown) => {
+    await postgres.store.stop();
+    throw error;
+  });
+  const local = createFileBlobStore({ folder: join(tmpdir(), 'not-there') });
+  const blobs = createPostgresBlobStore({ databases: postgres.databases, local, now: systemClock.now });
+  return { ...postgres, readFile: (hash) => blobs.read(hash) };
+}
+
+/** What is the same wherever the installation is. */
+function look(place: Place, { tenantId, botId, chunkIds, blobHash }: Sample) {
+  return using(place, async ({ store, lexicalIndex, readFile: read }) => {
+    const { chunks, bots } = store.forTenant(tenantId);
+    const search = (term: string) => lexicalIndex.search({ tenantId, botId }, { terms: [term], limit: 5 });
+    const vectors = await chunks.vectorsOf(botId, SAMPLE_SPACE, chunkIds);
+    return {
+      bot: await bots.get(botId),
+      hits: [await search('badgers'), await search('rivers'), await search('泳')],
+      vectors: vectors.map(({ chunkId, windows }) => [chunkId, windows.map((window) => [...window])]).sort(),
+      file: (await read(blobHash)).toString(),
+    };
+  });
+}
+
+const idsOf = (hits: readonly { readonly chunkId: string }[]) => hits.map(({ chunkId }) => chunkId);
+
+/** The same suite whatever the other side is. */
+function describeMigration(name: string, target: () => Promise<Place>): void {
+  describe(`migration from a data folder to ${name}`, { timeout: 120_000 }, () => {
+    let root: string;
+    let from: Place;
+    let sample: Sample;
+    let folders = 0;
+    const newFolder = async (): Promise<{ readonly kind: 'sqlite'; readonly folder: string }> => {
+      folders += 1;
+      return { kind: 'sqlite', folder: join(root, `folder-${folders}`) };
+    };
+    const newSource = async (seed: string) => {
+      const place = await newFolder();
+      await mkdir(place.folder);
+      return { place, sample: await makeSampleData(place.folder, seed) };
+    };
+    beforeAll(async () => {
+      root = await mkdtemp(join(tmpdir(), 'chatsphere-migration-'));
+      ({ place: from, sample } = await newSource('one'));
+    });
+    afterAll(() => rm(root, { recursive: true }));
+
+    const request = (given: { from?: Place; to: Place; onStep?: (step: string) => void; signal?: AbortSignal }) => ({
+      config: { dataFolder: join(root, 'server'), secret: null },
+      from: given.from ?? from,
+      to: given.to,
+      clock: systemClock,
+      logger: silentLogger,
+      onProgress: ({ step }: { readonly step: string }) => given.onStep?.(step),
+      signal: given.signal ?? never,
+    });
+    /** Ends it at the first progress of the step. */
+    const interruptAt = async (to: Place, step: string, source: Place = from) => {
+      const interrupt = new AbortController();
+      const onStep = (now: string) => {
+        if (now === step) interrupt.abort(new Error('interrupted'));
+      };
+      await expect(
+        migrateInstallation(request({ from: source, to, onStep, signal: interrupt.signal })),
+      ).rejects.toThrow('interrupted');
+    };
+
+    it('brings everything there and back, with equal checksums and hits', async () => {
+      const to = await target();
+      const there = await migrateInstallation(request({ to }));
+      expect(there).toMatchObject({ resumed: false, bots: 1, files: { count: 1, lost: [] } });
+      expect(there.tables['chunk_vectors']?.rows).toBe(3);
+      const before = await look(from, sample);
+      expect(before.hits.map((hits) => hits.length)).toEqual([1, 1, 1]);
+      const after = await look(to, sample);
+      expect({ ...after, hits: before.hits }).toEqual(before);
+      expect(after.hits.map(idsOf)).toEqual(before.hits.map(idsOf));
+      const back = await newFolder();
+      const returned = await migrateInstallation(request({ from: to, to: back }));
+      expect(returned.tables).toEqual(there.tables);
+      expect(await look(back, sample)).toEqual(before);
+    });
+
+    it('hands out new row numbers behind those that it brought', async () => {
+      const to = await target();
+      await migrateInstallation(request({ to }));
+      await using(to, async ({ store }) => {
+        const { sources } = store.forTenant(sample.tenantId);
+        await sources.create(createSamples('later').source(sample.botId));
+        const { items } = await sources.list(sample.botId, { limit: 10, order: 'asc' });
+        expect(items.at(-1)?.id).toContain('later');
+      });
+    });
+
+    it('goes on where it was interrupted, and lets no server start on half of it', async () => {
+      const to = await target();
+      for (const step of ['tenants', 'documents', 'chunk_vectors']) {
+        await interruptAt(to, step);
+        await expect(using(to, async () => {})).rejects.toMatchObject({ code: 'migration_unfinished' });
+      }
+      expect(await migrateInstallation(request({ to }))).toMatchObject({ resumed: true, bots: 1 });
+      const there = await look(to, sample);
+      expect(there.vectors).toEqual((await look(from, sample)).vectors);
+    });
+
+    it('tells when the source was written to between two runs', async () => {
+      const source = await newSource('moving');
+      const to = await target();
+      await interruptAt(to, 'chunks', source.place);
+      await using(source.place, async ({ store }) => {
+        await store
+          .forTenant(source.sample.tenantId)
+          .bots.update(source.sample.botId, { name: 'Renamed', updatedAt: 1 });
+      });
+      await expect(migrateInstallation(request({ from: source.place, to }))).rejects.toMatchObject({
+        code: 'migration_mismatch',
+        message: expect.stringContaining('bots (1 rows in the source, 1 in the target)'),
+      });
+      await expect(migrateInstallation(request({ to }))).rejects.toMatchObject({ code: 'migration_unfinished' });
+    });
+
+    it('takes back what it did, and begins again', async () => {
+      const to = await target();
+      const back = () => rollBackMigration({ ...request({ to }), force: false });
+      await expect(back()).rejects.toMatchObject({ code: 'nothing_to_roll_back' });
+      await interruptAt(to, 'chunks');
+      expect(await back()).toMatchObject({ state: 'copying' });
+      await migrateInstallation(request({ to }));
+      await expect(migrateInstallation(request({ to }))).rejects.toMatchObject({ code: 'restore_target_not_empty' });
+      await using(to, async ({ store }) => store.system.setSetting('written', 'since'));
+      await expect(back()).rejects.toMatchObject({
+        code: 'migration_target_changed',
+        message: expect.stringContaining('settings'),
+      });
+      expect(await rollBackMigration({ ...request({ to }), force: true })).toMatchObject({ state: 'done' });
+      await migrateInstallation(request({ to }));
+      expect((await look(to, sample)).file).toBe('file of one');
+      expect((await look(from, sample)).file).toBe('file of one');
+    });
+
+    it('says what it would do and changes nothing', async () => {
+      const to = await target();
+      const plan = await planMigration(request({ to }));
+      expect(plan).toMatchObject({ files: 1, target: null, tables: { bots: 1, chunks: 3 } });
+      await expect(rollBackMigration({ ...request({ to }), force: false })).rejects.toMatchObject({
+        code: 'nothing_to_roll_back',
+      });
+    });
+
+    it('backs up what it brought, and restores it into a data folder', async () => {
+      const to = await target();
+      const { tables } = await migrateInstallation(request({ to }));
+      const folder = to.kind === 'sqlite' ? to.folder : join(root, 'server');
+      const { path, manifest } = await backupInstallation({
+        ...request({ to }),
+        config: { dataFolder: folder, secret: SAMPLE_SECRET },
+        place: to,
+        program: 'test',
+        target: join(root, `${folders}.backup`),
+        leaveOutSecret: false,
+      });
+      expect(manifest.tables).toEqual(tables);
+      expect(manifest.files).toMatchObject({ count: 1, lost: [] });
+      const restored = await newFolder();
+      await restoreInstallation({
+        ...request({ to }),
+        config: { dataFolder: restored.folder, secret: null },
+        file: path,
+        force: false,
+      });
+      expect(await look(restored, sample)).toEqual(await look(from, sample));
+    });
+  });
+}
+
+const targets: string[] = [];
+afterAll(() => Promise.all(targets.map((folder) => rm(folder, { recursive: true }))));
+
+describeMigration('another one', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'chatsphere-target-'));
+  targets.push(folder);
+  return { kind: 'sqlite', folder: join(folder, 'data') };
+});
+
+describeWithPostgres('with PostgreSQL', () => {
+  let server: TestPostgres;
+  let databases = 0;
+  beforeAll(async () => {
+    server = await startTestPostgres();
+  });
+  afterAll(() => server.remove());
+  const target = async (): Promise<Place> => {
+    databases += 1;
+    return { kind: 'postgres', url: await server.createDatabase(`target_${databases}`) };
+  };
+  describeMigration('PostgreSQL', target);
+
+  describe('migration', { timeout: 120_000 }, () => {
+    it('is refused while servers are connected, or another one runs', async () => {
+      const folder = await mkdtemp(join(tmpdir(), 'chatsphere-migration-'));
+      targets.push(folder);
+      await makeSampleData(folder, 'used');
+      const to = await target();
+      const request = {
+        config: { dataFolder: folder, secret: null },
+        ...{ from: { kind: 'sqlite', folder } as const, to, clock: systemClock, logger: silentLogger, signal: never },
+      };
+      const inUse = { code: 'migration_source_in_use' };
+      await using(to, async () => {
+        await expect(migrateInstallation({ ...request, onProgress: () => {} })).rejects.toMatchObject(inUse);
+      });
+      const other = { ...request, to: await target() };
+      const meanwhile: Promise<unknown>[] = [];
+      await migrateInstallation({
+        ...other,
+        onProgress() {
+          if (meanwhile.length > 0) return;
+          const back = rollBackMigration({ ...other, force: true });
+          back.catch(() => {});
+          meanwhile.push(back);
+        },
+      });
+      await expect(meanwhile[0]).rejects.toMatchObject(inUse);
+      expect((await readdir(folder)).filter((name) => /holding|lock/.test(name))).toEqual([]);
+      expect((await readFile(join(folder, 'secret'), 'utf8')).trim()).toBe(SAMPLE_SECRET);
+    });
+  });
+});

@@ -1,0 +1,138 @@
+import { stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { removeData } from '../../adapters/file-system/index.ts';
+import { AppError, type Clock, type Logger } from '../../kernel/index.ts';
+import {
+  type Copied,
+  type CopyRun,
+  copyDatabase,
+  createRowSource,
+  findCopyRun,
+  type TransferProgress,
+  undoCopy,
+} from '../../store/index.ts';
+import type { Config } from '../config.ts';
+import { openSource, openTarget, refuseServers } from './open-places.ts';
+import { type Place, placeName } from './places.ts';
+
+export interface MigrationRequest {
+  readonly config: Pick<Config, 'dataFolder' | 'secret'>;
+  readonly from: Place;
+  readonly to: Place;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly onProgress: (progress: TransferProgress) => void;
+  readonly signal: AbortSignal;
+}
+
+export interface Migrated extends Copied {
+  /** Where the secret is that API keys were hashed with; null: in CHATSPHERE_SECRET of the servers. */
+  readonly secretFile: string | null;
+}
+
+/**
+ * Copies the installation into an empty place, and compares both. No server may work on either. The source is only read;
+ * interrupted, the same call goes on.
+ */
+export async function migrateInstallation(request: MigrationRequest): Promise<Migrated> {
+  refuseSamePlace(request);
+  const places = { ...request, dataFolder: request.config.dataFolder };
+  const source = await openSource(request.from, places);
+  try {
+    const target = await openTarget(request.to, places);
+    try {
+      const copied = await copyDatabase({
+        source: createRowSource(source.connection),
+        sourceName: placeName(request.from),
+        target: target.connection,
+        files: source.files,
+        blobs: target.blobs,
+        now: request.clock.now,
+        onProgress: request.onProgress,
+        signal: request.signal,
+      });
+      await refuseServers(request.from, source.connection);
+      return { ...copied, secretFile: await bringSecret(request) };
+    } finally {
+      await target.close();
+    }
+  } finally {
+    await source.close();
+  }
+}
+
+/** What a migration would do. Changes nothing. */
+export interface MigrationPlan {
+  readonly tables: Readonly<Record<string, number>>;
+  readonly files: number;
+  /** What is in the target: nothing that a migration made, or a copy that would go on, or that is done. */
+  readonly target: CopyRun | null;
+}
+
+export async function planMigration(request: MigrationRequest): Promise<MigrationPlan> {
+  refuseSamePlace(request);
+  const source = await openSource(request.from, { ...request, dataFolder: request.config.dataFolder });
+  try {
+    const rows = createRowSource(source.connection);
+    const tables: Record<string, number> = {};
+    for (const table of await rows.tables()) tables[table.name] = await rows.count(table);
+    return { tables, files: source.files.hashes.length, target: await copyRunAt(request) };
+  } finally {
+    await source.close();
+  }
+}
+
+/** Empties the target of a migration; see `undoCopy`. The source is as it was all the time. */
+export async function rollBackMigration(
+  request: Pick<MigrationRequest, 'config' | 'to' | 'clock' | 'logger' | 'signal'> & { readonly force: boolean },
+): Promise<CopyRun> {
+  const { config, to, signal } = request;
+  const missing = to.kind === 'sqlite' && !(await exists(join(to.folder, 'chatsphere.db')));
+  if (missing) throw new AppError('nothing_to_roll_back', `There is no database in ${to.folder}: nothing was changed.`);
+  const target = await openTarget(to, { ...request, dataFolder: config.dataFolder });
+  try {
+    const run = await undoCopy(target.connection, { evenIfChanged: request.force, signal });
+    await target.removeBlobs();
+    // What is still open of them goes with its last user.
+    if (to.kind === 'sqlite') await removeData(to.folder);
+    return run;
+  } finally {
+    await target.close();
+  }
+}
+
+async function copyRunAt(request: MigrationRequest): Promise<CopyRun | null> {
+  const { to, config } = request;
+  if (to.kind === 'sqlite' && !(await exists(join(to.folder, 'chatsphere.db')))) return null;
+  const target = await openTarget(to, { ...request, dataFolder: config.dataFolder });
+  try {
+    return await findCopyRun(target.connection.database);
+  } finally {
+    await target.close();
+  }
+}
+
+/** A data folder keeps the secret of its keys, so that it can be served as it is. */
+async function bringSecret({ config, from, to }: MigrationRequest): Promise<string | null> {
+  if (to.kind === 'sqlite') {
+    const path = join(to.folder, 'secret');
+    if (config.secret !== null && !(await exists(path))) {
+      await writeFile(path, `${config.secret}\n`, { mode: 0o600, flag: 'wx' });
+    }
+    return (await exists(path)) ? path : null;
+  }
+  if (config.secret !== null || from.kind === 'postgres') return null;
+  return join(from.folder, 'secret');
+}
+
+function refuseSamePlace({ from, to }: MigrationRequest): void {
+  if (placeName(from) !== placeName(to)) return;
+  throw new AppError('configuration_invalid', `${placeName(to)} is the source already. Give another target with --to.`);
+}
+
+function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
+}

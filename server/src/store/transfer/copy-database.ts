@@ -1,0 +1,117 @@
+import { Readable } from 'node:stream';
+import { AppError } from '../../kernel/index.ts';
+import type { BlobStore } from '../blob-store-ports.ts';
+import type { HeldFiles, TransferProgress } from './backup-writer.ts';
+import {
+  beginCopy,
+  type CopyRun,
+  readCopied,
+  readCopiedFile,
+  saveCopied,
+  saveCopiedFile,
+  saveRun,
+} from './copy-progress.ts';
+import { type Compared, compareTables } from './copy-verification.ts';
+import { createRowSink } from './row-sink.ts';
+import { createRowSource, type RowSource } from './row-source.ts';
+import type { TransferConnection } from './transfer-engine.ts';
+
+export interface CopyOptions {
+  /** On a snapshot. */
+  readonly source: RowSource;
+  /** What the source is called, without secrets; a copy goes on only from the same one. */
+  readonly sourceName: string;
+  readonly target: TransferConnection;
+  readonly files: HeldFiles;
+  readonly blobs: Pick<BlobStore, 'put'>;
+  readonly now: () => number;
+  readonly onProgress: (progress: TransferProgress) => void;
+  readonly signal: AbortSignal;
+}
+
+export interface Copied extends Compared {
+  /** Whether a copy that was interrupted went on. */
+  readonly resumed: boolean;
+  readonly files: { readonly count: number; readonly lost: readonly string[] };
+}
+
+/**
+ * Copies all rows and files into an empty database, and compares them. Interrupted at any moment, it goes on where it
+ * stopped when it is called again; until it is done no server starts on the target. The source is only read.
+ *
+ * @throws AppError `restore_target_not_empty`, `migration_unfinished` (begun from another source), `migration_mismatch`
+ */
+export async function copyDatabase(options: CopyOptions): Promise<Copied> {
+  const { source, target, now, signal } = options;
+  const migrations = await source.migrations();
+  if (migrations.length === 0) {
+    throw new AppError('configuration_invalid', 'There is nothing to migrate: the source has no tables yet.');
+  }
+  const begun: CopyRun = { source: options.sourceName, startedAt: now(), state: 'copying' };
+  const run = await beginCopy(target, begun);
+  const sink = createRowSink(target);
+  const tables = await source.tables();
+  if (run.state === 'copying') {
+    await sink.prepare(migrations, now());
+    for (const table of tables) await copyTable(options, table);
+  }
+  const files = await copyFiles(options);
+  const compared = run.state === 'copying' ? await compareTables(options) : null;
+  const verified: CopyRun = compared === null ? run : { ...run, state: 'verified', tables: compared.tables };
+  await saveRun(target.database, verified);
+  let indexed = 0;
+  await sink.finish({
+    tables,
+    now: now(),
+    signal,
+    onIndexed(documents) {
+      indexed += documents;
+      options.onProgress({ step: 'index', done: indexed, total: null });
+    },
+  });
+  await saveRun(target.database, { ...verified, state: 'done', endedAt: now() });
+  return { tables: verified.tables ?? {}, bots: compared?.bots ?? 0, resumed: run !== begun, files };
+}
+
+async function copyTable(
+  { source, target, onProgress, signal }: CopyOptions,
+  table: Awaited<ReturnType<RowSource['tables']>>[number],
+): Promise<void> {
+  const { database } = target;
+  const sink = createRowSink(target);
+  const after = await readCopied(database, table.name);
+  const total = await source.count(table);
+  let done = after === null ? 0 : await createRowSource(target).count(table);
+  const keyPlaces = table.key.map((column) => table.columns.indexOf(column));
+  for await (const rows of source.pages(table, { after, signal })) {
+    const last = rows.at(-1) ?? [];
+    await database.transaction().execute(async (transaction) => {
+      await sink.insert(transaction, table, rows);
+      await saveCopied(
+        transaction,
+        table.name,
+        keyPlaces.map((place) => last[place] ?? null),
+      );
+    });
+    done += rows.length;
+    onProgress({ step: table.name, done, total });
+  }
+}
+
+async function copyFiles({ files, blobs, target, onProgress, signal }: CopyOptions): Promise<Copied['files']> {
+  const lost: string[] = [];
+  const after = await readCopiedFile(target.database);
+  for (const [position, hash] of files.hashes.entries()) {
+    if (after !== null && hash <= after) continue;
+    signal.throwIfAborted();
+    const file = await files.open(hash);
+    if (file === null) {
+      lost.push(hash);
+      continue;
+    }
+    await blobs.put(Readable.from(file.content, { objectMode: false }), { maxBytes: Math.max(1, file.bytes), signal });
+    await saveCopiedFile(target.database, hash);
+    onProgress({ step: 'files', done: position + 1, total: files.hashes.length });
+  }
+  return { count: files.hashes.length - lost.length, lost };
+}
