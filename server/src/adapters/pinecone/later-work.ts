@@ -1,8 +1,9 @@
 import { type Clock, type Logger, toAppError } from '../../kernel/index.ts';
+import { createSlots } from './slots.ts';
 
 /** Work that must be done in the end, and that nobody waits for. Done again after a failure, ever later. */
 export interface LaterWork {
-  /** Begins after a pause. Work that already waits under this key stands for both. */
+  /** Begins after a pause. Work that waits under this key stands for both; work that runs is done once more. */
   add(task: LaterTask): void;
   stop(): Promise<void>;
 }
@@ -15,32 +16,40 @@ interface LaterTask {
   readonly run: (signal: AbortSignal) => Promise<void>;
 }
 
+interface Task {
+  /** Work to be done that no run has begun with. */
+  isWanted: boolean;
+  done: Promise<void>;
+}
+
+const AT_ONCE = 2;
 const FIRST_PAUSE_MS = 1000;
 const LONGEST_PAUSE_MS = 600_000;
 
 export function createLaterWork({ clock, logger }: { readonly clock: Clock; readonly logger: Logger }): LaterWork {
   const stopping = new AbortController();
-  const tasks = new Map<string, Promise<void>>();
-  let turn: Promise<void> = Promise.resolve();
+  const tasks = new Map<string, Task>();
+  const slots = createSlots(AT_ONCE);
 
-  /** One task at a time: there is no hurry. */
-  function inTurn(work: () => Promise<void>): Promise<void> {
-    const result = turn.then(work);
-    turn = result.catch(() => {});
-    return result;
-  }
-
-  async function untilDone({ what, afterMs, run, key }: LaterTask): Promise<void> {
+  async function untilDone(task: Task, { what, afterMs, run, key }: LaterTask): Promise<void> {
     try {
       await clock.sleep(afterMs, stopping.signal);
-      for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(LONGEST_PAUSE_MS, pauseMs * 2)) {
+      let pauseMs = FIRST_PAUSE_MS;
+      while (task.isWanted) {
         try {
-          await inTurn(() => run(stopping.signal));
-          return;
+          await slots.run(async () => {
+            stopping.signal.throwIfAborted();
+            // What is asked for from here on may come too late for this run.
+            task.isWanted = false;
+            await run(stopping.signal);
+          });
+          pauseMs = FIRST_PAUSE_MS;
         } catch (error) {
           stopping.signal.throwIfAborted();
+          task.isWanted = true;
           logger.warn({ code: toAppError(error).code, err: error, pauseMs }, `${what} failed; it will be tried again`);
           await clock.sleep(pauseMs, stopping.signal);
+          pauseMs = Math.min(LONGEST_PAUSE_MS, pauseMs * 2);
         }
       }
     } catch {
@@ -52,11 +61,18 @@ export function createLaterWork({ clock, logger }: { readonly clock: Clock; read
 
   return {
     add(task) {
-      if (!stopping.signal.aborted && !tasks.has(task.key)) tasks.set(task.key, untilDone(task));
+      if (stopping.signal.aborted) return;
+      const known = tasks.get(task.key);
+      if (known !== undefined) known.isWanted = true;
+      else {
+        const added: Task = { isWanted: true, done: Promise.resolve() };
+        tasks.set(task.key, added);
+        added.done = untilDone(added, task);
+      }
     },
     async stop() {
       stopping.abort();
-      await Promise.all(tasks.values());
+      await Promise.all([...tasks.values()].map(({ done }) => done));
     },
   };
 }

@@ -203,6 +203,24 @@ describe('Pinecone that misbehaves', () => {
     expect(await found(second)).toEqual(['a', 'b']);
   });
 
+  it('does not bring back what is deleted while it is made good', async () => {
+    const store = await open();
+    await put(store, 'a');
+    await settled(store);
+    standin.settings.struck = ['/vectors/upsert'];
+    standin.settings.always = 'error';
+    await expect(put(store, 'b')).rejects.toMatchObject({ retryable: true });
+    const before = calls('/vectors/upsert');
+    // The repair has read the database by the time that it writes.
+    await vi.waitFor(() => expect(calls('/vectors/upsert')).toBeGreaterThan(before), QUICK);
+    truth.deleteDocuments(namespace, ['doc-of-b']);
+    await store.deleteDocuments(namespace, ['doc-of-b']);
+    standin.settings.always = 'none';
+    const asked = calls('/vectors/upsert');
+    await vi.waitFor(() => expect(calls('/vectors/upsert')).toBeGreaterThan(asked), QUICK);
+    await vi.waitFor(() => expect(held()).toEqual(['doc-of-a#a#0']), QUICK);
+  });
+
   it('fills an empty index from the database, as when Pinecone is new', async () => {
     truth.put(namespace, [record('a', x), record('b', y), record('empty', unit([0, 0, 0]))]);
     const store = await open();

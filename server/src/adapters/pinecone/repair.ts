@@ -62,6 +62,9 @@ export function createRepair(parts: {
       if (missing.length === 0) continue;
       await records.upsert(place, await toRecords(namespace, missing), signal);
       added += missing.length;
+      // Deleted while they were on their way: they must not come back.
+      const late = await withoutKnown(namespace, missing.map(recordId));
+      if (late.length > 0) await records.remove(place, late, signal);
     }
     const gone = await withoutKnown(namespace, [...unknown]);
     if (gone.length > 0) await records.remove(place, gone, signal);
