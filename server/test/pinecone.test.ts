@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { ADMIN_KEY, type BuiltServer, callServer, jobEnded, runBuiltCli, startBuiltServer } from './built-server.ts';
 import { type PineconeStandin, startPineconeStandin } from './pinecone-standin/pinecone-standin.ts';
 
-const PATIENT = { timeout: 60_000, interval: 50 };
+const PATIENT = { timeout: 120_000, interval: 50 };
 const KEY = 'pcsk_of_the_customer_0123';
 
 describe('a server with its vectors at Pinecone', { timeout: 180_000 }, () => {

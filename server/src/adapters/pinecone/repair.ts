@@ -45,10 +45,12 @@ export function createRepair(parts: {
     namespace: Namespace,
     records: readonly VectorRecord[],
   ) => Promise<readonly PineconeRecord<RecordMetadata>[]>;
+  /** Told of what was written, and its log sequence number. */
+  readonly onWritten: (place: Place, records: readonly VectorRecord[], lsn: number | null) => void;
   readonly clock: Clock;
   readonly logger: Logger;
 }): Repair {
-  const { truth, records, toRecords, clock, logger } = parts;
+  const { truth, records, toRecords, onWritten, clock, logger } = parts;
 
   async function repair(namespace: Namespace, place: Place, signal: AbortSignal): Promise<void> {
     const startedAt = clock.now();
@@ -60,7 +62,7 @@ export function createRepair(parts: {
         .flatMap(({ windows, ...chunk }) => windows.map((vector, window) => ({ ...chunk, window, vector })))
         .filter((record) => !unknown.delete(recordId(record)) && isUsable(record.vector));
       if (missing.length === 0) continue;
-      await records.upsert(place, await toRecords(namespace, missing), signal);
+      onWritten(place, missing, await records.upsert(place, await toRecords(namespace, missing), signal));
       added += missing.length;
       // Deleted while they were on their way: they must not come back.
       const late = await withoutKnown(namespace, missing.map(recordId));

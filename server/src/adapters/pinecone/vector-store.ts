@@ -44,7 +44,7 @@ const MOST_HITS = 10_000;
 /** Deletions go on behind the answer after this: what is deleted from the truth is found no more as it is. */
 const DELETION_WAIT_MS = 3000;
 /** Longer than it takes until changes show. */
-const CHECKED_AFTER_MS = 90_000;
+const CHECKED_AFTER_MS = 30_000;
 const CHECKED_AGAIN_MS = 3_600_000;
 const MOST_CHECKED = 50_000;
 const SHOWN_WITHIN_MS = 60_000;
@@ -63,8 +63,11 @@ export function createPineconeVectorStore(options: PineconeVectorStoreOptions): 
   const client = createPineconeClient({ apiKey: settings.apiKey, clock, random, fetch: options.fetch ?? fetch });
   const indexes = createPineconeIndexes({ client, settings, dimensions: options.dimensions, clock, logger });
   const records = createNamespaceRecords(client);
-  const repair = createRepair({ truth, records, toRecords, clock, logger });
   const unconfirmed = createUnconfirmedWrites(clock);
+  const repair = createRepair({
+    ...{ truth, records, toRecords, clock, logger },
+    onWritten: ({ namespace }, written, lsn) => unconfirmed.add(namespace, written, lsn),
+  });
   const circuit = createSearchCircuit({ clock, logger, random });
   const later = createLaterWork({ clock, logger });
   const stopped = new AbortController();
