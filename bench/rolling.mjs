@@ -21,7 +21,7 @@ const { values } = parseArgs({
   },
 });
 const BOT = 'rolled';
-const BETWEEN_MS = 2_000;
+const BETWEEN_MS = 5_000;
 const SECRET = 'a-secret-of-the-benchmark-that-is-long-enough';
 
 const [postgres, redis, upstream] = await Promise.all([
@@ -38,7 +38,8 @@ const env = {
   EMBEDDING_MODEL: 'local/static-en',
   EMBEDDING_FOLLOWER: 'off',
   ANSWER_CACHE: 'off',
-  SHUTDOWN_DELAY_MS: '3000',
+  SHUTDOWN_DELAY_MS: '5000',
+  DRAIN_TIMEOUT_MS: '30000',
   LOG_LEVEL: 'error',
 };
 const members = [];

@@ -90,6 +90,7 @@ defaults
   timeout client 75s
   timeout server 75s
   timeout queue 5s
+  timeout check 5s
 frontend chat
   bind 127.0.0.1:${port}
   default_backend chatsphere

@@ -34,14 +34,11 @@ describeWithPostgres('two servers and a worker on one database, without Redis', 
       folders.push(dataFolder);
       return startBuiltServer({ env, command, dataFolder });
     };
-    [one, two, worker] = await Promise.all([
-      start(['serve', '--no-worker']),
-      start(['serve', '--no-worker']),
-      start(['worker']),
-    ]);
+    [one, two] = await Promise.all([start(['serve', '--no-worker']), start(['serve', '--no-worker'])]);
     atFirst = (await callServer(two, { path: '/v1/bots' })).body['data'];
     await callServer(one, { method: 'DELETE', path: '/v1/bots/demo' });
     await callServer(one, { path: '/v1/bots', json: { name: 'Guide', slug: 'guide' } });
+    worker = await start(['worker']);
   });
   afterAll(async () => {
     await Promise.all([one?.stop(), two?.stop(), worker?.stop()]);
