@@ -114,7 +114,10 @@ async function serve(given: Config, options: StartOptions, lock: DataFolderLock)
       servingState: () => state,
     });
     for (const warning of config.warnings) logger.warn({}, warning);
-    const lifecycle = createLifecycle([...composition.parts, httpServer(composition, config, logger)], logger);
+    const lifecycle = createLifecycle(
+      [...composition.parts, httpServer(composition, config, logger), ...composition.guests],
+      logger,
+    );
     await lifecycle.start();
     try {
       await lock.describe({ url: addressOf(composition, config), key: localKey });

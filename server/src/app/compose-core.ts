@@ -26,6 +26,7 @@ import {
 import type { LexicalIndex, VectorStore } from '../vector-store/index.ts';
 import { type ComposedAnswerCache, composeAnswerCache } from './answer-cache.ts';
 import { composeBlobs } from './compose-blobs.ts';
+import { type ComposedCelery, composeCelery } from './compose-celery.ts';
 import { type ComposedUsage, composeUsage } from './compose-usage.ts';
 import { composeVectorStore } from './compose-vector-store.ts';
 import { type ComposedWeb, composeWeb } from './compose-web.ts';
@@ -72,6 +73,8 @@ export interface Core extends CoreOptions {
   readonly transport: JobTransport;
   /** A page of the queue's board by its path; null: this queue has none. */
   readonly queueBoard: JobQueue['board'];
+  /** Null: no Celery is configured. */
+  readonly celery: ComposedCelery | null;
   readonly jobEvents: JobEvents;
   readonly announce: (jobId: string) => Promise<void>;
   /** This process, as leases name it. */
@@ -98,9 +101,11 @@ export function composeCore(options: CoreOptions): Core {
   const { store, lexicalIndex } = options.database;
   const { blobs, lifecycle: blobLifecycle } = composeBlobs(options);
   const { bus } = options.database;
-  const jobQueue = composeJobQueue({ config, bus, logger, meter, boardPath: QUEUE_BOARD_PATH });
+  const celery = config.celery === null ? null : composeCelery({ celery: config.celery, clock, logger, meter });
+  const jobQueue = composeJobQueue({ config, celery, bus, clock, logger, meter, boardPath: QUEUE_BOARD_PATH });
   const { transport } = jobQueue;
-  const jobEvents = createJobEvents({ store, clock, bus: shared.bus });
+  const ownEvents = createJobEvents({ store, clock, bus: shared.bus });
+  const jobEvents = celery?.withNews(ownEvents) ?? ownEvents;
   const announce = (jobId: string): Promise<void> => transport.announce(jobId);
   const usage = composeUsage({ config, store, counter, createId, clock, logger, meter });
   const indexes = createBotIndexes({ store, embedders, clock, createId, onEmbedding: usage.onEmbedding });
@@ -141,7 +146,7 @@ export function composeCore(options: CoreOptions): Core {
       following,
       vectors,
     },
-    queueBoard: jobQueue.board,
+    ...{ queueBoard: jobQueue.board, celery },
     ...{ web, generations, keptAnswers, trainer, ledger: usage.ledger },
     unfinishedImports: createUnfinishedImports(store.system.leases),
     onContentRemoved: (listener) => shared.bus.subscribe(CONTENT_REMOVED, { message: listener, gap: listener }),
@@ -151,6 +156,7 @@ export function composeCore(options: CoreOptions): Core {
       ...shared.parts,
       { name: 'vector store', start: () => vectors.start(), stop: () => vectors.stop() },
       usage.ledger,
+      ...(celery === null ? [] : [celery]),
       jobQueue.lifecycle,
       web.lifecycle,
     ],

@@ -20,6 +20,8 @@ export interface Composition {
 }
 
 export interface ServingComposition extends Composition {
+  /** What asks the HTTP side by itself: started behind it, stopped before it. */
+  readonly guests: readonly Lifecycle[];
   readonly trainer: Trainer;
   readonly chatModel: string;
 }
@@ -35,6 +37,7 @@ export function composeServing(
   return {
     ...{ http, drainAnswers, trainer: core.trainer, chatModel: `${provider}/${model}` },
     parts: [...core.parts, ...worker, ...parts],
+    guests: core.celery === null ? [] : [core.celery.tasks(http)],
   };
 }
 

@@ -18,12 +18,12 @@ import {
 import { namesNotIn, readLangChainSettings } from './langchain-config.ts';
 import { pineconeEnvironment, pineconeFaults, pineconeSettingsOf } from './pinecone-config.ts';
 import { isOllamaOff, type ProviderSettings, readProviders, unknownProvider } from './provider-settings.ts';
-import { type QueueKind, queueEnvironment, queueFaults, queueOf } from './queue-config.ts';
+import { type QueueSettings, queueEnvironment, queueFaults, queueSettingsOf } from './queue-config.ts';
 import { redisEnvironment, redisSettingsOf } from './redis-config.ts';
 import { type RoleSettings, roleEnvironment, roleSettingsOf } from './role-config.ts';
 
 /** Everything the process is told from outside, read once and frozen. Durations in milliseconds, sizes in bytes. */
-export interface Config extends RoleSettings {
+export interface Config extends RoleSettings, QueueSettings {
   readonly host: string;
   readonly port: number;
   readonly dataFolder: string;
@@ -80,7 +80,6 @@ export interface Config extends RoleSettings {
   readonly blobStore: BlobStoreKind;
   /** Null: what processes share is in memory. */
   readonly redis: RedisSettings | null;
-  readonly queue: QueueKind;
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error' | 'silent';
   /** Settings that were given but have no effect in this version. */
   readonly warnings: readonly string[];
@@ -237,7 +236,7 @@ function toConfig(
     redis: redisSettingsOf(environment),
     ...roleSettingsOf(environment),
     blobStore: blobStoreOf(environment),
-    queue: queueOf(environment),
+    ...queueSettingsOf(environment),
     logLevel: environment.LOG_LEVEL,
     warnings: needsChatModel(environment, providers)
       ? ['No model was chosen: set CHAT_MODEL to <provider>/<model>. Until then answers are quotes.']

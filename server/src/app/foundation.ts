@@ -16,6 +16,7 @@ import { createEmbedders } from './embedders.ts';
 import { createLifecycle } from './lifecycle.ts';
 import { openDatabase } from './open-database.ts';
 import { createProviders, type Providers } from './providers.ts';
+import { celerySecrets } from './queue-config.ts';
 import { redisSecrets } from './redis-config.ts';
 import { composeSharedState } from './shared-state.ts';
 
@@ -39,6 +40,7 @@ export async function layFoundation(given: Config, version: string): Promise<Fou
     ...config.langChain.secrets,
     ...redisSecrets(config.redis),
     ...databaseSecrets(config.database),
+    ...celerySecrets(config.celery),
   ];
   const named = [pepper, localKey, config.adminKey, config.pinecone?.apiKey ?? null];
   const secrets = [...named, ...configured].filter((secret) => secret !== null);

@@ -24,6 +24,7 @@ describe('meter', () => {
       'gauge chatsphere_jobs_queued{kind,stage}',
       'gauge chatsphere_job_oldest_queued_seconds{}',
       'counter chatsphere_announcements_total{outcome}',
+      'counter chatsphere_celery_tasks_total{outcome}',
       'gauge chatsphere_queue_announcements{state}',
       'counter chatsphere_background_waited_seconds_total{}',
       'gauge chatsphere_workers_alive{}',

@@ -94,6 +94,11 @@ export const METRICS: Readonly<Record<string, MetricDeclaration>> = {
     help: 'Announcements of jobs to a queue that processes share, by outcome (sent, skipped because enough wait, local because the queue is away).',
     labels: ['outcome'],
   },
+  chatsphere_celery_tasks_total: {
+    type: 'counter',
+    help: 'Tasks that came through Celery and ended here, by outcome (succeeded, failed, retried, expired, refused).',
+    labels: ['outcome'],
+  },
   chatsphere_queue_announcements: {
     type: 'gauge',
     help: 'Announcements of jobs in the queue that processes share, by state.',

@@ -1,0 +1,86 @@
+import { createTaskServer, type OpenedCelery, openCelery } from '../adapters/celery/index.ts';
+import type { ZodApp } from '../http/index.ts';
+import type { JobEvents } from '../jobs/index.ts';
+import type { Clock, Lifecycle, Logger, Meter } from '../kernel/index.ts';
+import type { Job } from '../store/index.ts';
+import { createCeleryTasks } from './celery-tasks.ts';
+import type { CeleryConfig } from './queue-config.ts';
+
+export interface CeleryParts {
+  readonly celery: CeleryConfig;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly meter: Meter;
+}
+
+/** The connection to Celery's broker, and what is done with it. */
+export interface ComposedCelery extends OpenedCelery {
+  /** Tasks that others ask for, to be started when the HTTP side answers. */
+  tasks(http: Pick<ZodApp, 'inject'>): Lifecycle;
+  /** Tells workers of the ends of trainings, when that is wanted. */
+  withNews(events: JobEvents): JobEvents;
+}
+
+/** The task that news of an ended training are. */
+const ENDED_TASK = 'chatsphere.job_ended';
+const TOLD = ['succeeded', 'failed', 'cancelled'];
+/** The same end may be published twice in a row. */
+const MOST_REMEMBERED = 1_000;
+
+export function composeCelery({ celery, clock, logger, meter }: CeleryParts): ComposedCelery {
+  const opened = openCelery({ settings: celery, clock, logger });
+  const told = new Set<string>();
+
+  function isNews(job: Job): boolean {
+    if (job.sourceId === null || job.kind !== 'train' || !TOLD.includes(job.state)) return false;
+    const end = newsId(job);
+    if (told.has(end)) return false;
+    told.add(end);
+    for (const oldest of told) {
+      if (told.size <= MOST_REMEMBERED) break;
+      told.delete(oldest);
+    }
+    return true;
+  }
+
+  async function tell(job: Job, queue: string): Promise<void> {
+    try {
+      await opened.client.sendTask(ENDED_TASK, { queue, id: newsId(job), kwargs: newsOf(job), ignoreResult: true });
+    } catch (error) {
+      logger.warn({ job: job.id, error }, 'A worker of Celery could not be told of the end of a training');
+    }
+  }
+
+  return {
+    ...opened,
+    tasks: (http) =>
+      createTaskServer({
+        ...{ broker: opened.broker, results: opened.results, queue: celery.queue, clock, logger, meter },
+        handlers: createCeleryTasks({ http, apiKey: celery.apiKey }),
+        places: celery.concurrency,
+      }),
+    withNews(events) {
+      const { eventsQueue } = celery;
+      if (eventsQueue === null) return events;
+      return {
+        ...events,
+        publish(job) {
+          events.publish(job);
+          if (isNews(job)) void tell(job, eventsQueue);
+        },
+      };
+    },
+  };
+}
+
+/** The same end has the same id, so that a worker can know that it has seen it. */
+function newsId(job: Job): string {
+  return `${job.id}-${job.finishedAt ?? 0}`;
+}
+
+function newsOf({ id, tenantId, botId, sourceId, state, lastError, finishedAt }: Job) {
+  const error = lastError === null ? null : { code: lastError.code, message: lastError.message };
+  const finished = finishedAt === null ? null : Math.floor(finishedAt / 1_000);
+  const about = { job_id: id, tenant_id: tenantId, bot_id: botId, source_id: sourceId };
+  return { ...about, state, error: state === 'succeeded' ? null : error, finished_at: finished };
+}
