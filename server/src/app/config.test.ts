@@ -3,6 +3,8 @@ import { AppError } from '../kernel/index.ts';
 import { readConfig } from './config.ts';
 import { redisSecrets } from './redis-config.ts';
 
+const POSTGRES = { DATABASE_URL: 'postgres://u:pass@h/d', CHATSPHERE_SECRET: 's'.repeat(32) };
+
 describe('config', () => {
   it('needs nothing: one process, no key, the extractive model and the local embedder', () => {
     const config = readConfig({});
@@ -136,6 +138,8 @@ describe('config', () => {
     [{ DATABASE_URL: 'postgres://u:pass@h/d' }, 'CHATSPHERE_SECRET is required with DATABASE_URL'],
     [{ DATABASE_LISTEN_URL: 'postgres://u:pass@h/d' }, 'DATABASE_LISTEN_URL'],
     [{ DATABASE_POOL_SIZE: '1' }, 'DATABASE_POOL_SIZE'],
+    [{ VECTOR_STORE: 'pgvector' }, 'VECTOR_STORE=pgvector needs a PostgreSQL'],
+    [{ ...POSTGRES, VECTOR_STORE: 'embedded', ROLE: 'worker' }, 'VECTOR_STORE=embedded'],
     [{ REDIS_URL: 'redis://' }, 'REDIS_URL'],
     [{ REDIS_URL: 'redis://h/a' }, 'REDIS_URL'],
     [{ REDIS_URL: 'redis://u:%zz@h' }, 'REDIS_URL'],
@@ -158,6 +162,13 @@ describe('config', () => {
     const environment = { PROVIDER_GROQ_BASE_URL: 'https://api.groq.com/openai/v1' };
     expect(readConfig(environment).warnings).toEqual([expect.stringContaining('CHAT_MODEL')]);
     expect(readConfig({ ...environment, CHAT_MODEL: 'groq/llama' }).warnings).toEqual([]);
+  });
+
+  it('searches vectors where the database is, and warns of those that other processes would not see', () => {
+    expect(readConfig({}).vectorStore).toBe('embedded');
+    expect(readConfig(POSTGRES)).toMatchObject({ vectorStore: 'pgvector', warnings: [] });
+    const embedded = readConfig({ ...POSTGRES, VECTOR_STORE: 'embedded' });
+    expect(embedded).toMatchObject({ vectorStore: 'embedded', warnings: [expect.stringContaining('VECTOR_STORE')] });
   });
 
   it('takes Redis when it is named, and keeps its password out of logs', () => {

@@ -12,6 +12,7 @@ import {
   databaseEnvironment,
   databaseFaults,
   databaseSettingsOf,
+  databaseWarnings,
   type VectorStoreKind,
   vectorStoreOf,
 } from './database-config.ts';
@@ -238,9 +239,7 @@ function toConfig(
     blobStore: blobStoreOf(environment),
     ...queueSettingsOf(environment),
     logLevel: environment.LOG_LEVEL,
-    warnings: needsChatModel(environment, providers)
-      ? ['No model was chosen: set CHAT_MODEL to <provider>/<model>. Until then answers are quotes.']
-      : [],
+    warnings: [...databaseWarnings(environment), ...chatModelWarnings(environment, providers)],
   };
 }
 
@@ -314,9 +313,10 @@ function findsOllama(environment: Environment, providers: Providers): boolean {
 }
 
 /** Providers are there whose models nobody can guess. */
-function needsChatModel(environment: Environment, providers: Providers): boolean {
-  if (environment.CHAT_MODEL !== undefined || providers.size === 0 || providers.has('ollama')) return false;
-  return chatModelOf(environment, providers) === EXTRACTIVE;
+function chatModelWarnings(environment: Environment, providers: Providers): readonly string[] {
+  if (environment.CHAT_MODEL !== undefined || providers.size === 0 || providers.has('ollama')) return [];
+  if (chatModelOf(environment, providers) !== EXTRACTIVE) return [];
+  return ['No model was chosen: set CHAT_MODEL to <provider>/<model>. Until then answers are quotes.'];
 }
 
 function embeddingModelOf(environment: Environment, providers: Providers): ModelName {

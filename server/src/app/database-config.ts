@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { Role } from './role-config.ts';
 
 /** The settings of the database, for the schema of the environment. */
 export const databaseEnvironment = {
@@ -31,6 +32,7 @@ interface DatabaseEnvironment {
   readonly DATABASE_LISTEN_URL?: string | undefined;
   readonly DATABASE_POOL_SIZE: number;
   readonly CHATSPHERE_SECRET?: string | undefined;
+  readonly ROLE: Role;
 }
 
 /** Null: the embedded database in the data folder. */
@@ -47,7 +49,8 @@ export function vectorStoreOf({ VECTOR_STORE: chosen, DATABASE_URL: url }: Datab
 
 /** Processes that share a database must know keys by one secret; one that each makes in its folder would differ. */
 export function databaseFaults(environment: DatabaseEnvironment): readonly string[] {
-  const { DATABASE_URL: url, DATABASE_LISTEN_URL: listenUrl, CHATSPHERE_SECRET: secret, VECTOR_STORE } = environment;
+  const { DATABASE_URL: url, DATABASE_LISTEN_URL: listenUrl, CHATSPHERE_SECRET: secret } = environment;
+  const { VECTOR_STORE, ROLE } = environment;
   const faults: readonly [boolean, string][] = [
     [
       url !== undefined && secret === undefined,
@@ -56,11 +59,17 @@ export function databaseFaults(environment: DatabaseEnvironment): readonly strin
     [url === undefined && listenUrl !== undefined, 'DATABASE_LISTEN_URL has no effect without DATABASE_URL'],
     [url === undefined && VECTOR_STORE === 'pgvector', 'VECTOR_STORE=pgvector needs a PostgreSQL: set DATABASE_URL'],
     [
-      url !== undefined && VECTOR_STORE === 'embedded',
-      'VECTOR_STORE=embedded is for one process on its own data folder: leave it out with DATABASE_URL',
+      url !== undefined && VECTOR_STORE === 'embedded' && ROLE !== 'all',
+      'VECTOR_STORE=embedded keeps vectors in the memory of one process: with DATABASE_URL it needs ROLE=all',
     ],
   ];
   return faults.flatMap(([applies, fault]) => (applies ? [fault] : []));
+}
+
+/** What is allowed, but only as long as it is kept to. */
+export function databaseWarnings({ DATABASE_URL: url, VECTOR_STORE }: DatabaseEnvironment): readonly string[] {
+  if (url === undefined || VECTOR_STORE !== 'embedded') return [];
+  return ['VECTOR_STORE=embedded: no other process may use the database, as this one would not see its vectors.'];
 }
 
 /** What must not be logged: the addresses, and the passwords in them as they are written and meant. */

@@ -1,7 +1,7 @@
 import { type Kysely, sql } from 'kysely';
 import type { Schema } from '../../store/index.ts';
 import { decodeWords, encodePostings, type Posting } from './postgres-lexical-bytes.ts';
-import type { LexicalIndexKey } from './postgres-lexical-tables.ts';
+import { isUnfolded, type LexicalIndexKey } from './postgres-lexical-tables.ts';
 import { isOneOf } from './postgres-sql-dialect.ts';
 
 /** Chunks whose words a search reads one by one; more are folded. */
@@ -24,7 +24,7 @@ interface UnfoldedChunk {
 export async function foldLexicalIndex(database: Kysely<Schema>, key: LexicalIndexKey): Promise<void> {
   const index = key.number;
   const { rows: counted } = await sql<{ chunks: number }>`select count(*) as chunks from (
-    select 1 from lexical_chunks where index_number = ${index} and words is not null limit ${MOST_UNFOLDED + 1}
+    select 1 from lexical_chunks where ${isUnfolded(index)} limit ${MOST_UNFOLDED + 1}
   ) as unfolded`.execute(database);
   if ((counted[0]?.chunks ?? 0) <= MOST_UNFOLDED) return;
   const { rows: locked } = await sql`select number from lexical_indexes where number = ${index}
@@ -32,7 +32,7 @@ export async function foldLexicalIndex(database: Kysely<Schema>, key: LexicalInd
   if (locked.length === 0) return;
   // Locked one by one: what is being deleted at the moment is left where it is.
   const { rows: chunks } = await sql<UnfoldedChunk>`select chunk_number, length, words from lexical_chunks
-    where index_number = ${index} and words is not null
+    where ${isUnfolded(index)}
     limit ${MOST_AT_ONCE}
     for update skip locked`.execute(database);
   if (chunks.length === 0) return;

@@ -2,7 +2,7 @@ import { type Kysely, sql } from 'kysely';
 import type { Schema } from '../../store/index.ts';
 import type { LexicalNamespace } from '../../vector-store/index.ts';
 import { findWords, type Posting, WantedWords } from './postgres-lexical-bytes.ts';
-import { answeringChunkSet } from './postgres-lexical-tables.ts';
+import { answeringChunkSet, isUnfolded } from './postgres-lexical-tables.ts';
 import { isOneOf } from './postgres-sql-dialect.ts';
 
 /** What an index knows of some words, at one moment. */
@@ -45,7 +45,7 @@ export async function readLexicalState(
     group by word
     union all
     select 'chunk', null, chunk_number, length, words
-    from lexical_chunks where index_number = ${index} and words is not null
+    from lexical_chunks where ${isUnfolded(index)}
     union all
     select 'removed', null, chunk_number, length, null
     from lexical_removed where index_number = ${index}`.execute(database);

@@ -1,4 +1,4 @@
-import { type Kysely, type RawBuilder, sql } from 'kysely';
+import { type Kysely, type RawBuilder, type SqlBool, sql } from 'kysely';
 import { type BotKey, FIRST_CHUNK_SET, type Schema } from '../../store/index.ts';
 import { protectTenants } from './row-level-security.ts';
 
@@ -38,7 +38,8 @@ export async function createLexicalTables(database: Kysely<Schema>): Promise<voi
     words bytea,
     primary key (index_number, chunk_number)
   ) with (toast_tuple_target = 8160, autovacuum_vacuum_scale_factor = 0.05)`.execute(database);
-  await sql`create index lexical_chunks_unfolded on lexical_chunks (index_number) where words is not null`.execute(
+  // On an expression, so that the planner cannot take the primary key for them and read the folded ones as well.
+  await sql`create index lexical_chunks_unfolded on lexical_chunks ((index_number + 0)) where words is not null`.execute(
     database,
   );
   // Postings are appended to: room on the page lets the new version stand beside the old, without new entries of the index.
@@ -59,6 +60,11 @@ export async function createLexicalTables(database: Kysely<Schema>): Promise<voi
   )`.execute(database);
   const tables = ['lexical_indexes', 'lexical_chunks', 'lexical_words', 'lexical_removed'];
   await protectTenants(database, new Map(tables.map((table) => [table, 'tenant_id'])));
+}
+
+/** Chunks of the index whose words are not folded. */
+export function isUnfolded(index: unknown): RawBuilder<SqlBool> {
+  return sql<SqlBool>`(index_number + 0 = ${index} and words is not null)`;
 }
 
 /** Of a bot without a generation of its own: what it had before there were any. */
