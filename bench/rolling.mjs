@@ -21,13 +21,16 @@ const { values } = parseArgs({
   },
 });
 const BOT = 'rolled';
+const SLOW_BOT = 'slow';
 const BETWEEN_MS = 5_000;
 const SECRET = 'a-secret-of-the-benchmark-that-is-long-enough';
 
-const [postgres, redis, upstream] = await Promise.all([
+const [postgres, redis, upstream, slow] = await Promise.all([
   startPostgres(),
   startRedis(),
   startUpstream({ delayMs: 50, tokens: 60 }),
+  // Still at it when its server is killed.
+  startUpstream({ delayMs: 50, tokens: 600 }),
 ]);
 const env = {
   DATABASE_URL: postgres.url,
@@ -35,6 +38,7 @@ const env = {
   CHATSPHERE_SECRET: SECRET,
   OPENAI_BASE_URL: upstream.url,
   CHAT_MODEL: 'openai/paced',
+  PROVIDER_SLOW_BASE_URL: slow.url,
   EMBEDDING_MODEL: 'local/static-en',
   EMBEDDING_FOLLOWER: 'off',
   ANSWER_CACHE: 'off',
@@ -50,6 +54,7 @@ try {
   }
   const client = createClient({ url: members[0].url(), key: BENCH_KEY });
   await client.post('/v1/bots', { name: 'Rolled', slug: BOT });
+  await client.post('/v1/bots', { name: 'Slow', slug: SLOW_BOT, model: 'slow/paced' });
   await client.post(`/v1/bots/${BOT}/sources`, { type: 'text', title: 'About', content: 'It is about everything.' });
   for (const proxy of values.proxies.split(',')) report[proxy] = await roll(proxy);
   console.log(JSON.stringify(report, null, 2));
@@ -57,6 +62,7 @@ try {
 } finally {
   for (const member of members) await member.stop();
   upstream.stop();
+  slow.stop();
   await Promise.all([postgres.stop(), redis.stop()]);
 }
 
@@ -88,7 +94,7 @@ async function killOne(proxy) {
     readResumed({
       url: proxy.url,
       key: BENCH_KEY,
-      body: { model: BOT, stream: true, messages: [{ role: 'user', content: `Question ${number}` }] },
+      body: { model: SLOW_BOT, stream: true, messages: [{ role: 'user', content: `Question ${number}` }] },
     }),
   );
   await Promise.all(streams.map(({ begun }) => begun));
