@@ -17,21 +17,24 @@ export function createIdempotencyRepository(scope: TenantScope, processId: strin
             .onConflict((conflict) => conflict.columns(['tenant_id', 'key']).doNothing())
             .returning('key')
             .executeTakeFirst();
-        if ((await insert()) !== undefined) return null;
-        const { numDeletedRows } = await transaction
-          .delete('idempotency')
-          .where('key', '=', key)
-          .where('state', '=', 'running')
-          .where('owner', '!=', processId)
-          .where(({ ref }) => isDead(ref('idempotency.owner'), createdAt))
-          .executeTakeFirst();
-        if (numDeletedRows > 0n && (await insert()) !== undefined) return null;
-        const holder = await transaction
-          .select('idempotency')
-          .selectAll('idempotency')
-          .where('key', '=', key)
-          .executeTakeFirstOrThrow();
-        return toRecord(holder);
+        for (;;) {
+          if ((await insert()) !== undefined) return null;
+          const { numDeletedRows } = await transaction
+            .delete('idempotency')
+            .where('key', '=', key)
+            .where('state', '=', 'running')
+            .where('owner', '!=', processId)
+            .where(({ ref }) => isDead(ref('idempotency.owner'), createdAt))
+            .executeTakeFirst();
+          if (numDeletedRows > 0n) continue;
+          const holder = await transaction
+            .select('idempotency')
+            .selectAll('idempotency')
+            .where('key', '=', key)
+            .executeTakeFirst();
+          // Unless its holder has released it just now.
+          if (holder !== undefined) return toRecord(holder);
+        }
       }),
     async complete(key, response) {
       await scope

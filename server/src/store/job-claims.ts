@@ -1,6 +1,15 @@
 import { type Kysely, type Selectable, type SqlBool, sql, type Updateable } from 'kysely';
 import type { Job } from './entities.ts';
-import { chargeClaim, chargeTime, findNextJob, isDue, type NextJob, tidyQueues } from './job-queues.ts';
+import {
+  type ClaimableOptions,
+  chargeClaim,
+  chargeTime,
+  findNextJob,
+  isDue,
+  type Locking,
+  type NextJob,
+  tidyQueues,
+} from './job-queues.ts';
 import { toJob, UNFINISHED, UNSETTLED } from './job-rows.ts';
 import { writeJson, writeJsonOrNull } from './json-columns.ts';
 import type { JobClaims, JobLease, JobOutcome } from './ports.ts';
@@ -9,8 +18,14 @@ import type { JobsTable, Schema } from './schema.ts';
 /** Rolls a claim back whose job somebody else was quicker to take. */
 const LOST_RACE = new Error('The job was taken by another.');
 
+interface NewLease {
+  readonly owner: string;
+  readonly now: number;
+  readonly expiresAt: number;
+}
+
 /** The runner's side of jobs, across tenants. */
-export function createJobClaims(database: Kysely<Schema>): JobClaims {
+export function createJobClaims(database: Kysely<Schema>, locking: Locking): JobClaims {
   const held = (lease: JobLease, within: Kysely<Schema> = database) =>
     within
       .updateTable('jobs')
@@ -18,38 +33,46 @@ export function createJobClaims(database: Kysely<Schema>): JobClaims {
       .where('fencing_token', '=', lease.fencingToken)
       .where('state', '=', 'running');
 
-  const take = (next: NextJob, lease: { readonly owner: string; readonly now: number; readonly expiresAt: number }) =>
+  async function take(within: Kysely<Schema>, next: NextJob, lease: NewLease): Promise<Job> {
+    const taken = within
+      .updateTable('jobs')
+      .set({
+        state: 'running',
+        attempts: sql`attempts + 1`,
+        fencing_token: sql`fencing_token + 1`,
+        lease_owner: lease.owner,
+        lease_expires_at: lease.expiresAt,
+        claimed_at: lease.now,
+        updated_at: lease.now,
+      })
+      .where('id', '=', next.id)
+      .where(isDue(lease.now))
+      .returningAll()
+      .executeTakeFirst();
+    // Asked for at once and run in this order.
+    const [row] = await Promise.all([taken, chargeClaim(within, next, locking)]);
+    if (row === undefined) throw LOST_RACE;
+    return toJob(row);
+  }
+
+  /** Passes over what others are claiming at the moment, so that claims side by side need not wait for each other. */
+  const takeUnheld = (wanted: ClaimableOptions, lease: NewLease): Promise<Job | null> =>
     database.transaction().execute(async (transaction) => {
-      const taken = transaction
-        .updateTable('jobs')
-        .set({
-          state: 'running',
-          attempts: sql`attempts + 1`,
-          fencing_token: sql`fencing_token + 1`,
-          lease_owner: lease.owner,
-          lease_expires_at: lease.expiresAt,
-          claimed_at: lease.now,
-          updated_at: lease.now,
-        })
-        .where('id', '=', next.id)
-        .where(isDue(lease.now))
-        .returningAll()
-        .executeTakeFirst();
-      // Asked for at once and run in this order.
-      const [row] = await Promise.all([taken, chargeClaim(transaction, next)]);
-      if (row === undefined) throw LOST_RACE;
-      return toJob(row);
+      const next = await findNextJob(transaction, wanted, 'locked');
+      return next === null ? null : take(transaction, next, lease);
     });
 
   return {
     async claim({ owner, leaseMs, ...wanted }) {
-      const { now } = wanted;
+      const lease = { owner, now: wanted.now, expiresAt: wanted.now + leaseMs };
+      const unheld = locking.rowLocks ? await takeUnheld(wanted, lease) : null;
+      if (unheld !== null) return unheld;
       // Whoever loses the race for a job looks for the next one: somebody else has got on meanwhile.
       for (;;) {
         const next = await findNextJob(database, wanted);
         if (next === null) return null;
         try {
-          return await take(next, { owner, now, expiresAt: now + leaseMs });
+          return await database.transaction().execute((transaction) => take(transaction, next, lease));
         } catch (error) {
           if (error !== LOST_RACE) throw error;
         }
@@ -75,9 +98,12 @@ export function createJobClaims(database: Kysely<Schema>): JobClaims {
     },
     release: (lease, outcome, now) =>
       database.transaction().execute(async (transaction) => {
-        // Asked for at once and run in this order: what is charged is told by the row as it is while it is held.
+        // What is charged is told by the row as it is while it is held, so it comes first: asked for at once where that is
+        // one statement.
+        const charged = chargeTime(transaction, lease, { now, rowLocks: locking.rowLocks });
+        if (locking.rowLocks) await charged;
         const [, row] = await Promise.all([
-          chargeTime(transaction, lease, now),
+          charged,
           held(lease, transaction)
             .set({
               ...columnsOf(outcome, now),
@@ -143,7 +169,7 @@ export function createJobClaims(database: Kysely<Schema>): JobClaims {
         dueSince: due_since === null ? null : Number(due_since),
       }));
     },
-    tidyQueues: () => tidyQueues(database),
+    tidyQueues: () => tidyQueues(database, locking),
     async removeEnded(before, limit) {
       const ended = (states: readonly string[], time: number) => sql<SqlBool>`id in (
         select jobs.id from jobs where jobs.state in ('succeeded', 'failed', 'cancelled')

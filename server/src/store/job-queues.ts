@@ -28,14 +28,23 @@ export function isDue(now: number) {
   return sql<boolean>`((state = 'queued' and run_at <= ${now}) or (state = 'running' and lease_expires_at <= ${now}))`;
 }
 
+/** In the order in which everybody locks them, so that writers side by side wait for each other and never in a circle. */
+export interface Locking {
+  /** `select ... for update` exists and is needed; see `SqlDialect`. */
+  readonly rowLocks: boolean;
+}
+
 /**
  * The job that is to be claimed next; see `JobClaims`. Whoever has been served least is found in the order of an index,
- * and each priority of a queue is looked into at its head alone, so that the length of queues does not matter.
+ * and each priority of a queue is looked into at its head alone, so that the length of queues does not matter. `locked`:
+ * the heads that are looked at are held until the transaction ends, and those that others hold are passed over.
  */
 export async function findNextJob(
   database: Kysely<Schema>,
   { kinds, now, maxPriority }: ClaimableOptions,
+  heads: 'any' | 'locked' = 'any',
 ): Promise<NextJob | null> {
+  const locked = heads === 'locked' ? sql`for update skip locked` : sql``;
   const most = maxPriority ?? Number.MAX_SAFE_INTEGER;
   const claimable = sql`${UNFINISHED} and priority <= ${most} and ${isDue(now)} and kind in (${sql.join([...kinds])})`;
   const { rows } = await sql<NextJob>`select jobs.id, jobs.tenant_id as "tenantId", jobs.bot_id as "botId" from (
@@ -62,7 +71,7 @@ export async function findNextJob(
     )
     select (
       ${inChosen(sql`jobs.id`, sql`priority = levels.level and ${claimable}`)}
-      order by jobs.run_at, jobs.number limit 1
+      order by jobs.run_at, jobs.number limit 1 ${locked}
     ) as id from levels where levels.level is not null
   ) as chosen join jobs on jobs.id = chosen.id
   order by jobs.run_at + jobs.priority * ${sql.lit(AGEING_MS)}, jobs.number limit 1`.execute(database);
@@ -81,17 +90,40 @@ export async function openQueues(scope: TenantScope, job: Pick<Job, 'botId'>): P
     queue,
     served: leastServed(scope.tenantId, queue) as unknown as number,
   }));
-  await scope
-    .insert('job_queues', rows)
-    .onConflict((conflict) => conflict.doNothing())
+  for (;;) {
+    await scope
+      .insert('job_queues', rows)
+      .onConflict((conflict) => conflict.doNothing())
+      .execute();
+    if (!scope.dialect.rowLocks || (await holdQueues(scope, rows))) return;
+  }
+}
+
+/** Keeps them from being removed as empty before the job is there for all to see. False: one of them was removed just now. */
+async function holdQueues(scope: TenantScope, rows: readonly { readonly queue: string }[]): Promise<boolean> {
+  const queues = rows.map(({ queue }) => queue);
+  const held = await scope
+    .select('job_queues')
+    .select('job_queues.queue')
+    .where('job_queues.queue', 'in', queues)
+    .forKeyShare()
     .execute();
+  return held.length === queues.length;
 }
 
 type Owner = Pick<Job, 'tenantId' | 'botId'>;
 
 /** Books a claim on its queues. */
-export async function chargeClaim(database: Kysely<Schema>, { tenantId, ...job }: Owner): Promise<void> {
+export async function chargeClaim(
+  database: Kysely<Schema>,
+  { tenantId, ...job }: Owner,
+  { rowLocks }: Locking,
+): Promise<void> {
   const queue = queueOf(job);
+  if (rowLocks) {
+    await sql`select 1 from job_queues where tenant_id = ${tenantId} and queue in (${sql.lit(WHOLE)}, ${queue})
+      order by queue for no key update`.execute(database);
+  }
   const least = sql`case when queue = ${sql.lit(WHOLE)} then ${leastServed(tenantId, WHOLE)} else ${leastServed(tenantId, queue)} end`;
   await sql`update job_queues
     set served = case when served < ${least} then ${least} else served end + ${sql.lit(CLAIM_MS)}
@@ -102,8 +134,15 @@ export async function chargeClaim(database: Kysely<Schema>, { tenantId, ...job }
 export async function chargeTime(
   database: Kysely<Schema>,
   { jobId, fencingToken }: JobLease,
-  now: number,
+  { now, rowLocks }: Locking & { readonly now: number },
 ): Promise<void> {
+  if (rowLocks) {
+    await sql`select 1 from jobs where jobs.id = ${jobId} for update`.execute(database);
+    await sql`select 1 from job_queues where (tenant_id, queue) in (
+        select jobs.tenant_id, ${sql.lit(WHOLE)} from jobs where jobs.id = ${jobId}
+        union all select jobs.tenant_id, jobs.queue from jobs where jobs.id = ${jobId}
+      ) order by queue for no key update`.execute(database);
+  }
   const held = sql`from jobs where jobs.id = ${jobId} and jobs.fencing_token = ${fencingToken}
     and jobs.state = 'running' and jobs.claimed_at is not null`;
   const taken = sql<number>`(select case when jobs.claimed_at < ${now} then ${now} - jobs.claimed_at else 0 end ${held})`;
@@ -114,16 +153,29 @@ export async function chargeTime(
 }
 
 /** Removes queues without unfinished jobs, and makes those that a race with this has lost. */
-export async function tidyQueues(database: Kysely<Schema>): Promise<void> {
-  await sql`delete from job_queues where not exists (
+export function tidyQueues(database: Kysely<Schema>, locking: Locking): Promise<void> {
+  return database.transaction().execute((transaction) => tidyWithin(transaction, locking));
+}
+
+async function tidyWithin(database: Kysely<Schema>, { rowLocks }: Locking): Promise<void> {
+  const isEmpty = sql<boolean>`not exists (
     select 1 from jobs where jobs.tenant_id = job_queues.tenant_id and ${UNFINISHED}
-  )`.execute(database);
-  await sql`delete from job_queues where queue <> '' and not exists (
-    select 1 from jobs where jobs.tenant_id = job_queues.tenant_id and jobs.queue = job_queues.queue and ${UNFINISHED}
-  )`.execute(database);
+      and (job_queues.queue = '' or jobs.queue = job_queues.queue)
+  )`;
+  // Where others write meanwhile, those that a new job holds are left alone; that it is there is seen by a later statement.
+  if (rowLocks) {
+    const { rows } = await sql<{ readonly tenant_id: string; readonly queue: string }>`
+      select tenant_id, queue from job_queues where ${isEmpty}
+      order by tenant_id, queue for update skip locked`.execute(database);
+    for (const { tenant_id, queue } of rows) {
+      await sql`delete from job_queues where tenant_id = ${tenant_id} and queue = ${queue} and ${isEmpty}`.execute(
+        database,
+      );
+    }
+  } else await sql`delete from job_queues where ${isEmpty}`.execute(database);
   for (const queue of [sql.ref('jobs.queue'), sql.lit(WHOLE)]) {
     await sql`insert into job_queues (tenant_id, queue, served)
-      select distinct jobs.tenant_id, ${queue}, 0 from jobs where ${UNFINISHED}
+      select distinct jobs.tenant_id, ${queue}, 0 from jobs where ${UNFINISHED} order by 1, 2
       on conflict do nothing`.execute(database);
   }
 }

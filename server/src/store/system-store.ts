@@ -44,7 +44,7 @@ export function createSystemStore({ database, background, dialect, now, processI
         .where((where) => dialect.isOneOf(where.ref('api_keys.id'), ids))
         .execute();
     },
-    jobs: createJobClaims(background),
+    jobs: createJobClaims(background, dialect),
     workers: createWorkerRegistry(background),
     leases: createLeaseRegistry(background, processId),
     usage: createUsageLedgerStore({ database, background, dialect }),

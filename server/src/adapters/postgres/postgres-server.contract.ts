@@ -171,7 +171,8 @@ function findPrograms(): string | null {
   return newest === undefined ? null : join(VERSIONS, newest, 'bin');
 }
 
-async function freePort(): Promise<number> {
+/** One that nobody listens on. */
+export async function freePort(): Promise<number> {
   const probe = createServer().listen(0, '127.0.0.1');
   await once(probe, 'listening');
   const { port } = probe.address() as { port: number };
