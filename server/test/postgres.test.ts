@@ -16,7 +16,7 @@ describeWithPostgres('the built server on PostgreSQL', () => {
     database = await startTestPostgres();
     env = { DATABASE_URL: database.url, CHATSPHERE_SECRET: SECRET, EMBEDDING_FOLLOWER: 'off' };
     server = await startBuiltServer({ env });
-  });
+  }, 180_000);
   afterAll(async () => {
     await server?.stop();
     await database?.remove();
@@ -32,7 +32,7 @@ describeWithPostgres('the built server on PostgreSQL', () => {
     return String(body['id']);
   };
 
-  it('trains, finds, answers with checked citations, and forgets what is deleted', async () => {
+  it('trains, finds, answers with checked citations, and forgets what is deleted', { timeout: 180_000 }, async () => {
     await callServer(server, { path: '/v1/bots', json: { name: 'Drinks', slug: 'drinks' } });
     const source = await train('drinks', 'Tea', '# Green tea\n\nGreen tea is steeped at 75 degrees for two minutes.\n');
     const path = `/v1/bots/drinks/sources/${source}`;
@@ -49,18 +49,32 @@ describeWithPostgres('the built server on PostgreSQL', () => {
     expect((await search()).body['data']).toEqual([]);
   });
 
-  it('starts again on what is there', async () => {
+  it('starts again on what is there', { timeout: 180_000 }, async () => {
     const before = await callServer(server, { path: '/v1/bots' });
     await server.stop();
     server = await startBuiltServer({ env });
     expect((await callServer(server, { path: '/v1/bots' })).body['data']).toEqual(before.body['data']);
   });
 
+  it('says 503 while the database is restarted, and goes on by itself', async () => {
+    const status = async (path: string) => (await fetch(`${server.url}${path}`)).status;
+    await database.stop('fast');
+    const { status: refused, body } = await callServer(server, { path: '/v1/bots' });
+    expect([refused, (body['error'] as { code: string }).code]).toEqual([503, 'database_unavailable']);
+    expect([await status('/ready'), await status('/health')]).toEqual([503, 200]);
+    await database.start();
+    const startedAt = performance.now();
+    while ((await callServer(server, { path: '/v1/bots' })).status !== 200) {
+      expect(performance.now() - startedAt).toBeLessThan(5_000);
+    }
+    expect(await status('/ready')).toBe(200);
+  });
+
   describe('two processes', () => {
     let other: BuiltServer;
     beforeAll(async () => {
       other = await startBuiltServer({ env });
-    });
+    }, 180_000);
     afterAll(async () => {
       await other?.stop();
     });

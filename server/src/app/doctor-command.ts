@@ -8,6 +8,7 @@ import type { Command, CommandContext } from './cli/command.ts';
 import { paint, printable, printJson, printLine } from './cli/terminal.ts';
 import type { Config } from './config.ts';
 import { ensureDataFolder } from './data-folder.ts';
+import { checkDatabase } from './database-check.ts';
 import { describeChain, unreachable } from './provider-check.ts';
 
 type CheckResult = { readonly level: 'ok' | 'warn' | 'fail'; readonly detail: string };
@@ -68,6 +69,7 @@ function checksFor(parts: DoctorParts, dataFolder: string | undefined): readonly
     { name: 'data folder', run: async () => checkFolder((await parts.config(overrides)).dataFolder) },
     { name: 'disk', run: async () => checkDisk((await parts.config(overrides)).dataFolder) },
     { name: 'providers', run: async () => checkProviders(await parts.config(overrides)) },
+    { name: 'database', run: async () => checkDatabase(await parts.config(overrides)) },
     { name: 'redis', run: async () => checkRedis((await parts.config(overrides)).redis) },
     { name: 'server', run: () => checkServer(parts, dataFolder) },
     { name: 'workers', run: () => checkWorkers(parts, dataFolder) },

@@ -1,3 +1,4 @@
+export { inspectPostgres, OLDEST_POSTGRES, type PostgresReport } from './inspect-postgres.ts';
 export { openPostgres, type Postgres, type PostgresDatabases, type PostgresOptions } from './open-postgres.ts';
 export { createPostgresBlobStore, type PostgresBlobStore } from './postgres-blob-store.ts';
 export { countServerConnections, openPostgresForFilling, openPostgresSnapshot } from './postgres-transfer.ts';

@@ -9,11 +9,12 @@ import {
 } from 'kysely';
 import { LRUCache } from 'lru-cache';
 import type { WordVectorCache } from '../../embeddings/index.ts';
-import type { Clock, Logger } from '../../kernel/index.ts';
+import { AppError, type Clock, type Logger } from '../../kernel/index.ts';
 import { createStore, createWordVectors, type Schema, type Store } from '../../store/index.ts';
 import type { LexicalIndex, VectorStore } from '../../vector-store/index.ts';
 import { createConnectionPool } from './connection-pool.ts';
 import { createUniqueColumns } from './constraint-columns.ts';
+import { inspectPostgres, OLDEST_POSTGRES } from './inspect-postgres.ts';
 import { createPgvectorStore, NEAREST_SETTINGS, type PgvectorStoreOptions } from './pgvector-store.ts';
 import { createPostgresBus, type PostgresBus } from './postgres-bus.ts';
 import { createPostgresDriver } from './postgres-driver.ts';
@@ -134,6 +135,7 @@ export function openPostgres({
     store: {
       ...store,
       async start() {
+        await requireUsable(url, logger);
         await store.start();
         await uniqueColumns.load(databases.database);
         await bus.start();
@@ -152,6 +154,23 @@ class QueryCompiler extends PostgresQueryCompiler {
   protected override visitPrimitiveValueList(node: PrimitiveValueListNode): void {
     if (node.values.length === 0) this.append('(select null where false)');
     else super.visitPrimitiveValueList(node);
+  }
+}
+
+/** Rejects with `configuration_invalid` when the server is too old. */
+async function requireUsable(url: string, logger: Logger): Promise<void> {
+  const { version, majorVersion, passesRowSecurity } = await inspectPostgres(url);
+  if (majorVersion < OLDEST_POSTGRES) {
+    throw new AppError(
+      'configuration_invalid',
+      `DATABASE_URL leads to PostgreSQL ${version}; version ${OLDEST_POSTGRES} or later is needed.`,
+    );
+  }
+  if (passesRowSecurity) {
+    logger.warn(
+      {},
+      'The user of DATABASE_URL passes by row-level security, the second wall between tenants. Give the server a user that is no superuser',
+    );
   }
 }
 
