@@ -242,6 +242,33 @@ describe('running a job', () => {
     await settled('succeeded');
   });
 
+  it('records how a stage ended when another change was in the way of that, without waiting for the lease', async () => {
+    const { startRunner, clock, store, add, settled } = setUp();
+    let inTheWay = 2;
+    let runs = 0;
+    const flaky = withClaims(store, {
+      release: async (lease, outcome, now) => {
+        if (inTheWay > 0) {
+          inTheWay -= 1;
+          throw new AppError('database_unavailable', 'deadlock', { retryable: true });
+        }
+        return store.system.jobs.release(lease, outcome, now);
+      },
+    });
+    const loading = async (): Promise<StageResult> => {
+      runs += 1;
+      return SUCCEEDED;
+    };
+    await startRunner({ loading }, { store: flaky });
+    await add();
+    for (let step = 0; step < 5; step += 1) {
+      await turns(20);
+      await clock.advance(100);
+    }
+    await settled('succeeded');
+    expect(runs).toBe(1);
+  });
+
   it('writes progress at most twice a second, and the last of it with the end of the job', async () => {
     const { startRunner, clock, store, add, get, settled } = setUp();
     const writes: number[] = [];

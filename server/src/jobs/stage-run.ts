@@ -1,4 +1,4 @@
-import { AppError, type Clock, type Logger, type Meter } from '../kernel/index.ts';
+import { AppError, type Clock, type Logger, type Meter, toAppError } from '../kernel/index.ts';
 import type { Job, JobClaims, JobLease, JobOutcome } from '../store/index.ts';
 import { createLeaseKeeper } from './lease-keeper.ts';
 import type { JobHandler, StageContext, StageResult } from './ports.ts';
@@ -42,6 +42,9 @@ export interface StageRun {
   stop(): void;
 }
 
+const RELEASE_TRIES = 6;
+const RELEASE_PAUSE_MS = 100;
+
 /** Runs the stage that a claimed job is at: keeps its lease, bounds its time, and records how it ended. */
 export function runStage(job: Job, options: StageRunOptions): StageRun {
   const { handler, claims, clock, logger } = options;
@@ -74,13 +77,25 @@ export function runStage(job: Job, options: StageRunOptions): StageRun {
     try {
       const outcome = outcomeWithoutRun(job, clock.now()) ?? (await runToOutcome());
       if (outcome === null) return null;
-      const released = await claims.release(lease, outcome, clock.now());
+      const released = await release(outcome);
       return released === null ? null : { outcome, job: released };
     } catch (error) {
       logger.error({ ...about, error }, 'Could not record how a stage ended; it runs again when its lease expires');
       return null;
     } finally {
       keeper.stop();
+    }
+  }
+
+  /** Asks again when another change was in the way, or the database away for a moment: else the job waits for its lease. */
+  async function release(outcome: JobOutcome): Promise<Job | null> {
+    for (let tries = 1; ; tries += 1) {
+      try {
+        return await claims.release(lease, outcome, clock.now());
+      } catch (error) {
+        if (!toAppError(error).retryable || tries === RELEASE_TRIES) throw error;
+        await clock.sleep(RELEASE_PAUSE_MS * tries);
+      }
     }
   }
 
