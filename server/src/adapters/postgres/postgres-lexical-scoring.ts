@@ -39,21 +39,36 @@ export function scoresOf(
 
 /** The chunks with the highest scores, best first; equal ones in the order of their numbers. */
 export function bestOf(scores: ReadonlyMap<number, number>, count: number): readonly number[] {
-  const all = [...scores];
-  const byRank = (one: readonly [number, number], other: readonly [number, number]): number =>
-    other[1] - one[1] || one[0] - other[0];
-  const few = all.length > count * 4 ? aboveThreshold(all, count) : all;
-  return few
-    .sort(byRank)
-    .slice(0, count)
-    .map(([chunk]) => chunk);
+  // Sorting all of a large index takes longer than reading it; for a large share of them it is the quicker way.
+  const best = count * FEW < scores.size ? bestFew(scores, count) : [...scores].sort(byRank).slice(0, count);
+  return best.map(([chunk]) => chunk);
 }
 
-/** At least `count` of the pairs, the best among them: sorting all of a large index takes longer than reading it. */
-function aboveThreshold(pairs: readonly [number, number][], count: number): [number, number][] {
-  const sorted = Float64Array.from(pairs, ([, score]) => score).sort();
-  const threshold = sorted[sorted.length - count] ?? 0;
-  return pairs.filter(([, score]) => score >= threshold);
+type Ranked = readonly [chunk: number, score: number];
+
+/** So many times smaller than the whole is few. */
+const FEW = 20;
+
+function byRank(one: Ranked, other: Ranked): number {
+  return other[1] - one[1] || one[0] - other[0];
+}
+
+/** Keeps the best of what it has seen in order; most of the rest is passed over by one comparison. */
+function bestFew(scores: ReadonlyMap<number, number>, count: number): readonly Ranked[] {
+  const best: Ranked[] = [];
+  for (const entry of scores) {
+    const last = best[count - 1];
+    if (last !== undefined && byRank(entry, last) > 0) continue;
+    let [low, high] = [0, best.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (byRank(best[middle] ?? entry, entry) < 0) low = middle + 1;
+      else high = middle;
+    }
+    best.splice(low, 0, entry);
+    if (best.length > count) best.pop();
+  }
+  return best;
 }
 
 function hitsOfWord(state: LexicalState, word: string, titleWeight: number): TermHits {
