@@ -20,8 +20,8 @@ const MOST_PARKED = 1_000;
 interface Line {
   readonly model: ChannelModel;
   readonly sender: ConfirmChannel;
-  /** Queues that are known to be there on this connection. */
-  readonly declared: Set<string>;
+  /** Queues that are there as this connection knows, or is just finding out. */
+  readonly declared: Map<string, Promise<void>>;
 }
 
 interface Consumer {
@@ -45,7 +45,7 @@ export function createAmqpBroker({ url, logger }: AmqpBrokerOptions): CeleryBrok
       model.on('close', () => onClosed());
       const sender = await model.createConfirmChannel();
       sender.on('error', () => {});
-      const made: Line = { model, sender, declared: new Set() };
+      const made: Line = { model, sender, declared: new Map() };
       // A channel that was refused something is of no use any more, nor is what else hangs on the connection.
       sender.on('close', () => void model.close().catch(() => {}));
       if (isStopped) {
@@ -76,9 +76,18 @@ export function createAmqpBroker({ url, logger }: AmqpBrokerOptions): CeleryBrok
     again(FIRST_RETRY_MS);
   }
 
+  function declare(to: Line, queue: string, maxLength?: number): Promise<void> {
+    const { declared } = to;
+    const known = declared.get(queue);
+    if (known !== undefined) return known;
+    const declaring = findOrMake(to, queue, maxLength);
+    declared.set(queue, declaring);
+    declaring.catch(() => declared.delete(queue));
+    return declaring;
+  }
+
   /** A queue that exists stays as whoever made it wanted it. */
-  async function declare({ model, declared }: Line, queue: string, maxLength?: number): Promise<void> {
-    if (declared.has(queue)) return;
+  async function findOrMake({ model }: Line, queue: string, maxLength?: number): Promise<void> {
     const channel = await model.createChannel();
     // Its refusal closes the channel: that is told by the call as well.
     channel.on('error', () => {});
@@ -92,7 +101,6 @@ export function createAmqpBroker({ url, logger }: AmqpBrokerOptions): CeleryBrok
       await another.assertQueue(queue, { durable: true, ...args });
       await another.close();
     }
-    declared.add(queue);
   }
 
   function createConsumer(queue: string, options: ConsumeOptions): Consumer {
