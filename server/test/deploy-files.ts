@@ -41,14 +41,8 @@ export function* leavesOf(
   for (const [key, value] of Object.entries(tree)) yield* leavesOf(value, [...path, key]);
 }
 
-/** Names in backticks in the documentation of settings. */
+/** Names of settings in docs/configuration.md. */
 export function documentedSettings(): ReadonlySet<string> {
-  const texts = [
-    'docs/configuration.md',
-    'README.md',
-    ...filesBelow('docs').filter((path) => path.endsWith('.md')),
-  ].map(readExample);
-  return new Set(
-    texts.flatMap((text) => [...text.matchAll(/`([A-Z][A-Z0-9_]{2,})(?:=[^`]*)?`/g)].map(([, name = '']) => name)),
-  );
+  const text = readExample('docs/configuration.md');
+  return new Set([...text.matchAll(/`([A-Z][A-Z0-9_]{2,})(?:=[^`]*)?`/g)].map(([, name = '']) => name));
 }

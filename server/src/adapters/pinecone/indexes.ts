@@ -1,5 +1,6 @@
 import type { IndexModel } from '@pinecone-database/pinecone';
 import { AppError, type Clock, type Logger } from '../../kernel/index.ts';
+import { abortable } from '../../resilience/index.ts';
 import { hasStatus } from './failures.ts';
 import { BACKGROUND, type PineconeClient } from './pinecone-client.ts';
 import type { PineconeSettings } from './settings.ts';
@@ -48,12 +49,14 @@ export function createPineconeIndexes(parts: {
   readonly dimensions: number;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Aborted when the store stops. Look-ups are shared, so the one who asks first cannot end them by leaving. */
+  readonly lifetime: AbortSignal;
 }): PineconeIndexes {
-  const { client, settings, dimensions, clock, logger } = parts;
+  const { client, settings, dimensions, clock, logger, lifetime } = parts;
   let found: Promise<Main> | null = null;
   const targets = new Map<number, Promise<IndexTarget | null>>();
 
-  async function findMain(signal: AbortSignal | undefined): Promise<Main> {
+  async function findMain(signal: AbortSignal = lifetime): Promise<Main> {
     found ??= lookForMain(signal);
     const pending = found;
     pending.catch(() => {
@@ -157,39 +160,40 @@ export function createPineconeIndexes(parts: {
     );
   }
 
-  async function lookFor(
-    width: number,
-    { create, signal }: { readonly create: boolean; readonly signal: AbortSignal | undefined },
-  ): Promise<IndexTarget | null> {
-    const { target, control } = await findMain(signal);
+  async function lookFor(width: number, create: boolean): Promise<IndexTarget | null> {
+    const { target, control } = await findMain();
     if (target?.dimensions === width) return target;
+    const where = { control, signal: lifetime };
     for (const name of [`${settings.index}-${width}`, ...(target === null ? [settings.index] : [])]) {
-      const described = await describe(name, { control, signal });
+      const described = await describe(name, where);
       if (described?.dimension === width) return fit(described, control);
     }
-    return create ? make(`${settings.index}-${width}`, { dimensions: width, control, signal }) : null;
+    return create ? make(`${settings.index}-${width}`, { dimensions: width, ...where }) : null;
   }
 
-  async function of(width: number, how: Parameters<PineconeIndexes['of']>[1]): Promise<IndexTarget | null> {
+  async function of(width: number, { create, signal }: Parameters<PineconeIndexes['of']>[1]) {
     const known = targets.get(width);
     if (known !== undefined) {
-      const target = await known.catch(() => null);
+      const target = await abortable(
+        known.catch(() => null),
+        signal,
+      );
       if (target !== null) return target;
     }
-    const looking = lookFor(width, how);
+    const looking = lookFor(width, create);
     targets.set(width, looking);
     const forget = (): void => {
       if (targets.get(width) === looking) targets.delete(width);
     };
     looking.then((target) => target === null && forget(), forget);
-    return looking;
+    return abortable(looking, signal);
   }
 
   return {
     start: async (signal) => void (await findMain(signal)),
     of,
     async all(signal) {
-      const { target, control } = await findMain(signal);
+      const { target, control } = await abortable(findMain(), signal);
       const own = new RegExp(`^${settings.index}(?:-\\d+)?$`);
       const { indexes = [] } = await client.control({ host: control, signal }, (pinecone) => pinecone.listIndexes());
       const listed = indexes

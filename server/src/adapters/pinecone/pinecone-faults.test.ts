@@ -239,6 +239,14 @@ describe('Pinecone that misbehaves', () => {
     expect(await found(store)).toEqual(['a']);
   });
 
+  it('does not hold a start up when Pinecone never answers', async () => {
+    standin.settings.always = 'hang';
+    const store = await open({ options: { startWithinMs: 50 } });
+    standin.settings.always = 'none';
+    await put(store, 'a');
+    expect(await found(store)).toEqual(['a']);
+  });
+
   it('lets writers wait while too much is not shown', async () => {
     Object.assign(standin.settings, { lagReads: 3 });
     const store = await open({ options: { unconfirmedBytes: 5 * 12 } });

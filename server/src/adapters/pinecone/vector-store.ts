@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import type { PineconeRecord } from '@pinecone-database/pinecone';
-import { AppError, type Clock, type Logger, toAppError } from '../../kernel/index.ts';
+import { AppError, type Clock, createDeadline, type Logger, toAppError } from '../../kernel/index.ts';
 import { abortable } from '../../resilience/index.ts';
 import {
   type Namespace,
@@ -36,9 +36,13 @@ export interface PineconeVectorStoreOptions {
   readonly fetch?: typeof fetch;
   /** Most memory of vectors that Pinecone may not show yet. */
   readonly unconfirmedBytes?: number;
+  /** How long a start waits for Pinecone, in milliseconds. */
+  readonly startWithinMs?: number;
 }
 
 const UNCONFIRMED_BYTES = 64 * 1024 ** 2;
+/** An index that is made is ready within seconds. */
+const START_WITHIN_MS = 30_000;
 const LEAST_HITS = 50;
 const MOST_HITS = 10_000;
 /** Deletions go on behind the answer after this: what is deleted from the truth is found no more as it is. */
@@ -61,7 +65,6 @@ const DENSE_SHARE = 0.5;
 export function createPineconeVectorStore(options: PineconeVectorStoreOptions): VectorStore {
   const { settings, truth, clock, logger, random, dimensionsOf } = options;
   const client = createPineconeClient({ apiKey: settings.apiKey, clock, random, fetch: options.fetch ?? fetch });
-  const indexes = createPineconeIndexes({ client, settings, dimensions: options.dimensions, clock, logger });
   const records = createNamespaceRecords(client);
   const unconfirmed = createUnconfirmedWrites(clock);
   const repair = createRepair({
@@ -73,6 +76,11 @@ export function createPineconeVectorStore(options: PineconeVectorStoreOptions): 
   const stopped = new AbortController();
   // Every deletion under way listens.
   setMaxListeners(0, stopped.signal);
+  const indexes = createPineconeIndexes({
+    ...{ client, settings, clock, logger },
+    dimensions: options.dimensions,
+    lifetime: stopped.signal,
+  });
   /** Of the vectors that were written in this process, by namespace. */
   const widths = new Map<string, number>();
   const checkedAt = new Map<string, number>();
@@ -287,8 +295,9 @@ export function createPineconeVectorStore(options: PineconeVectorStoreOptions): 
       return abortable(found, signal);
     },
     async start() {
+      using deadline = createDeadline(options.startWithinMs ?? START_WITHIN_MS, stopped.signal);
       try {
-        await indexes.start(stopped.signal);
+        await indexes.start(deadline.signal);
       } catch (error) {
         if (!(error instanceof AppError && error.retryable)) throw error;
         logger.warn({ code: error.code, err: error }, 'Pinecone is not to be had; words answer alone until it is');
