@@ -27,13 +27,13 @@ export class StandinNamespace {
   }
 
   /** What a read sees now, and the newest write in it. */
-  read(lag: { readonly lagMs: number }): {
+  read(lag: { readonly lagMs: number; readonly lagReads: number }): {
     readonly records: ReadonlyMap<string, StandinRecord>;
     readonly lsn: number;
   } {
     while (this.waiting[0] !== undefined) {
       const { readsLeft, at, lsn, apply } = this.waiting[0];
-      if (readsLeft > 0 || Date.now() - at < lag.lagMs) break;
+      if (Math.min(readsLeft, lag.lagReads) > 0 || Date.now() - at < lag.lagMs) break;
       apply(this.visible);
       this.indexed = lsn;
       this.waiting.shift();

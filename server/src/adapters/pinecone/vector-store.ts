@@ -178,6 +178,8 @@ export function createPineconeVectorStore(options: PineconeVectorStoreOptions): 
         if (stopped.signal.aborted) return;
         logger.warn({ code: toAppError(error).code, err: error }, 'vectors are deleted later from the index');
         checkLater(namespace, { afterMs: 0, surely: true });
+        // The list may not have shown all of it yet.
+        checkLater(namespace, { afterMs: CHECKED_AFTER_MS, surely: false });
       },
     );
     const waited = clock.sleep(DELETION_WAIT_MS, over.signal).catch(() => {});
