@@ -57,16 +57,32 @@ export function createTransferCommands(options: { readonly version: string }): r
     createRestoreCommand({
       clock,
       async restore({ dataFolder, ...request }) {
-        const { restoreInstallation } = await import('./transfer/restore-installation.ts');
         const opened = await open(dataFolder);
+        if (opened.place.kind === 'postgres') {
+          const [{ restoreDatabase }, { placeName }] = await Promise.all([
+            import('./transfer/restore-database.ts'),
+            import('./transfer/places.ts'),
+          ]);
+          return { ...(await restoreDatabase({ ...opened, ...request })), place: placeName(opened.place) };
+        }
+        const { restoreInstallation } = await import('./transfer/restore-installation.ts');
         const restored = await restoreInstallation({ ...opened, ...request });
         return { ...restored, place: opened.config.dataFolder };
       },
       verify: async (file, signal) => (await import('../store/index.ts')).verifyBackup(file, signal),
-      async undo(dataFolder) {
+      async undo({ dataFolder, ...request }) {
+        const opened = await open(dataFolder);
+        if (opened.place.kind === 'postgres') {
+          const [{ undoDatabaseRestore }, { placeName }] = await Promise.all([
+            import('./transfer/restore-database.ts'),
+            import('./transfer/places.ts'),
+          ]);
+          await undoDatabaseRestore({ ...opened, ...request });
+          return { broughtBack: null, movedTo: null, place: placeName(opened.place) };
+        }
         const { undoRestore } = await import('./transfer/restore-installation.ts');
-        const { config } = await open(dataFolder);
-        return { ...(await undoRestore(config.dataFolder, clock)), place: config.dataFolder };
+        const { dataFolder: folder } = opened.config;
+        return { ...(await undoRestore(folder, clock)), place: folder };
       },
     }),
   ];

@@ -93,6 +93,7 @@ export {
   type RowSource,
   readBackupHeader,
   restoreBackup,
+  restoreIntoDatabase,
   type TransferConnection,
   type TransferEngine,
   type TransferProgress,

@@ -34,6 +34,8 @@ export interface MigrateParts {
   readonly rollBack: (options: Places & { readonly force: boolean }) => Promise<CopyRun & { readonly to: string }>;
 }
 
+const VECTOR_STORES = ['auto', 'embedded', 'pgvector', 'pinecone', 'langchain'];
+
 /** `chatsphere migrate`: the installation on another database, and back. */
 export function createMigrateCommand(parts: MigrateParts): Command {
   const command: Command = {
@@ -50,12 +52,15 @@ the same command goes on where it stopped. In the end counts and checksums of ea
 
   --to PLACE      where to: postgres://... or sqlite:FOLDER (a new data folder)
   --from PLACE    where from, when it is not what the configuration names
+  --vector-store  which one the servers will use there (pgvector, embedded, pinecone, langchain). Vectors are in the database;
+                  the store is filled from there at the first start, without an embedder
   --dry-run       say what would be copied, change nothing
   --rollback      empty PLACE again; the source is what it was. Refused when content was written there since, unless --force
   --json          a line a second of progress, then what was done, as JSON`,
     options: {
       to: { type: 'string' },
       from: { type: 'string' },
+      'vector-store': { type: 'string' },
       'dry-run': { type: 'boolean' },
       rollback: { type: 'boolean' },
       force: { type: 'boolean' },
@@ -68,6 +73,10 @@ the same command goes on where it stopped. In the end counts and checksums of ea
       const text = (name: string) => (typeof values[name] === 'string' ? values[name] : undefined);
       const to = text('to');
       if (to === undefined) throw usageError(command, '--to is missing');
+      const vectorStore = text('vector-store');
+      if (vectorStore !== undefined && !VECTOR_STORES.includes(vectorStore)) {
+        throw usageError(command, `--vector-store must be one of ${VECTOR_STORES.join(', ')}`);
+      }
       const places = { dataFolder: text('data-dir'), from: text('from'), to, signal: context.signal };
       if (values['rollback'] === true) {
         return reportRollback(context, await parts.rollBack({ ...places, force: values['force'] === true }));
@@ -76,7 +85,7 @@ the same command goes on where it stopped. In the end counts and checksums of ea
       const startedAt = parts.clock.now();
       const progress = createTransferProgress(context, parts.clock);
       const copied = await parts.migrate({ ...places, onProgress: progress.show }).finally(progress.clear);
-      return report(context, copied, (parts.clock.now() - startedAt) / 1000);
+      return report(context, { ...copied, vectorStore }, (parts.clock.now() - startedAt) / 1000);
     },
   };
   return command;
@@ -84,16 +93,17 @@ the same command goes on where it stopped. In the end counts and checksums of ea
 
 function report(
   { json, terminal }: CommandContext,
-  copied: Awaited<ReturnType<MigrateParts['migrate']>>,
+  copied: Awaited<ReturnType<MigrateParts['migrate']>> & { readonly vectorStore: string | undefined },
   seconds: number,
 ): ExitCode {
-  const { from, to, resumed, tables, bots, files, secretFile } = copied;
+  const { from, to, resumed, tables, bots, files, secretFile, vectorStore } = copied;
   if (json) {
     const embedded = { embedder_calls: 0 };
     printJson(terminal, {
       object: 'migration',
       ...{ from, to, resumed, tables, bots, files, ...embedded },
       secret_file: secretFile,
+      vector_store: vectorStore ?? 'auto',
       seconds,
     });
     return EXIT.ok;
@@ -110,6 +120,8 @@ function report(
       say(terminal, `Set CHATSPHERE_SECRET to what is in ${secretFile}: API keys depend on it.`);
     }
   } else say(terminal, `Start it without DATABASE_URL: chatsphere serve --data-dir ${to.replace(/^sqlite:/, '')}`);
+  if (vectorStore !== undefined)
+    say(terminal, `Set VECTOR_STORE=${vectorStore} for them; it fills itself from the database.`);
   if (files.lost.length > 0) {
     say(
       terminal,

@@ -22,9 +22,18 @@ export interface RestoreParts {
     readonly signal: AbortSignal;
   }) => Promise<RestoreOutcome>;
   readonly verify: (file: string, signal: AbortSignal) => Promise<ReadBackup>;
-  readonly undo: (
-    dataFolder: string | undefined,
-  ) => Promise<{ readonly broughtBack: string; readonly movedTo: string; readonly place: string }>;
+  readonly undo: (options: {
+    readonly dataFolder: string | undefined;
+    readonly force: boolean;
+    readonly signal: AbortSignal;
+  }) => Promise<Undone>;
+}
+
+/** Folders in the data folder; null: a database was emptied. */
+interface Undone {
+  readonly broughtBack: string | null;
+  readonly movedTo: string | null;
+  readonly place: string;
 }
 
 /** `chatsphere restore`: the installation of a backup, and the way back. */
@@ -37,7 +46,8 @@ export function createRestoreCommand(parts: RestoreParts): Command {
        chatsphere restore --rollback
 
 Fills the data folder from FILE, which chatsphere backup wrote. The server must be stopped. Everything is checked before
-anything is replaced, and replaced at once. Bots answer at once: nothing is embedded again.
+anything is replaced, and replaced at once. Bots answer at once: nothing is embedded again. With DATABASE_URL it fills that
+database, which must be empty; --rollback empties it again (--force: even when it was written to since).
 
   --force      put what is in the data folder aside, into before-restore-TIME in it; without it the folder must be empty
   --verify     read and check FILE, change nothing
@@ -49,7 +59,10 @@ anything is replaced, and replaced at once. Bots answer at once: nothing is embe
       }
       const given = context.values['data-dir'];
       const dataFolder = typeof given === 'string' ? given : undefined;
-      if (context.values['rollback'] === true) return rollback(context, await parts.undo(dataFolder));
+      const force = context.values['force'] === true;
+      if (context.values['rollback'] === true) {
+        return rollback(context, await parts.undo({ dataFolder, force, signal: context.signal }));
+      }
       const [file] = context.positionals;
       if (file === undefined) throw usageError(command, 'The file is missing');
       await requireFile(file);
@@ -64,7 +77,7 @@ anything is replaced, and replaced at once. Bots answer at once: nothing is embe
         .restore({
           dataFolder,
           file,
-          force: context.values['force'] === true,
+          force,
           onProgress: progress.show,
           signal: context.signal,
         })
@@ -78,21 +91,19 @@ anything is replaced, and replaced at once. Bots answer at once: nothing is embe
   return command;
 }
 
-function rollback(
-  context: CommandContext,
-  undone: { readonly broughtBack: string; readonly movedTo: string; readonly place: string },
-): ExitCode {
+function rollback(context: CommandContext, { place, broughtBack, movedTo }: Undone): ExitCode {
   if (context.json) {
-    printJson(context.terminal, {
-      object: 'restore.rolled_back',
-      restored_to: undone.place,
-      brought_back: undone.broughtBack,
-      moved_to: undone.movedTo,
-    });
-  } else {
-    printLine(context.terminal, undone.place);
-    say(context.terminal, `What was there before the restore is back. What it replaces is in ${undone.movedTo}.`);
+    const moved = { brought_back: broughtBack, moved_to: movedTo };
+    printJson(context.terminal, { object: 'restore.rolled_back', restored_to: place, ...moved });
+    return EXIT.ok;
   }
+  printLine(context.terminal, place);
+  say(
+    context.terminal,
+    movedTo === null
+      ? 'It is empty again.'
+      : `What was there before the restore is back. What it replaces is in ${movedTo}.`,
+  );
   return EXIT.ok;
 }
 

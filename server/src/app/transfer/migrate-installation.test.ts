@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -16,6 +16,7 @@ import type { LexicalIndex } from '../../vector-store/index.ts';
 import { backupInstallation } from './backup-installation.ts';
 import { migrateInstallation, planMigration, rollBackMigration } from './migrate-installation.ts';
 import type { Place } from './places.ts';
+import { restoreDatabase, undoDatabaseRestore } from './restore-database.ts';
 import { restoreInstallation } from './restore-installation.ts';
 import { makeSampleData, openData, SAMPLE_SECRET, SAMPLE_SPACE, type Sample } from './sample-installation.contract.ts';
 
@@ -237,6 +238,39 @@ describeWithPostgres('with PostgreSQL', () => {
     return { kind: 'postgres', url: await server.createDatabase(`target_${databases}`) };
   };
   describeMigration('PostgreSQL', target);
+
+  describe('restore', { timeout: 120_000 }, () => {
+    it('fills an empty database from a backup of a data folder, and leaves nothing of a damaged one', async () => {
+      const root = await mkdtemp(join(tmpdir(), 'chatsphere-restore-'));
+      targets.push(root);
+      const from = { kind: 'sqlite', folder: join(root, 'data') } as const;
+      await mkdir(from.folder);
+      const sample = await makeSampleData(from.folder, 'restored');
+      const place = await target();
+      const config = { dataFolder: join(root, 'server'), secret: SAMPLE_SECRET };
+      const parts = { clock: systemClock, logger: silentLogger, onProgress: () => {}, signal: never };
+      const { path } = await backupInstallation({
+        ...parts,
+        config: { dataFolder: from.folder, secret: null },
+        place: from,
+        program: 'test',
+        target: join(root, 'whole.backup'),
+        leaveOutSecret: true,
+      });
+      const whole = await readFile(path);
+      const damaged = join(root, 'damaged.backup');
+      await writeFile(damaged, whole.subarray(0, whole.length - 20));
+      const restore = (file: string) => restoreDatabase({ ...parts, config, place, file });
+      await expect(restore(damaged)).rejects.toMatchObject({ code: 'backup_invalid' });
+      expect(await restore(path)).toMatchObject({ keys: 'valid' });
+      const before = await look(from, sample);
+      const after = await look(place, sample);
+      expect({ ...after, hits: before.hits }).toEqual(before);
+      await expect(restore(path)).rejects.toMatchObject({ code: 'restore_target_not_empty' });
+      expect(await undoDatabaseRestore({ ...parts, config, place, force: false })).toBe('a backup');
+      expect(await restore(path)).toMatchObject({ keys: 'valid' });
+    });
+  });
 
   describe('migration', { timeout: 120_000 }, () => {
     it('is refused while servers are connected, or another one runs', async () => {

@@ -57,7 +57,7 @@ export async function copyDatabase(options: CopyOptions): Promise<Copied> {
   }
   const files = await copyFiles(options);
   const compared = run.state === 'copying' ? await compareTables(options) : null;
-  const verified: CopyRun = compared === null ? run : { ...run, state: 'verified', tables: compared.tables };
+  const verified: CopyRun = compared === null ? run : { ...run, state: 'verified', ...compared };
   await saveRun(target.database, verified);
   let indexed = 0;
   await sink.finish({
@@ -70,7 +70,7 @@ export async function copyDatabase(options: CopyOptions): Promise<Copied> {
     },
   });
   await saveRun(target.database, { ...verified, state: 'done', endedAt: now() });
-  return { tables: verified.tables ?? {}, bots: compared?.bots ?? 0, resumed: run !== begun, files };
+  return { tables: verified.tables ?? {}, bots: verified.bots ?? 0, resumed: run !== begun, files };
 }
 
 async function copyTable(

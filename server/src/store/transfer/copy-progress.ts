@@ -18,6 +18,8 @@ export interface CopyRun {
   readonly state: 'copying' | 'verified' | 'done';
   /** Of the tables as they were copied, once they were compared. */
   readonly tables?: Readonly<Record<string, RowDigest>>;
+  /** How many bots were compared. */
+  readonly bots?: number;
   readonly endedAt?: number;
 }
 

@@ -11,5 +11,6 @@ export {
 export { type Copied, type CopyOptions, copyDatabase } from './copy-database.ts';
 export { type CopyRun, findCopyRun, refuseUnfinishedCopy } from './copy-progress.ts';
 export { undoCopy } from './copy-rollback.ts';
+export { restoreIntoDatabase } from './database-restore.ts';
 export { createRowSource, type RowSource } from './row-source.ts';
 export type { TransferConnection, TransferEngine } from './transfer-engine.ts';

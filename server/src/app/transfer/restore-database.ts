@@ -1,0 +1,61 @@
+import type { Clock, Logger } from '../../kernel/index.ts';
+import { type ReadBackup, restoreIntoDatabase, type TransferProgress, undoCopy } from '../../store/index.ts';
+import type { Config } from '../config.ts';
+import { openTarget } from './open-places.ts';
+import type { Place } from './places.ts';
+import type { Restored } from './restore-installation.ts';
+import { keysAfterRestore } from './secret-state.ts';
+
+export interface DatabaseRestoreRequest {
+  readonly config: Pick<Config, 'dataFolder' | 'secret'>;
+  readonly place: Place;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly file: string;
+  readonly onProgress: (progress: TransferProgress) => void;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Fills an empty PostgreSQL database from a backup. When it fails the database is empty again; when it is killed no server
+ * starts on it, and the next restore begins anew.
+ *
+ * @throws AppError `backup_invalid`, `backup_version_unsupported`, `restore_target_not_empty`, `migration_source_in_use`
+ */
+export async function restoreDatabase(request: DatabaseRestoreRequest): Promise<Restored> {
+  const { config, clock, signal } = request;
+  const target = await openTarget(request.place, { ...request, dataFolder: config.dataFolder });
+  try {
+    const read: ReadBackup = await restoreIntoDatabase({
+      path: request.file,
+      target: target.connection,
+      blobs: target.blobs,
+      now: clock.now(),
+      onProgress: request.onProgress,
+      signal,
+    });
+    const keys = await keysAfterRestore(read.header.secret && { fingerprint: read.header.secret.fingerprint }, {
+      dataFolder: config.dataFolder,
+      configured: config.secret,
+    });
+    return { ...read, keys, before: null };
+  } finally {
+    await target.close();
+  }
+}
+
+/** Empties a database that a restore has filled; see `undoCopy`. */
+export async function undoDatabaseRestore(
+  request: Pick<DatabaseRestoreRequest, 'config' | 'place' | 'clock' | 'logger' | 'signal'> & {
+    readonly force: boolean;
+  },
+): Promise<string> {
+  const target = await openTarget(request.place, { ...request, dataFolder: request.config.dataFolder });
+  try {
+    const run = await undoCopy(target.connection, { evenIfChanged: request.force, signal: request.signal });
+    await target.removeBlobs();
+    return run.source;
+  } finally {
+    await target.close();
+  }
+}
