@@ -23,6 +23,7 @@ const { values } = parseArgs({
 const BOT = 'rolled';
 const SLOW_BOT = 'slow';
 const BETWEEN_MS = 5_000;
+const CHECKS = 2;
 const SECRET = 'a-secret-of-the-benchmark-that-is-long-enough';
 
 const [postgres, redis, upstream, slow] = await Promise.all([
@@ -77,6 +78,7 @@ async function roll(kind) {
       for (const member of members) {
         await member.kill('SIGTERM');
         await member.restart();
+        if (kind === 'haproxy') await checked(member);
         await sleep(BETWEEN_MS);
       }
     }
@@ -85,6 +87,16 @@ async function roll(kind) {
     return { restarts, ...rolled, killed: await killOne(proxy) };
   } finally {
     await proxy.stop();
+  }
+}
+
+/** Waits until the proxy's checks have found the server ready: only then may the other one go. */
+async function checked(member) {
+  for (;;) {
+    const metrics = await (await fetch(`${member.url()}/metrics`)).text();
+    const checks = /chatsphere_http_requests_total\{[^}]*route="\/readyz"[^}]*status="200"[^}]*\} (\d+)/.exec(metrics);
+    if (Number(checks?.[1] ?? 0) >= CHECKS) return;
+    await sleep(200);
   }
 }
 
