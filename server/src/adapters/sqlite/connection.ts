@@ -5,8 +5,8 @@ import type { SqlValue, Statement, StatementFailure, StatementResult } from './s
 export interface ConnectionOptions {
   /** A path, or `:memory:`. */
   readonly file: string;
-  /** Only the writer may change anything. */
-  readonly role: 'writer' | 'reader';
+  /** Only the writer may change the file; a searcher reads it, and has temporary tables of its own in memory. */
+  readonly role: 'writer' | 'reader' | 'searcher';
 }
 
 /** One connection to the database, used synchronously by the thread that opened it. */
@@ -87,7 +87,9 @@ function configure(database: Database.Database, role: ConnectionOptions['role'])
   database.exec('pragma foreign_keys = on');
   database.exec(`pragma cache_size = -${CACHE_KIB}`);
   database.exec(`pragma journal_size_limit = ${WAL_LIMIT_BYTES}`);
+  // It would hold for temporary tables, too.
   if (role === 'reader') database.exec('pragma query_only = on');
+  if (role === 'searcher') database.exec('pragma temp_store = memory');
 }
 
 /**

@@ -37,6 +37,13 @@ function pagesWith(stem: string): number {
 
 it('words of deleted content are cleared out of the index on disk', async () => {
   const { tenant, botId } = await createTenantWithBot(store, samples);
+  const large = samples.source(botId);
+  await tenant.sources.create(large);
+  await tenant.documents.add(
+    botId,
+    large.id,
+    samples.document(Array.from({ length: 200 }, () => 'enough for a table')),
+  );
   for (let number = 0; number < 20; number += 1) {
     const source = samples.source(botId);
     await tenant.sources.create(source);

@@ -1,9 +1,10 @@
-import { type Kysely, type RawBuilder, sql } from 'kysely';
+import { type Kysely, type RawBuilder, type SqlBool, sql } from 'kysely';
 import { type BotKey, FIRST_CHUNK_SET, type Schema } from '../../store/index.ts';
 
 /**
  * The full-text tables of each bot, one a chunk set. A table per bot keeps the weight of a word (its rarity) the bot's
- * own, and keeps anything of one tenant out of another's scores; the same holds for one set and another.
+ * own, and keeps anything of one tenant out of another's scores; the same holds for one set and another. Small chunk
+ * sets have none: see `createSmallLexicalIndexes`.
  */
 type LexicalSchema = {
   lexical_indexes: { number: number; tenant_id: string; bot_id: string; chunk_set: string };
@@ -33,18 +34,45 @@ export async function addChunkSets(database: Kysely<Schema>, firstSet: string): 
   await sql`alter table lexical_indexes_by_set rename to lexical_indexes`.execute(database);
 }
 
-/** The name of a full-text table; null when nothing was indexed yet. */
-export async function findLexicalTable(
-  database: Kysely<Schema>,
-  key: WantedLexicalKey,
-): Promise<RawBuilder<unknown> | null> {
+/** Where the words of a chunk set are: in a table of its own, or, of a small one, only in its chunks. */
+export type LexicalPlace =
+  | { readonly type: 'table'; readonly table: RawBuilder<unknown> }
+  | { readonly type: 'chunks'; readonly key: LexicalKey; readonly version: string };
+
+/**
+ * Null when there is nothing to search. The version of chunks changes with them: they are never changed themselves, and
+ * their numbers only grow.
+ */
+export async function findLexicalPlace(database: Kysely<Schema>, key: WantedLexicalKey): Promise<LexicalPlace | null> {
+  const ofSet = sql<SqlBool>`chunks.tenant_id = ${key.tenantId} and chunks.bot_id = ${key.botId}
+    and chunks.chunk_set = wanted.chunk_set and lexical_indexes.number is null`;
+  const { rows } = await sql<{ chunk_set: string; number: number | null; chunks: number; latest: number | null }>`
+    select wanted.chunk_set as chunk_set, lexical_indexes.number as number,
+      (select count(*) from chunks where ${ofSet}) as chunks, (select max(chunks.number) from chunks where ${ofSet}) as latest
+    from (select ${key.chunkSet ?? answeringSetOf(key)} as chunk_set) as wanted
+    left join lexical_indexes on lexical_indexes.tenant_id = ${key.tenantId} and lexical_indexes.bot_id = ${key.botId}
+      and lexical_indexes.chunk_set = wanted.chunk_set`.execute(database);
+  const [row] = rows;
+  if (row === undefined) return null;
+  if (row.number !== null) return { type: 'table', table: tableName(row.number) };
+  if (row.latest === null) return null;
+  const { tenantId, botId } = key;
+  return {
+    type: 'chunks',
+    key: { tenantId, botId, chunkSet: row.chunk_set },
+    version: `${row.chunks} ${row.latest}`,
+  };
+}
+
+/** The full-text table of a chunk set; null when it has none. */
+export async function findLexicalTable(database: Kysely<Schema>, key: LexicalKey): Promise<RawBuilder<unknown> | null> {
   const row = await database
     .withTables<LexicalSchema>()
     .selectFrom('lexical_indexes')
     .select('number')
     .where('tenant_id', '=', key.tenantId)
     .where('bot_id', '=', key.botId)
-    .where('chunk_set', '=', key.chunkSet ?? answeringSetOf(key))
+    .where('chunk_set', '=', key.chunkSet)
     .executeTakeFirst();
   return row === undefined ? null : tableName(row.number);
 }
@@ -69,20 +97,18 @@ async function findLexicalNumbers(database: Kysely<Schema>, bot: BotKey): Promis
 }
 
 /** Must run in a transaction. */
-export async function findOrCreateLexicalTable(
-  database: Kysely<Schema>,
-  key: LexicalKey,
-): Promise<RawBuilder<unknown>> {
-  const found = await findLexicalTable(database, key);
-  if (found !== null) return found;
+export async function createLexicalTable(database: Kysely<Schema>, key: LexicalKey): Promise<RawBuilder<unknown>> {
   const { rows } = await sql<{ number: number }>`insert into lexical_indexes (tenant_id, bot_id, chunk_set)
     values (${key.tenantId}, ${key.botId}, ${key.chunkSet}) returning number`.execute(database);
   const table = tableName(rows[0]?.number ?? 0);
-  await sql`create virtual table ${table} using fts5(
-    title, body, content = '', contentless_delete = 1, tokenize = 'porter unicode61 remove_diacritics 2'
-  )`.execute(database);
+  await sql`create virtual table ${table} using ${LEXICAL_MODULE}`.execute(database);
   return table;
 }
+
+/** How words are cut and kept, in every full-text table. */
+export const LEXICAL_MODULE = sql`fts5(
+    title, body, content = '', contentless_delete = 1, tokenize = 'porter unicode61 remove_diacritics 2'
+  )`;
 
 /** Pages that one step of merging writes at most, and how many steps there may be. */
 const PAGES_A_STEP = 64;

@@ -7,7 +7,8 @@ import { createDatabaseInProcess, createDatabaseThread } from './database-thread
 import { createKyselyDialect } from './kysely-dialect.ts';
 import { createSqliteLexicalIndex } from './lexical-index.ts';
 import { createPipelinedDatabase } from './pipelined-database.ts';
-import { sqliteSqlDialect } from './sqlite-sql-dialect.ts';
+import { createSmallLexicalIndexes } from './small-lexical-indexes.ts';
+import { createSqliteSqlDialect, sqliteSqlDialect } from './sqlite-sql-dialect.ts';
 import type { StatementRunner } from './statement.ts';
 import { createWriterTurns, type Durability } from './writer-turns.ts';
 
@@ -41,10 +42,12 @@ export function openSqlite({ file, clock, logger, titleWeight = DEFAULT_TITLE_WE
     createPipelinedDatabase(createKyselyDialect({ writer, reader, turns, durability, writes }));
   const database = open('synced');
   const background = open('ordered');
+  const small = reader === null ? null : createSmallLexicalIndexes({ database, reader });
+  const dialect = small === null ? createSqliteSqlDialect(0) : sqliteSqlDialect;
   return {
-    store: createStore({ database, background, dialect: sqliteSqlDialect, clock, writes }),
-    lexicalIndex: createSqliteLexicalIndex({ database, titleWeight }),
-    wordVectorCache: createWordVectors(background, sqliteSqlDialect),
+    store: createStore({ database, background, dialect, clock, writes }),
+    lexicalIndex: createSqliteLexicalIndex({ database, small, titleWeight }),
+    wordVectorCache: createWordVectors(background, dialect),
   };
 }
 
@@ -55,6 +58,6 @@ function openConnections(
   if (file === ':memory:') return { writer: createDatabaseInProcess({ file, role: 'writer' }), reader: null };
   return {
     writer: createDatabaseThread({ file, role: 'writer', logger }),
-    reader: createDatabaseThread({ file, role: 'reader', logger }),
+    reader: createDatabaseThread({ file, role: 'searcher', logger }),
   };
 }
