@@ -37,6 +37,7 @@ const { values } = parseArgs({
     folder: { type: 'string' },
   },
 });
+const requireOfServer = createRequire(new URL('../server/package.json', import.meta.url));
 const random = mulberry32(Number(values.seed));
 const SMALL_TEMPLATES = 6;
 const LARGE = { documents: 60, sections: 5 };
@@ -355,8 +356,7 @@ async function databaseBytes() {
 
 /** Tables, and what belongs to them, that SQLite reads when it opens the file. */
 function schemaEntries() {
-  const require = createRequire(new URL('../server/package.json', import.meta.url));
-  const Database = require('libsql');
+  const Database = requireOfServer('libsql');
   const database = new Database(join(folder, 'chatsphere.db'));
   try {
     return database.prepare('select count(*) as entries from sqlite_master').get([]).entries;
@@ -366,7 +366,7 @@ function schemaEntries() {
 }
 
 async function sql(text) {
-  const { default: pg } = await import('pg');
+  const pg = requireOfServer('pg');
   const database = new pg.Client({ connectionString: values['database-url'] });
   await database.connect();
   try {
