@@ -81,11 +81,9 @@ export function createDocumentRepository(scope: TenantScope, now: () => number):
     async withoutChunkSet({ botId, sourceId, chunkSet }, limit) {
       const rows = await scope
         .select('documents')
-        .innerJoin('sources', (join) =>
-          join.onRef('sources.tenant_id', '=', 'documents.tenant_id').onRef('sources.id', '=', 'documents.source_id'),
-        )
         .select('documents.id')
-        .where('sources.bot_id', '=', botId)
+        // Joined, SQLite would walk through the documents of all bots of the tenant.
+        .where('documents.source_id', 'in', scope.select('sources').select('sources.id').where('bot_id', '=', botId))
         .where('documents.state', 'in', sourceId === undefined ? ['searchable'] : ['searchable', 'building'])
         .$if(sourceId !== undefined, (query) => query.where('documents.source_id', '=', sourceId ?? ''))
         .where((where) =>
@@ -100,8 +98,7 @@ export function createDocumentRepository(scope: TenantScope, now: () => number):
             ),
           ),
         )
-        // An expression, so that SQLite sorts the few of the bot and does not walk through the documents of all bots.
-        .orderBy(sql`documents.number + 0`)
+        .orderBy('documents.number')
         .limit(limit)
         .execute();
       return rows.map(({ id }) => id);
