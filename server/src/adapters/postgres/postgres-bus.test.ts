@@ -1,9 +1,11 @@
+import { sql } from 'kysely';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import { createBusTransport } from '../../jobs/index.ts';
 import { describeJobTransportContract } from '../../jobs/job-transport.contract.ts';
 import { silentLogger, systemClock } from '../../kernel/index.ts';
 import { describeMessageBus } from '../../resilience/message-bus.contract.ts';
 import { openPostgres, type Postgres } from './index.ts';
+import { createPostgresBus } from './postgres-bus.ts';
 import { describeWithPostgres, startTestPostgres, type TestPostgres } from './postgres-server.contract.ts';
 
 describeWithPostgres('notifications of PostgreSQL', () => {
@@ -50,6 +52,30 @@ describeWithPostgres('notifications of PostgreSQL', () => {
       const again = new Promise<string>((resolve) => there.bus.subscribe('a', { message: resolve }));
       here.bus.publish('a', 'again');
       expect(await again).toBe('again');
+    });
+
+    it('tells others of the gap when something could not be sent while it heard', async () => {
+      const there = await open();
+      let isAway = false;
+      const here = createPostgresBus({
+        ...{ listenUrl: (await server()).url, clock: systemClock, logger: silentLogger },
+        async notify(channel, payloads) {
+          if (isAway) throw new Error('no connection is free');
+          const { background } = there.databases;
+          for (const payload of payloads) await sql`select pg_notify(${channel}, ${payload})`.execute(background);
+        },
+      });
+      await here.start();
+      await expect.poll(() => here.hears() && there.bus.hears(), { timeout: 20_000 }).toBe(true);
+      const gap = nextGap(there, 'a');
+      const told = new Promise<string>((resolve) => here.subscribe('a', { message: resolve }));
+      isAway = true;
+      here.publish('a', 'lost');
+      expect(await told).toBe('lost');
+      isAway = false;
+      here.publish('b', 'next');
+      await gap;
+      await here.stop();
     });
 
     it('tells of what is too long to be carried as a gap', async () => {

@@ -64,8 +64,7 @@ export function createPostgresBus({ listenUrl, notify, clock, logger }: Postgres
       isHearing = true;
       onHeard();
       for (const topic of topics.keys()) deliver(topic, null);
-      for (const topic of lost) send(topic, null);
-      lost.clear();
+      tellLost();
     }
     deliver(message[1], message[2]);
   }
@@ -80,6 +79,12 @@ export function createPostgresBus({ listenUrl, notify, clock, logger }: Postgres
     sending ??= sendAll();
   }
 
+  function tellLost(): void {
+    const missed = [...lost];
+    lost.clear();
+    for (const topic of missed) send(topic, null);
+  }
+
   /** One after the other, so that the order stays. */
   async function sendAll(): Promise<void> {
     while (waiting.length > 0) {
@@ -90,6 +95,7 @@ export function createPostgresBus({ listenUrl, notify, clock, logger }: Postgres
           CHANNEL,
           batch.map((message) => JSON.stringify(message)),
         );
+        if (isHearing) tellLost();
       } catch {
         for (const [, topic, text] of batch) {
           if (topic === PULSE) continue;
