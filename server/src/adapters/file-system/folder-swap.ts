@@ -18,9 +18,14 @@ export async function holdsData(dataFolder: string): Promise<boolean> {
   return exists(join(dataFolder, 'chatsphere.db'));
 }
 
-/** Removes the data of an installation. The caller holds the lock of the data folder. */
-export async function removeData(dataFolder: string): Promise<void> {
-  for (const name of PARTS) await rm(join(dataFolder, name), { recursive: true, force: true });
+/**
+ * Removes the data of an installation. Its secret stays: servers on another database that use this data folder may have
+ * hashed their API keys with it. So does what `keep` names. The caller holds the lock of the data folder.
+ */
+export async function removeData(dataFolder: string, { keep }: { readonly keep: readonly string[] }): Promise<void> {
+  const kept: readonly string[] = ['secret', ...keep];
+  for (const name of PARTS.filter((part) => !kept.includes(part)))
+    await rm(join(dataFolder, name), { recursive: true, force: true });
   await syncFolder(dataFolder);
 }
 

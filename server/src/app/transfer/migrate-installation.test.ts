@@ -220,6 +220,29 @@ function describeMigration(name: string, target: () => Promise<Place>): void {
 const targets: string[] = [];
 afterAll(() => Promise.all(targets.map((folder) => rm(folder, { recursive: true }))));
 
+describe('the secret of a data folder', { timeout: 60_000 }, () => {
+  it('goes along with a migration, and stays when that is taken back', async () => {
+    const root = await mkdtemp(join(tmpdir(), 'chatsphere-secret-'));
+    targets.push(root);
+    const [from, to] = ['from', 'to'].map((name) => ({ kind: 'sqlite' as const, folder: join(root, name) }));
+    if (from === undefined || to === undefined) throw new Error('no places');
+    await mkdir(from.folder);
+    await makeSampleData(from.folder, 'secret');
+    const secretIn = async (folder: string) => (await readFile(join(folder, 'secret'), 'utf8')).trim();
+    const request = {
+      // Servers on another database have this data folder.
+      config: { dataFolder: to.folder, secret: null },
+      ...{ from, to, clock: systemClock, logger: silentLogger, onProgress: () => {}, signal: never },
+    };
+    expect((await migrateInstallation(request)).secretFile).toBe(join(to.folder, 'secret'));
+    expect(await secretIn(to.folder)).toBe(await secretIn(from.folder));
+    await rollBackMigration({ ...request, force: true });
+    expect(await secretIn(to.folder)).toBe(await secretIn(from.folder));
+    expect(await readdir(to.folder)).toEqual(expect.arrayContaining(['blobs', 'secret']));
+    expect(await readdir(to.folder)).not.toContain('chatsphere.db');
+  });
+});
+
 describeMigration('another one', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'chatsphere-target-'));
   targets.push(folder);

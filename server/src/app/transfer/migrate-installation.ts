@@ -1,5 +1,5 @@
 import { stat, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { removeData } from '../../adapters/file-system/index.ts';
 import { AppError, type Clock, type Logger } from '../../kernel/index.ts';
 import {
@@ -14,6 +14,7 @@ import {
 import type { Config } from '../config.ts';
 import { openSource, openTarget, refuseServers } from './open-places.ts';
 import { type Place, placeName } from './places.ts';
+import { secretInFolder } from './secret-state.ts';
 
 export interface MigrationRequest {
   readonly config: Pick<Config, 'dataFolder' | 'secret'>;
@@ -93,8 +94,9 @@ export async function rollBackMigration(
   try {
     const run = await undoCopy(target.connection, { evenIfChanged: request.force, signal });
     await target.removeBlobs();
-    // What is still open of them goes with its last user.
-    if (to.kind === 'sqlite') await removeData(to.folder);
+    // What is still open of them goes with its last user. In the data folder of servers on another database, files may be theirs.
+    const keep = to.kind === 'sqlite' && to.folder === resolve(config.dataFolder) ? ['blobs'] : [];
+    if (to.kind === 'sqlite') await removeData(to.folder, { keep });
     return run;
   } finally {
     await target.close();
@@ -116,8 +118,9 @@ async function copyRunAt(request: MigrationRequest): Promise<CopyRun | null> {
 async function bringSecret({ config, from, to }: MigrationRequest): Promise<string | null> {
   if (to.kind === 'sqlite') {
     const path = join(to.folder, 'secret');
-    if (config.secret !== null && !(await exists(path))) {
-      await writeFile(path, `${config.secret}\n`, { mode: 0o600, flag: 'wx' });
+    const secret = config.secret ?? (await secretInFolder(from.kind === 'sqlite' ? from.folder : config.dataFolder));
+    if (secret !== null && !(await exists(path))) {
+      await writeFile(path, `${secret}\n`, { mode: 0o600, flag: 'wx' });
     }
     return (await exists(path)) ? path : null;
   }

@@ -27,7 +27,8 @@ export async function keysAfterRestore(
   return effective !== null && fingerprintOf(effective) === backup.fingerprint ? 'valid' : 'other_secret';
 }
 
-async function secretInFolder(folder: string): Promise<string | null> {
+/** Null: there is none, or its file is empty. */
+export async function secretInFolder(folder: string): Promise<string | null> {
   const text = await readFile(join(folder, 'secret'), 'utf8').catch(() => null);
   return text === null || text.trim() === '' ? null : text.trim();
 }
