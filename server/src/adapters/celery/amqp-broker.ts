@@ -38,11 +38,13 @@ export function createAmqpBroker({ url, logger }: AmqpBrokerOptions): CeleryBrok
   let told = '';
 
   async function connect(delayMs = FIRST_RETRY_MS): Promise<void> {
+    let opened: ChannelModel | null = null;
     try {
       const amqp = await import('amqplib');
       const model = await amqp.connect(withHeartbeat(url));
+      opened = model;
       model.on('error', () => {});
-      model.on('close', () => onClosed());
+      model.on('close', () => onClosed(model));
       const sender = await model.createConfirmChannel();
       sender.on('error', () => {});
       const made: Line = { model, sender, declared: new Map() };
@@ -59,7 +61,10 @@ export function createAmqpBroker({ url, logger }: AmqpBrokerOptions): CeleryBrok
       const reason = error instanceof Error ? error.message.replaceAll(url, '...') : 'unknown';
       if (reason !== told) logger.warn({ reason }, 'The broker of Celery is away; it is tried again');
       told = reason;
+      if (line?.model === opened) line = null;
       again(delayMs);
+      // Consumers on it would take messages beside those of the next one, and could not acknowledge them.
+      await opened?.close().catch(() => {});
     }
   }
 
@@ -71,7 +76,8 @@ export function createAmqpBroker({ url, logger }: AmqpBrokerOptions): CeleryBrok
     }, delayMs);
   }
 
-  function onClosed(): void {
+  function onClosed(model: ChannelModel): void {
+    if (line?.model !== model) return;
     line = null;
     again(FIRST_RETRY_MS);
   }
