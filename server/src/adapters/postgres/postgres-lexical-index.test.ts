@@ -133,6 +133,21 @@ describeWithPostgres('lexical index on PostgreSQL', () => {
       await expectWhatIsLeft();
     });
 
+    it('reads folded words again when the index has changed, and only then', async () => {
+      const bot = await newBot();
+      const texts = Array.from({ length: 300 }, (_, number) => `kept words of chunk ${number}`);
+      await addTo(bot, samples.document(texts))(postgres.store);
+      const search = () => lexicalIndex.search(bot.key, { terms: ['kept', 'words of'], limit: 5 });
+      const found = await search();
+      expect(found).toHaveLength(5);
+      const { database } = postgres.databases;
+      await sql`delete from lexical_words where tenant_id = ${bot.key.tenantId}`.execute(database);
+      expect(await search()).toEqual(found);
+      await sql`update lexical_indexes set folded_chunks = folded_chunks
+        where tenant_id = ${bot.key.tenantId}`.execute(database);
+      expect(await search()).toEqual([]);
+    });
+
     it('keeps to sources that hold few of what the words find', async () => {
       const { key, sourceId } = await newBot();
       const rare = samples.source(key.botId);

@@ -1,9 +1,11 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type Expression, type Kysely, type SqlBool, sql } from 'kysely';
 import type { Schema } from '../../store/index.ts';
 import type { LexicalIndex, LexicalNamespace, ScoredChunk, SearchFilter } from '../../vector-store/index.ts';
+import { createLexicalHitsCache } from './postgres-lexical-cache.ts';
 import { lexicalWords } from './postgres-lexical-dialect.ts';
 import { readLexicalState } from './postgres-lexical-reading.ts';
-import { bestOf, scoresOf } from './postgres-lexical-scoring.ts';
+import { bestOf, type LexicalState, scoresOf } from './postgres-lexical-scoring.ts';
 import { isOneOf } from './postgres-sql-dialect.ts';
 
 export interface PostgresLexicalIndexOptions {
@@ -16,6 +18,7 @@ const MOST_TERMS = 256;
 /** Chunks beyond the limit that are looked up at first: some may be of documents that are not searchable. */
 const SPARE = 20;
 const GROWTH = 5;
+const LONGEST_TURN_MS = 4;
 
 /**
  * BM25 (Robertson and Zaragoza, 2009) with k1 = 1.2 and b = 0.75 over stemmed words without diacritics, with the figures of
@@ -24,41 +27,45 @@ const GROWTH = 5;
  * scored here, because its own ranking (`ts_rank`) knows no rarity of words.
  */
 export function createPostgresLexicalIndex({ databases, titleWeight }: PostgresLexicalIndexOptions): LexicalIndex {
-  async function score(
+  const cache = createLexicalHitsCache();
+
+  async function read(
     bot: LexicalNamespace,
     terms: readonly string[],
-    signal: AbortSignal | undefined,
-  ): Promise<ReadonlyMap<number, number>> {
+    pause: () => Promise<void>,
+  ): Promise<LexicalState | null> {
     const phrases = phrasesOf(terms);
-    if (phrases.length === 0) return new Map();
-    const state = await readLexicalState(databases.ofTenant(bot.tenantId).database, bot, phrases);
-    signal?.throwIfAborted();
-    return state === null ? new Map() : scoresOf(state, phrases, titleWeight);
+    if (phrases.length === 0) return null;
+    const { database } = databases.ofTenant(bot.tenantId);
+    return readLexicalState({ cache, titleWeight }, { database, bot, phrases, pause });
   }
 
   return {
     async search(bot, { terms, limit, filter }, signal) {
       signal?.throwIfAborted();
       if (limit < 1 || filter?.sourceIds?.length === 0) return [];
-      const scores = await score(bot, terms, signal);
+      const pause = createPauses(signal);
+      const state = await read(bot, terms, pause);
+      signal?.throwIfAborted();
+      if (state === null) return [];
       const found: ScoredChunk[] = [];
       let seen = 0;
       // Chunks and documents are looked up for the best alone; for more when a filter leaves few of them.
-      for (let wanted = limit + SPARE; seen < scores.size && found.length < limit; wanted *= GROWTH) {
-        const best = bestOf(scores, wanted).slice(seen);
-        const ids = await searchableIds(bot, best, filter);
+      for (let wanted = limit + SPARE; ; wanted *= GROWTH) {
+        const best = await bestOf(state, wanted, pause);
+        const scores = new Map(best.slice(seen).map(({ chunk, score }) => [chunk, score]));
+        if (scores.size > 0) found.push(...named(scores, await searchableIds(bot, [...scores.keys()], filter)));
         signal?.throwIfAborted();
-        for (const chunk of best) found.push(...scored(chunk, ids, scores));
-        seen += best.length;
+        if (found.length >= limit || best.length < wanted) return inOrder(found).slice(0, limit);
+        seen = best.length;
       }
-      return inOrder(found).slice(0, limit);
     },
     async score(bot, { terms, chunkIds }, signal) {
       signal?.throwIfAborted();
       if (chunkIds.length === 0) return [];
-      const [scores, ids] = await Promise.all([score(bot, terms, signal), numbersOf(bot, chunkIds)]);
+      const [state, ids] = await Promise.all([read(bot, terms, createPauses(signal)), numbersOf(bot, chunkIds)]);
       signal?.throwIfAborted();
-      return inOrder([...ids.keys()].flatMap((chunk) => scored(chunk, ids, scores)));
+      return state === null ? [] : inOrder(named(scoresOf(state, ids.keys()), ids));
     },
   };
 
@@ -96,13 +103,22 @@ function phrasesOf(terms: readonly string[]): readonly (readonly string[])[] {
   return distinct.map(lexicalWords).filter((words) => words.length > 0);
 }
 
-function scored(
-  chunk: number,
-  ids: ReadonlyMap<number, string>,
-  scores: ReadonlyMap<number, number>,
-): readonly ScoredChunk[] {
-  const [chunkId, score] = [ids.get(chunk), scores.get(chunk)];
-  return chunkId === undefined || score === undefined ? [] : [{ chunkId, score }];
+function named(scores: ReadonlyMap<number, number>, ids: ReadonlyMap<number, string>): readonly ScoredChunk[] {
+  return [...scores].flatMap(([chunk, score]) => {
+    const chunkId = ids.get(chunk);
+    return chunkId === undefined ? [] : [{ chunkId, score }];
+  });
+}
+
+/** Gives other work its turn when the last was some milliseconds ago. */
+function createPauses(signal: AbortSignal | undefined): () => Promise<void> {
+  let startedAt = performance.now();
+  return async () => {
+    if (performance.now() - startedAt < LONGEST_TURN_MS) return;
+    await nextTurn();
+    signal?.throwIfAborted();
+    startedAt = performance.now();
+  };
 }
 
 function inOrder(chunks: readonly ScoredChunk[]): ScoredChunk[] {

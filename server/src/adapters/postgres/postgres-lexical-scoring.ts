@@ -1,124 +1,227 @@
-import { decodePostings, type Posting, visitPostings } from './postgres-lexical-bytes.ts';
-import type { LexicalState } from './postgres-lexical-reading.ts';
+import { type BestChunks, createBestChunks, type RankedChunk } from './postgres-lexical-best.ts';
+import { placeOf, type TermHits } from './postgres-lexical-hits.ts';
 
 const K1 = 1.2;
 const B = 0.75;
 /** Of words in more than half of the chunks, which else would count against a chunk. */
 const LEAST_WEIGHT = 1e-6;
+/** Sums in another order differ in their last digits. */
+const SLACK = 1 + 1e-9;
+const CHUNKS_A_SLICE = 2_000;
+/** After the last chunk. */
+const END = Number.POSITIVE_INFINITY;
 
-/** The hits of one term: chunk, length of the chunk and how often it is there (weighted), side by side. */
-interface TermHits {
-  readonly chunks: number[];
-  readonly lengths: number[];
-  readonly frequencies: number[];
+/** What an index knows of some terms, at one moment. */
+export interface LexicalState {
+  /** Chunks in the index, and the words of all of them together. */
+  readonly chunks: number;
+  readonly length: number;
+  /** Hits of each term; a chunk is in one of the two. The folded ones may name removed chunks. */
+  readonly terms: readonly { readonly folded: TermHits; readonly unfolded: TermHits }[];
+  readonly removed: ReadonlySet<number>;
 }
 
-/** BM25 of each chunk that holds at least one of the terms. */
-export function scoresOf(
+/**
+ * The chunks with the highest BM25 of those that hold at least one of the terms, best first; equal ones in the order of their
+ * numbers. Exact, but terms that cannot lift a chunk among the best any more are looked up only for what others find (MaxScore:
+ * Turtle and Flood, "Query evaluation: strategies and optimizations", 1995). `pause` is awaited now and then.
+ */
+export async function bestOf(
   state: LexicalState,
-  phrases: readonly (readonly string[])[],
-  titleWeight: number,
-): ReadonlyMap<number, number> {
+  count: number,
+  pause: () => Promise<void>,
+): Promise<readonly RankedChunk[]> {
+  const best = createBestChunks(count);
+  const weights = weightsOf(state);
+  for (const part of ['folded', 'unfolded'] as const) {
+    const merge = createMerge(state, { part, weights, best });
+    while (merge(CHUNKS_A_SLICE)) await pause();
+  }
+  return best.inOrder();
+}
+
+/** BM25 of those of the chunks that hold at least one of the terms. */
+export function scoresOf(state: LexicalState, chunks: Iterable<number>): ReadonlyMap<number, number> {
   const scores = new Map<number, number>();
-  const averageLength = state.length / Math.max(1, state.chunks);
-  for (const phrase of phrases) {
-    const [word = ''] = phrase;
-    const { chunks, lengths, frequencies } =
-      phrase.length === 1 ? hitsOfWord(state, word, titleWeight) : hitsOfPhrase(state, phrase, titleWeight);
-    const rarity = Math.log((state.chunks - chunks.length + 0.5) / (chunks.length + 0.5));
-    const weight = (rarity > 0 ? rarity : LEAST_WEIGHT) * (K1 + 1);
-    for (let each = 0; each < chunks.length; each += 1) {
-      const chunk = chunks[each] ?? 0;
-      const frequency = frequencies[each] ?? 0;
-      const norm = K1 * (1 - B + (B * (lengths[each] ?? 0)) / averageLength);
-      scores.set(chunk, (scores.get(chunk) ?? 0) + (weight * frequency) / (frequency + norm));
+  const weights = weightsOf(state);
+  const average = averageLength(state);
+  for (const chunk of chunks) {
+    let [score, isFound] = [0, false];
+    for (const [term, { folded, unfolded }] of state.terms.entries()) {
+      for (const hits of state.removed.has(chunk) ? [unfolded] : [folded, unfolded]) {
+        const at = placeOf(hits.chunks, chunk);
+        if (hits.chunks[at] !== chunk) continue;
+        isFound = true;
+        score += share({ hits, weight: weights[term] ?? 0, average }, at);
+      }
     }
+    if (isFound) scores.set(chunk, score);
   }
   return scores;
 }
 
-/** The chunks with the highest scores, best first; equal ones in the order of their numbers. */
-export function bestOf(scores: ReadonlyMap<number, number>, count: number): readonly number[] {
-  // Sorting all of a large index takes longer than reading it; for a large share of them it is the quicker way.
-  const best = count * FEW < scores.size ? bestFew(scores, count) : [...scores].sort(byRank).slice(0, count);
-  return best.map(([chunk]) => chunk);
+/** One term of a merge. */
+interface TermList {
+  readonly hits: TermHits;
+  readonly weight: number;
+  readonly average: number;
+  /** Where the term is in the query: scores are added up in this order. */
+  readonly term: number;
+  /** No chunk gets more of this term. */
+  readonly most: number;
 }
 
-type Ranked = readonly [chunk: number, score: number];
+/** Goes through so many chunks; false when it has come to the end. */
+type Merge = (chunks: number) => boolean;
 
-/** So many times smaller than the whole is few. */
-const FEW = 20;
-
-function byRank(one: Ranked, other: Ranked): number {
-  return other[1] - one[1] || one[0] - other[0];
-}
-
-/** Keeps the best of what it has seen in order; most of the rest is passed over by one comparison. */
-function bestFew(scores: ReadonlyMap<number, number>, count: number): readonly Ranked[] {
-  const best: Ranked[] = [];
-  for (const entry of scores) {
-    const last = best[count - 1];
-    if (last !== undefined && byRank(entry, last) > 0) continue;
-    let [low, high] = [0, best.length];
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (byRank(best[middle] ?? entry, entry) < 0) low = middle + 1;
-      else high = middle;
-    }
-    best.splice(low, 0, entry);
-    if (best.length > count) best.pop();
-  }
-  return best;
-}
-
-function hitsOfWord(state: LexicalState, word: string, titleWeight: number): TermHits {
-  const hits: TermHits = { chunks: [], lengths: [], frequencies: [] };
-  const { removed } = state;
-  visitPostings(state.folded.get(word) ?? new Uint8Array(), (chunk, length, { title, body }) => {
-    if (removed.size > 0 && removed.has(chunk)) return;
-    hits.chunks.push(chunk);
-    hits.lengths.push(length);
-    hits.frequencies.push(title * titleWeight + body);
+function createMerge(
+  state: LexicalState,
+  of: { readonly part: 'folded' | 'unfolded'; readonly weights: readonly number[]; readonly best: BestChunks },
+): Merge {
+  const { best } = of;
+  const lists = listsOf(state, of.part, of.weights);
+  const removed = of.part === 'folded' ? state.removed : new Set<number>();
+  const places = new Uint32Array(lists.length);
+  /** The next chunk of each list. */
+  const heads = Float64Array.from(lists, ({ hits }) => hits.chunks[0] ?? END);
+  const shares = new Float64Array(state.terms.length);
+  const most = Float64Array.from(lists, (list) => list.most);
+  // What the terms up to each can add together.
+  let total = 0;
+  const mostUpTo = most.map((each) => {
+    total += each;
+    return total;
   });
-  for (const { chunk, length, title, body } of state.unfolded.get(word) ?? []) {
-    hits.chunks.push(chunk);
-    hits.lengths.push(length);
-    hits.frequencies.push(title.length * titleWeight + body.length);
+  // Terms before this one cannot lift a chunk among the best without one of the others.
+  let firstNeeded = 0;
+  let least = best.least();
+
+  function raise(): void {
+    least = best.least();
+    while (firstNeeded < lists.length && (mostUpTo[firstNeeded] ?? 0) * SLACK < least) firstNeeded += 1;
   }
-  return hits;
-}
 
-function hitsOfPhrase(state: LexicalState, phrase: readonly string[], titleWeight: number): TermHits {
-  const hits: TermHits = { chunks: [], lengths: [], frequencies: [] };
-  const [first, ...others] = phrase.map((word) => postingsOf(state, word));
-  if (first === undefined) return hits;
-  const followers = others.map((postings) => new Map(postings.map((posting) => [posting.chunk, posting])));
-  for (const { chunk, length, title, body } of first) {
-    const here = followers.map((postings) => postings.get(chunk));
-    if (here.includes(undefined)) continue;
-    const inTitle = countRuns(
-      title,
-      here.map((posting) => posting?.title ?? []),
-    );
-    const inBody = countRuns(
-      body,
-      here.map((posting) => posting?.body ?? []),
-    );
-    if (inTitle + inBody === 0) continue;
-    hits.chunks.push(chunk);
-    hits.lengths.push(length);
-    hits.frequencies.push(inTitle * titleWeight + inBody);
+  function nextChunk(): number {
+    let next = END;
+    for (let each = firstNeeded; each < heads.length; each += 1) {
+      const chunk = heads[each] ?? END;
+      if (chunk < next) next = chunk;
+    }
+    return next;
   }
-  return hits;
+
+  /** Whether what the chunk can get at most is enough. */
+  function mayBeAmongBest(chunk: number): boolean {
+    let sum = mostUpTo[firstNeeded - 1] ?? 0;
+    for (let each = firstNeeded; each < heads.length; each += 1) {
+      if (heads[each] === chunk) sum += most[each] ?? 0;
+    }
+    return sum * SLACK >= least;
+  }
+
+  function passBy(chunk: number): void {
+    for (let each = firstNeeded; each < heads.length; each += 1) {
+      if (heads[each] !== chunk) continue;
+      const place = (places[each] ?? 0) + 1;
+      places[each] = place;
+      heads[each] = lists[each]?.hits.chunks[place] ?? END;
+    }
+  }
+
+  function take(list: TermList, place: number): number {
+    const added = share(list, place);
+    shares[list.term] = added;
+    return added;
+  }
+
+  /** Finds what each term adds to the chunk; false when that turns out to be too little. */
+  function takeAll(chunk: number): boolean {
+    shares.fill(0);
+    let sum = 0;
+    for (let each = firstNeeded; each < heads.length; each += 1) {
+      const list = lists[each];
+      if (heads[each] === chunk && list !== undefined) sum += take(list, places[each] ?? 0);
+    }
+    for (let each = firstNeeded - 1; each >= 0; each -= 1) {
+      if ((sum + (mostUpTo[each] ?? 0)) * SLACK < least) return false;
+      const list = lists[each];
+      if (list === undefined) continue;
+      const place = placeOf(list.hits.chunks, chunk, places[each]);
+      places[each] = place;
+      if (list.hits.chunks[place] === chunk) sum += take(list, place);
+    }
+    return sum * SLACK >= least;
+  }
+
+  raise();
+  return (chunks) => {
+    for (let left = chunks; left > 0; left -= 1) {
+      const chunk = nextChunk();
+      if (chunk === END) return false;
+      const isWanted = mayBeAmongBest(chunk) && takeAll(chunk) && !removed.has(chunk);
+      passBy(chunk);
+      if (!isWanted) continue;
+      best.offer(
+        chunk,
+        shares.reduce((sum, each) => sum + each, 0),
+      );
+      raise();
+    }
+    return true;
+  };
 }
 
-function postingsOf(state: LexicalState, word: string): Posting[] {
-  const folded = decodePostings(state.folded.get(word) ?? new Uint8Array());
-  return [...folded.filter(({ chunk }) => !state.removed.has(chunk)), ...(state.unfolded.get(word) ?? [])];
+/** Those that add the least first. */
+function listsOf(state: LexicalState, part: 'folded' | 'unfolded', weights: readonly number[]): readonly TermList[] {
+  const average = averageLength(state);
+  return state.terms
+    .map((hitsOf, term) => {
+      const hits = hitsOf[part];
+      const weight = weights[term] ?? 0;
+      return {
+        hits,
+        weight,
+        average,
+        term,
+        most: bm25(weight, hits.highestFrequency, norm(hits.shortestLength, average)),
+      };
+    })
+    .filter(({ hits }) => hits.chunks.length > 0)
+    .sort((one, other) => one.most - other.most);
 }
 
-/** From how many of the places the others follow one by one. */
-function countRuns(starts: readonly number[], followers: readonly (readonly number[])[]): number {
-  const places = followers.map((each) => new Set(each));
-  return starts.filter((start) => places.every((each, step) => each.has(start + step + 1))).length;
+function share(of: Pick<TermList, 'hits' | 'weight' | 'average'>, place: number): number {
+  const { lengths, frequencies } = of.hits;
+  return bm25(of.weight, frequencies[place] ?? 0, norm(lengths[place] ?? 0, of.average));
+}
+
+function bm25(weight: number, frequency: number, normalisation: number): number {
+  return (weight * frequency) / (frequency + normalisation);
+}
+
+function norm(length: number, average: number): number {
+  return K1 * (1 - B + (B * length) / average);
+}
+
+function averageLength({ chunks, length }: LexicalState): number {
+  return length / Math.max(1, chunks);
+}
+
+/** By the rarity of each term. */
+function weightsOf({ chunks, terms, removed }: LexicalState): readonly number[] {
+  return terms.map(({ folded, unfolded }) => {
+    const found = folded.chunks.length - countRemoved(folded.chunks, removed) + unfolded.chunks.length;
+    const rarity = Math.log((chunks - found + 0.5) / (found + 0.5));
+    return (rarity > 0 ? rarity : LEAST_WEIGHT) * (K1 + 1);
+  });
+}
+
+function countRemoved(chunks: Float64Array, removed: ReadonlySet<number>): number {
+  let count = 0;
+  if (removed.size < chunks.length) {
+    for (const chunk of removed) if (chunks[placeOf(chunks, chunk)] === chunk) count += 1;
+  } else {
+    for (const chunk of chunks) if (removed.has(chunk)) count += 1;
+  }
+  return count;
 }

@@ -60,6 +60,11 @@ export function isOneOf(column: Expression<unknown>, values: readonly (string | 
   return sql<SqlBool>`${column} = any(${array}::${sql.raw(wanted)}[])`;
 }
 
+/** One parameter, whatever the number of texts. */
+export function textArray(values: readonly string[]): RawBuilder<string[]> {
+  return sql<string[]>`${`{${values.map(quoted).join(',')}}`}::text[]`;
+}
+
 function quoted(value: string): string {
   return `"${value.replace(/["\\]/g, '\\$&')}"`;
 }
