@@ -5,6 +5,7 @@ import type { HeldFiles, TransferProgress } from './backup-writer.ts';
 import {
   beginCopy,
   type CopyRun,
+  findCopyRun,
   readCopied,
   readCopiedFile,
   saveCopied,
@@ -37,7 +38,8 @@ export interface Copied extends Compared {
 
 /**
  * Copies all rows and files into an empty database, and compares them. Interrupted at any moment, it goes on where it
- * stopped when it is called again; until it is done no server starts on the target. The source is only read.
+ * stopped when it is called again, and once done it is found to be done as long as both sides are equal; until it is
+ * done no server starts on the target. The source is only read.
  *
  * @throws AppError `restore_target_not_empty`, `migration_unfinished` (begun from another source), `migration_mismatch`
  */
@@ -47,6 +49,8 @@ export async function copyDatabase(options: CopyOptions): Promise<Copied> {
   if (migrations.length === 0) {
     throw new AppError('configuration_invalid', 'There is nothing to migrate: the source has no tables yet.');
   }
+  const finished = await finishedBefore(options);
+  if (finished !== null) return finished;
   const begun: CopyRun = { source: options.sourceName, startedAt: now(), state: 'copying' };
   const run = await beginCopy(target, begun);
   const sink = createRowSink(target);
@@ -71,6 +75,19 @@ export async function copyDatabase(options: CopyOptions): Promise<Copied> {
   });
   await saveRun(target.database, { ...verified, state: 'done', endedAt: now() });
   return { tables: verified.tables ?? {}, bots: verified.bots ?? 0, resumed: run !== begun, files };
+}
+
+/** A copy that was done and whose end was not told; null when there is none, or either side was written to since. */
+async function finishedBefore(options: CopyOptions): Promise<Copied | null> {
+  const run = await findCopyRun(options.target.database);
+  if (run?.state !== 'done' || run.source !== options.sourceName) return null;
+  try {
+    const compared = await compareTables(options);
+    return { ...compared, resumed: true, files: await copyFiles(options) };
+  } catch (error) {
+    if (error instanceof AppError && error.code === 'migration_mismatch') return null;
+    throw error;
+  }
 }
 
 async function copyTable(
