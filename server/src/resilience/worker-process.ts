@@ -58,6 +58,9 @@ export function startProcess({ module, workerData, resourceLimits }: WorkerPlan)
     env: {},
     stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
     serialization: 'advanced',
+    // A group of its own: what a terminal sends to all of this one (Ctrl-C) is not the end of what it is at.
+    detached: true,
+    windowsHide: true,
   });
   yieldTo(child);
   child.setMaxListeners(0);

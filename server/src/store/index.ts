@@ -92,6 +92,7 @@ export {
   type ReadBackup,
   type RowSource,
   readBackupHeader,
+  refuseUnfinishedCopy,
   restoreBackup,
   restoreIntoDatabase,
   type TransferConnection,

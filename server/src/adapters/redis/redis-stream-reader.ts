@@ -117,7 +117,7 @@ function end(ending: StreamEnding): void {
 }
 
 function broken(): AppError {
-  return new AppError('stream_interrupted', 'This stream can no longer be followed here. Resume it, or ask again.', {
+  return new AppError('stream_interrupted', 'This is all there is: the answer broke off here. Ask again.', {
     retryable: true,
   });
 }

@@ -15,6 +15,7 @@ import { createSamples } from '../../store/store-samples.contract.ts';
 import type { LexicalIndex } from '../../vector-store/index.ts';
 import { backupInstallation } from './backup-installation.ts';
 import { migrateInstallation, planMigration, rollBackMigration } from './migrate-installation.ts';
+import { openSnapshot } from './open-places.ts';
 import type { Place } from './places.ts';
 import { restoreDatabase, undoDatabaseRestore } from './restore-database.ts';
 import { restoreInstallation } from './restore-installation.ts';
@@ -141,6 +142,12 @@ function describeMigration(name: string, target: () => Promise<Place>): void {
       for (const step of ['tenants', 'documents', 'chunk_vectors']) {
         await interruptAt(to, step);
         await expect(using(to, async () => {})).rejects.toMatchObject({ code: 'migration_unfinished' });
+        await expect(migrateInstallation(request({ from: to, to: await newFolder() }))).rejects.toMatchObject({
+          code: 'migration_unfinished',
+        });
+        await expect(openSnapshot(to, { ...request({ to }), dataFolder: join(root, 'server') })).rejects.toMatchObject({
+          code: 'migration_unfinished',
+        });
       }
       expect(await migrateInstallation(request({ to }))).toMatchObject({ resumed: true, bots: 1 });
       const there = await look(to, sample);

@@ -11,7 +11,13 @@ import {
 } from '../../adapters/postgres/index.ts';
 import { openSqliteForFilling, openSqliteSnapshot } from '../../adapters/sqlite/index.ts';
 import { AppError, type Clock, type Logger } from '../../kernel/index.ts';
-import { type BlobStore, findBlobsInUse, type HeldFiles, type TransferConnection } from '../../store/index.ts';
+import {
+  type BlobStore,
+  findBlobsInUse,
+  type HeldFiles,
+  refuseUnfinishedCopy,
+  type TransferConnection,
+} from '../../store/index.ts';
 import { ensureDataFolder } from '../data-folder.ts';
 import { type Place, placeName } from './places.ts';
 
@@ -40,13 +46,14 @@ export interface PlaceOptions {
 /** How often the snapshot is taken again when files went away between it and the moment that they were held. */
 const MOST_SNAPSHOTS = 3;
 
-/** A snapshot of the place. Servers may work on it meanwhile. */
+/** A snapshot of the place. Servers may work on it meanwhile. Rejects with `migration_unfinished` for one that is being filled. */
 export async function openSnapshot(place: Place, { dataFolder, logger }: PlaceOptions): Promise<SourcePlace> {
   const folder = place.kind === 'sqlite' ? place.folder : dataFolder;
   if (place.kind === 'sqlite') await finishInterruptedRestore(folder);
   for (let turn = 1; ; turn += 1) {
     const connection = await openConnection(place, logger);
     try {
+      await refuseUnfinishedCopy(connection.database);
       const files = await holdFiles(connection, folder);
       // Their source may have been deleted just after the snapshot; what is still missing then was lost before.
       if (place.kind === 'postgres' || files.missing.length === 0 || turn === MOST_SNAPSHOTS) {
