@@ -41,6 +41,8 @@ export function createIdempotencyRepository(scope: TenantScope, processId: strin
         .update('idempotency')
         .set({ state: 'done', status: response.status, body: response.body })
         .where('key', '=', key)
+        .where('state', '=', 'running')
+        .where('owner', '=', processId)
         .execute();
     },
     async passOn(key, { from, to }) {

@@ -65,9 +65,10 @@ export function describeLeaseContract(name: string, openTwo: () => Promise<reado
       expect(await other.claim(claim('runs', 900))).toMatchObject({ state: 'running' });
       expect(await other.claim(claim('runs', 1_100))).toBeNull();
       expect(await one.claim(claim('runs', 1_200))).toMatchObject({ state: 'running', createdAt: 1_100 });
-      // Who was taken for dead and is not must not free what is another's now.
+      // Who was taken for dead and is not must neither free nor answer what is another's now.
       await one.release('runs');
-      expect(await one.claim(claim('runs', 1_300))).toMatchObject({ createdAt: 1_100 });
+      await one.complete('runs', { status: 500, body: 'late' });
+      expect(await one.claim(claim('runs', 1_300))).toMatchObject({ state: 'running', createdAt: 1_100 });
       expect(await other.claim(claim('answered', 1_400))).toMatchObject({ state: 'done' });
     });
 

@@ -35,7 +35,7 @@ export interface PostgresBlobStoreOptions {
 const PART_BYTES = 1024 ** 2;
 const AT_ONCE = 1_000;
 /** Keeps the lock of those who make the tables apart from others. */
-const TABLES_LOCK = 7_246_534;
+const TABLES_LOCK = 7_246_536;
 
 /**
  * Blobs in the database, as rows of a megabyte, so that any machine can read what was uploaded to another. A copy on the
