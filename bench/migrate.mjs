@@ -30,7 +30,9 @@ const postgres = await startPostgres();
 try {
   const from = join(root, 'from');
   const back = join(root, 'back');
-  const before = await onServer({ dataFolder: from, env: embedded }, train);
+  const trained = await onServer({ dataFolder: from, env: embedded }, train);
+  // Asked after a start, as all others are: nearly equal hits may change places when vectors are read back.
+  const before = await onServer({ dataFolder: from, env: embedded }, (client) => ask(client, trained.first));
   const there = await migrate(['--data-dir', from, '--to', postgres.url]);
   const onPostgres = { dataFolder: join(root, 'fleet'), env: { ...embedded, DATABASE_URL: postgres.url } };
   const after = await onServer(onPostgres, (client) => ask(client, before.hits[0]));
@@ -38,7 +40,7 @@ try {
   const home = await onServer({ dataFolder: back, env: embedded }, (client) => ask(client, before.hits[0]));
   const source = await onServer({ dataFolder: from, env: embedded }, (client) => ask(client, before.hits[0]));
   const result = {
-    pages: before.pages,
+    pages: trained.pages,
     questions: questions.length,
     with_hits: before.hits.filter((ids) => ids.length > 0).length,
     there,
@@ -91,7 +93,7 @@ async function train(client) {
       });
   });
   for (const slug of ['handbook', 'demo']) await allEnded(client, slug);
-  return { pages: files.length, ...(await ask(client)) };
+  return { pages: files.length, first: await search(client, questions[0].question) };
 }
 
 async function allEnded(client, slug) {
