@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { AppError, type Clock, type Logger } from '../kernel/index.ts';
-import type { IdempotencyRecord, Store } from '../store/index.ts';
+import { type IdempotencyRecord, idempotencyInProgress, idempotencyKeyReused, type Store } from '../store/index.ts';
 import { bearerOf } from './authentication.ts';
 import { headerOf, principalOf } from './request-context.ts';
 import { type ResponseSeal, sealFor } from './response-seal.ts';
@@ -68,7 +68,7 @@ export function createIdempotency({ store, clock, logger, digestUpload }: Idempo
       await requireSameUpload(outcome.answer, request);
       return replay(reply, outcome.answer);
     }
-    throw stillRunning();
+    throw idempotencyInProgress();
   }
 
   async function join(attempt: Attempt, request: FastifyRequest, giveUpAt: number): Promise<Outcome | 'ours'> {
@@ -107,7 +107,7 @@ export function createIdempotency({ store, clock, logger, digestUpload }: Idempo
       if (record === null) return null;
       requireSameRequest(record, attempt);
       if (record.state === 'done') return record;
-      if (clock.now() >= giveUpAt) throw stillRunning();
+      if (clock.now() >= giveUpAt) throw idempotencyInProgress();
       await clock.sleep(POLL_MS);
     }
   }
@@ -116,7 +116,7 @@ export function createIdempotency({ store, clock, logger, digestUpload }: Idempo
     const timer = new AbortController();
     const late = clock
       .sleep(Math.max(0, giveUpAt - clock.now()), timer.signal)
-      .then(() => Promise.reject(stillRunning()));
+      .then(() => Promise.reject(idempotencyInProgress()));
     late.catch(() => {});
     try {
       return await Promise.race([outcome, late]);
@@ -126,7 +126,7 @@ export function createIdempotency({ store, clock, logger, digestUpload }: Idempo
   }
 
   async function requireSameUpload(answer: KeptAnswer, request: FastifyRequest): Promise<void> {
-    if (answer.digest !== null && answer.digest !== (await digestUpload(request))) throw reused();
+    if (answer.digest !== null && answer.digest !== (await digestUpload(request))) throw idempotencyKeyReused();
   }
 
   /** To be called with every answer, before it is sent. Null: nothing has to be waited for. */
@@ -213,7 +213,7 @@ function openRecord(record: IdempotencyRecord, attempt: Attempt): KeptAnswer {
 }
 
 function requireSameRequest(first: { readonly fingerprint: string }, attempt: Attempt): void {
-  if (first.fingerprint !== attempt.fingerprint) throw reused();
+  if (first.fingerprint !== attempt.fingerprint) throw idempotencyKeyReused();
 }
 
 function replay(reply: FastifyReply, answer: KeptAnswer): FastifyReply {
@@ -222,21 +222,6 @@ function replay(reply: FastifyReply, answer: KeptAnswer): FastifyReply {
     .header('idempotency-replayed', 'true')
     .type('application/json; charset=utf-8')
     .send(answer.body);
-}
-
-function reused(): AppError {
-  return new AppError(
-    'idempotency_key_reused',
-    'This Idempotency-Key was used for another request. Use a new key for each new request.',
-    { param: 'Idempotency-Key' },
-  );
-}
-
-function stillRunning(): AppError {
-  return new AppError('idempotency_in_progress', 'The first request with this Idempotency-Key has not ended yet.', {
-    retryable: true,
-    retryAfterMs: 5000,
-  });
 }
 
 function withResolvers<Value>(): { readonly promise: Promise<Value>; readonly resolve: (value: Value) => void } {

@@ -45,6 +45,7 @@ export type {
   GoldenQuestion,
 } from './generation-entities.ts';
 export type { GenerationRepository, GoldenQuestionRepository } from './generation-ports.ts';
+export { idempotencyInProgress, idempotencyKeyReused } from './idempotency-errors.ts';
 export { FIRST_CHUNK_SET, type IndexParts, indexKey, indexParts } from './index-key.ts';
 export type { LeaseRegistry } from './lease-ports.ts';
 export { everyItem } from './page.ts';

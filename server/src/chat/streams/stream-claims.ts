@@ -1,5 +1,5 @@
-import { AppError, type Clock } from '../../kernel/index.ts';
-import type { IdempotencyRepository } from '../../store/index.ts';
+import type { Clock } from '../../kernel/index.ts';
+import { type IdempotencyRepository, idempotencyInProgress, idempotencyKeyReused } from '../../store/index.ts';
 import type { StreamName } from './ports.ts';
 
 /** A key that equal requests are sent under, and a hash of what is asked. */
@@ -43,7 +43,7 @@ export function createStreamClaims({ records, clock, lostAfterMs }: StreamClaims
       for (;;) {
         const held = await repository.claim({ key, fingerprint, body: id, createdAt: clock.now() });
         if (held === null) return null;
-        if (held.fingerprint !== fingerprint) throw keyReused();
+        if (held.fingerprint !== fingerprint) throw idempotencyKeyReused();
         const holder = held.body ?? '';
         const stream = await look({ tenantId, id: holder });
         if (stream === 'again') continue;
@@ -54,26 +54,11 @@ export function createStreamClaims({ records, clock, lostAfterMs }: StreamClaims
           continue;
         }
         // Another process has begun it, and it has said nothing yet.
-        if (clock.now() >= giveUpAt) throw stillRunning();
+        if (clock.now() >= giveUpAt) throw idempotencyInProgress();
         await clock.sleep(POLL_MS);
       }
     },
     keep: ({ key }, { tenantId, id }) => records(tenantId).complete(key, { status: 200, body: id }),
     free: ({ key }, { tenantId }) => records(tenantId).release(key),
   };
-}
-
-function keyReused(): AppError {
-  return new AppError(
-    'idempotency_key_reused',
-    'This Idempotency-Key was used for another request. Use a new key for each new request.',
-    { param: 'Idempotency-Key' },
-  );
-}
-
-function stillRunning(): AppError {
-  return new AppError('idempotency_in_progress', 'The first request with this Idempotency-Key has not ended yet.', {
-    retryable: true,
-    retryAfterMs: 5000,
-  });
 }
