@@ -1,4 +1,11 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Redis } from 'ioredis';
+import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import {
   CeleryTaskError,
   type CeleryTaskHandler,
@@ -26,6 +33,7 @@ import {
 
 /** Brokers and Python take their time on a busy machine. */
 const SLOW_MS = 240_000;
+const CONSUMER = fileURLToPath(new URL('../../bench/lib/celery-consumer.mjs', import.meta.url));
 const OURS = 'chatsphere-test';
 const THEIRS = 'python-test';
 
@@ -222,6 +230,34 @@ function describePeers(address: () => PythonAddress): void {
     });
   });
 
+  describe('tasks from Python to a process that is killed again and again', () => {
+    it('are all done', { timeout: SLOW_MS }, async () => {
+      const ids: string[] = [];
+      for (let index = 0; index < 60; index += 1) {
+        ids.push(await python.send({ name: 'bench.square', args: [index], options: { queue: 'mortal' } }));
+      }
+      let hasEnded = false;
+      let kills = 0;
+      const { broker, backend } = address();
+      const env = { PATH: process.env['PATH'], BROKER: broker, BACKEND: backend, QUEUE: 'mortal', DIE_AFTER: '20' };
+      let child: ChildProcess | null = null;
+      const dying = (async () => {
+        while (!hasEnded) {
+          child = spawn(process.execPath, [CONSUMER], { env, stdio: 'ignore' });
+          await once(child, 'exit');
+          kills += 1;
+        }
+      })();
+      for (const [index, id] of ids.entries()) {
+        expect(await python.get(id)).toMatchObject({ state: 'SUCCESS', value: index * index });
+      }
+      hasEnded = true;
+      (child as ChildProcess | null)?.kill('SIGKILL');
+      await dying;
+      expect(kills).toBeGreaterThan(2);
+    });
+  });
+
   describe('tasks for Python', () => {
     it('are done there, with their results and failures', { timeout: SLOW_MS }, async () => {
       const { client } = celery;
@@ -260,6 +296,82 @@ function describePeers(address: () => PythonAddress): void {
   });
 }
 
+/** A real worker that has lost its message: kombu pops it, and writes down only then that it was taken. */
+function describeLostTasks(redis: () => TestRedis): void {
+  describe('tasks that a worker lost', () => {
+    const address = (): PythonAddress => ({ broker: `${redis().url}/4`, backend: `${redis().url}/4` });
+    let direct: Redis;
+    let celery: OpenedCelery;
+    let folder: string;
+    beforeAll(async () => {
+      folder = mkdtempSync(join(tmpdir(), 'chatsphere-lost-'));
+      direct = new Redis(address().broker);
+      const { broker: brokerUrl, backend: resultBackend } = address();
+      const settings = { brokerUrl, resultBackend, resultExpireSeconds: 600 };
+      celery = openCelery({ settings, clock: systemClock, logger: silentLogger, silenceMs: 400 });
+      await celery.start();
+    });
+    afterAll(async () => {
+      await celery?.stop();
+      direct?.disconnect();
+      rmSync(folder, { recursive: true, force: true });
+    });
+
+    it('are done nevertheless, by the next', { timeout: SLOW_MS }, async () => {
+      const send = { queue: 'lost', args: [2, 3] };
+      const sent = await celery.client.sendTask('py.add', send);
+      const urgent = await celery.client.sendTask('py.add', { ...send, priority: 6 });
+      for (const { id } of [sent, urgent])
+        expect(await celery.broker.tasksIn('lost', new Set([id]))).toEqual(new Set([id]));
+      const lists = await direct.keys('lost*');
+      expect(lists).toHaveLength(2);
+      for (const list of lists) await direct.rpop(list);
+      expect(await celery.broker.tasksIn('lost', new Set([sent.id]))).toEqual(new Set());
+      const worker = await startPythonWorker('lost', address());
+      onTestFinished(() => worker.stop());
+      expect(await Promise.all([sent.result(), urgent.result()])).toEqual([5, 5]);
+    });
+
+    it('are not sent again while they wait or a worker is at them', { timeout: SLOW_MS }, async () => {
+      const path = join(folder, 'go');
+      const sent = await celery.client.sendTask('py.wait_for', { queue: 'slow', args: [path] });
+      const ids = new Set([sent.id]);
+      const result = sent.result();
+      const worker = await startPythonWorker('slow', address());
+      onTestFinished(() => worker.stop());
+      const looks: (readonly string[])[] = [];
+      await until(() => existsSync(`${path}.begun`));
+      expect(await direct.llen('slow')).toBe(0);
+      while (looks.length < 20) {
+        looks.push([...((await celery.broker.tasksIn('slow', ids)) ?? [])]);
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+      expect(looks).toEqual(looks.map(() => [sent.id]));
+      writeFileSync(path, '');
+      expect(await result).toBe(1);
+      await until(async () => (await celery.broker.tasksIn('slow', ids))?.size === 0);
+    });
+
+    it('are given up when they are lost each time', { timeout: SLOW_MS }, async () => {
+      const sent = await celery.client.sendTask('py.add', { queue: 'never', args: [1, 1], attempts: 2 });
+      const failure = sent.result().then(
+        () => null,
+        (error: unknown) => error,
+      );
+      for (let losses = 0; losses < 2; losses += 1) await until(async () => (await direct.rpop('never')) !== null);
+      expect(await failure).toBeInstanceOf(CeleryTaskError);
+      expect(await failure).toMatchObject({
+        type: 'WorkerLostError',
+        message: expect.stringContaining('was sent 2 times'),
+      });
+    });
+  });
+}
+
+async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await isSo())) await new Promise((resolve) => setTimeout(resolve, 5));
+}
+
 describeWithCelery('Celery over Redis', () => {
   describeWithRedis('with results in Redis', () => {
     let redis: TestRedis;
@@ -268,6 +380,7 @@ describeWithCelery('Celery over Redis', () => {
     });
     afterAll(() => redis?.stop());
     describePeers(() => ({ broker: `${redis.url}/0`, backend: `${redis.url}/1` }));
+    describeLostTasks(() => redis);
   });
 });
 
@@ -279,5 +392,23 @@ describeWithCelery('Celery over RabbitMQ', () => {
     }, SLOW_MS);
     afterAll(() => rabbit?.stop());
     describePeers(() => ({ broker: rabbit.url, backend: 'rpc://' }));
+    it('gives a task to another worker when its own is killed', { timeout: SLOW_MS }, async () => {
+      const folder = mkdtempSync(join(tmpdir(), 'chatsphere-killed-'));
+      onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+      const settings = { brokerUrl: rabbit.url, resultBackend: 'rpc://', resultExpireSeconds: 600 };
+      const celery = openCelery({ settings, clock: systemClock, logger: silentLogger });
+      await celery.start();
+      onTestFinished(() => celery.stop());
+      const address = { broker: rabbit.url, backend: 'rpc://' };
+      const doomed = await startPythonWorker('killed', address);
+      const path = join(folder, 'go');
+      const sent = await celery.client.sendTask('py.wait_for', { queue: 'killed', args: [path] });
+      await until(() => existsSync(`${path}.begun`));
+      await doomed.kill();
+      writeFileSync(path, '');
+      const worker = await startPythonWorker('killed', address);
+      onTestFinished(() => worker.stop());
+      expect(await sent.result()).toBe(2);
+    });
   });
 });

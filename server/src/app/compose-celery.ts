@@ -24,11 +24,15 @@ export interface ComposedCelery extends OpenedCelery {
 /** The task that news of an ended training are. */
 const ENDED_TASK = 'chatsphere.job_ended';
 const TOLD = ['succeeded', 'failed', 'cancelled'];
+/** For how many times the time after which it would be sent again. */
+const LOOKED_AFTER = 10;
 /** The same end may be published twice in a row. */
 const MOST_REMEMBERED = 1_000;
 
 export function composeCelery({ celery, clock, logger, meter }: CeleryParts): ComposedCelery {
-  const opened = openCelery({ settings: celery, clock, logger });
+  const { eventsResendMs } = celery;
+  const looksAfter = eventsResendMs === null ? {} : { silenceMs: eventsResendMs };
+  const opened = openCelery({ settings: celery, clock, logger, ...looksAfter });
   const told = new Set<string>();
 
   function isNews(job: Job): boolean {
@@ -45,7 +49,10 @@ export function composeCelery({ celery, clock, logger, meter }: CeleryParts): Co
 
   async function tell(job: Job, queue: string): Promise<void> {
     try {
-      await opened.client.sendTask(ENDED_TASK, { queue, id: newsId(job), kwargs: newsOf(job), ignoreResult: true });
+      const news = { queue, id: newsId(job), kwargs: newsOf(job), ignoreResult: eventsResendMs === null };
+      const sent = await opened.client.sendTask(ENDED_TASK, news);
+      // It is sent again, when a worker loses it, for as long as its result is waited for.
+      if (eventsResendMs !== null) await sent.result(AbortSignal.timeout(eventsResendMs * LOOKED_AFTER));
     } catch (error) {
       logger.warn({ job: job.id, error }, 'A worker of Celery could not be told of the end of a training');
     }

@@ -14,6 +14,8 @@ export interface CeleryConfig extends CelerySettings {
   readonly concurrency: number;
   /** Where news of ended trainings go as tasks; null: nowhere. */
   readonly eventsQueue: string | null;
+  /** After how long news that a worker lost are sent again, in milliseconds; null: nobody looks after them. */
+  readonly eventsResendMs: number | null;
 }
 
 const QUEUE_NAME = z
@@ -43,6 +45,7 @@ export const queueEnvironment = {
   CELERY_API_KEY: z.string().min(16, 'must have at least 16 characters').optional(),
   CELERY_CONCURRENCY: z.coerce.number().int().min(1).max(1000).default(16),
   CELERY_EVENTS_QUEUE: QUEUE_NAME.optional(),
+  CELERY_EVENTS_RESEND_SECONDS: z.coerce.number().int().min(5).max(86_400).optional(),
 };
 
 interface QueueEnvironment {
@@ -55,6 +58,7 @@ interface QueueEnvironment {
   readonly CELERY_API_KEY?: string | undefined;
   readonly CELERY_CONCURRENCY: number;
   readonly CELERY_EVENTS_QUEUE?: string | undefined;
+  readonly CELERY_EVENTS_RESEND_SECONDS?: number | undefined;
 }
 
 /** The parts of the configuration that are about queues. */
@@ -75,6 +79,7 @@ function celeryOf(environment: QueueEnvironment): CeleryConfig | null {
   const brokerUrl =
     environment.CELERY_BROKER_URL ?? (environment.QUEUE === 'celery' ? environment.REDIS_URL : undefined);
   if (brokerUrl === undefined) return null;
+  const { CELERY_EVENTS_RESEND_SECONDS: resendSeconds } = environment;
   return {
     brokerUrl,
     resultBackend: environment.CELERY_RESULT_BACKEND ?? (brokerUrl.startsWith('amqp') ? 'rpc://' : brokerUrl),
@@ -83,6 +88,7 @@ function celeryOf(environment: QueueEnvironment): CeleryConfig | null {
     apiKey: environment.CELERY_API_KEY ?? null,
     concurrency: environment.CELERY_CONCURRENCY,
     eventsQueue: environment.CELERY_EVENTS_QUEUE ?? null,
+    eventsResendMs: resendSeconds === undefined || brokerUrl.startsWith('amqp') ? null : resendSeconds * 1_000,
   };
 }
 

@@ -24,6 +24,16 @@ def now():
     return time.time()
 
 
+@app.task(name="py.wait_for")
+def wait_for(path):
+    with open(f"{path}.begun", "a") as file:
+        file.write("begun\n")
+    while not os.path.exists(path):
+        time.sleep(0.02)
+    with open(f"{path}.begun") as file:
+        return len(file.readlines())
+
+
 @app.task(name="py.fail")
 def fail(message):
     raise ValueError(message, 42)

@@ -201,6 +201,7 @@ export function createAmqpBroker({ url, logger }: AmqpBrokerOptions): CeleryBrok
         await consumer.close();
       };
     },
+    tasksIn: async () => null,
     async start() {
       const connecting = connect();
       let timer: NodeJS.Timeout | undefined;

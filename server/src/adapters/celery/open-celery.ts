@@ -4,6 +4,7 @@ import type { CeleryBroker, CeleryResults } from './ports.ts';
 import { createRedisBroker } from './redis-broker.ts';
 import { createRedisResults } from './redis-results.ts';
 import { createRpcResults } from './rpc-results.ts';
+import { createSentTasks } from './sent-tasks.ts';
 import { createTaskClient, type TaskClient } from './task-client.ts';
 
 export interface CelerySettings {
@@ -21,7 +22,11 @@ export interface CeleryOptions {
   readonly logger: Logger;
   /** Of a consumer in Redis; see `RedisBrokerOptions`. */
   readonly leaseMs?: number;
+  /** After how long a task without a result that the broker has no more is sent again, in milliseconds; default an hour, as Celery's own. */
+  readonly silenceMs?: number;
 }
+
+const SILENCE_MS = 3_600_000;
 
 /** A broker and its results, as an application of Celery has them. */
 export interface OpenedCelery extends Lifecycle {
@@ -31,7 +36,8 @@ export interface OpenedCelery extends Lifecycle {
 }
 
 /** Nothing is connected, or even loaded, before `start`. */
-export function openCelery({ settings, clock, logger, leaseMs }: CeleryOptions): OpenedCelery {
+export function openCelery(options: CeleryOptions): OpenedCelery {
+  const { settings, clock, logger, leaseMs, silenceMs = SILENCE_MS } = options;
   const { brokerUrl, resultBackend } = settings;
   const broker = /^amqps?:/.test(brokerUrl)
     ? createAmqpBroker({ url: brokerUrl, logger })
@@ -39,16 +45,18 @@ export function openCelery({ settings, clock, logger, leaseMs }: CeleryOptions):
   const results = resultBackend.startsWith('rpc:')
     ? createRpcResults({ broker })
     : createRedisResults({ url: resultBackend, logger, expireSeconds: settings.resultExpireSeconds });
+  const sentTasks = createSentTasks({ broker, clock, logger, silenceMs });
   return {
     name: 'celery',
     broker,
     results,
-    client: createTaskClient({ broker, results, clock }),
+    client: createTaskClient({ broker, results, clock, sentTasks }),
     async start() {
       await broker.start();
       await results.start();
     },
     async stop() {
+      await sentTasks.stop();
       await results.stop();
       await broker.stop();
     },

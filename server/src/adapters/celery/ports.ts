@@ -47,6 +47,11 @@ export interface CeleryBroker extends Lifecycle {
   publish(queue: string, envelope: CeleryEnvelope, options?: PublishOptions): Promise<void>;
   /** Takes messages until the returned function is called; what is not done with by then goes back. */
   consume(queue: string, options: ConsumeOptions): Promise<() => Promise<void>>;
+  /**
+   * Which of these tasks the broker still has: waiting in the queue, or taken and not done with. Null: it cannot say, and gives to others by
+   * itself what was with a worker that died.
+   */
+  tasksIn(queue: string, ids: ReadonlySet<string>): Promise<ReadonlySet<string> | null>;
 }
 
 export type CeleryState = 'PENDING' | 'STARTED' | 'RETRY' | 'SUCCESS' | 'FAILURE' | 'REVOKED';

@@ -3,6 +3,7 @@ import type { Redis } from 'ioredis';
 import type { Logger } from '../../kernel/index.ts';
 import type { CeleryBroker, CeleryDelivery, ConsumeOptions } from './ports.ts';
 import { openRedisClient } from './redis-client.ts';
+import { consumersOf, takenStartOf, tasksInRedis } from './redis-presence.ts';
 import { fromRedisText, listFor, listsOf, toRedisText } from './redis-wire.ts';
 
 export interface RedisBrokerOptions {
@@ -71,8 +72,8 @@ export function createRedisBroker({ url, logger, leaseMs = DEFAULT_LEASE_MS }: R
 
   async function consume(queue: string, options: ConsumeOptions): Promise<() => Promise<void>> {
     const id = randomUUID();
-    const consumers = `${queue}:chatsphere:consumers`;
-    const takenStart = `${queue}:chatsphere:taken:`;
+    const consumers = consumersOf(queue);
+    const takenStart = takenStartOf(queue);
     const taken = takenStart + id;
     const lists = listsOf(queue);
     /** As their bytes in Latin 1: what stands in a list need not be text. */
@@ -189,6 +190,7 @@ export function createRedisBroker({ url, logger, leaseMs = DEFAULT_LEASE_MS }: R
       if (keep !== undefined) await connected().ltrim(list, 0, keep - 1);
     },
     consume,
+    tasksIn: async (queue, ids) => tasksInRedis(connected(), queue, ids),
     async start() {
       client = await openRedisClient(url, logger);
     },

@@ -50,6 +50,17 @@ export function fromRedisText(text: string): CeleryEnvelope | null {
   };
 }
 
+/** The id of the task in a message of a list, or in what kombu notes of one that was taken; null: there is none. */
+export function taskIdIn(text: string): string | null {
+  try {
+    const parsed = JSON.parse(text) as unknown;
+    const { headers, properties } = objectOf(Array.isArray(parsed) ? parsed[0] : parsed);
+    return textOf(objectOf(headers)['id']) ?? textOf(objectOf(properties)['correlation_id']);
+  } catch {
+    return null;
+  }
+}
+
 /** kombu's steps of priority, the most urgent first: each has a list of its own. */
 export function listsOf(queue: string): readonly string[] {
   return [queue, ...[3, 6, 9].map((step) => `${queue}\u0006\u0016${step}`)];
