@@ -22,6 +22,11 @@ describeWithRedis('news of ended trainings for workers of Celery', () => {
         ...{ brokerUrl: redis.url, resultBackend: redis.url, resultExpireSeconds: 60, queue: 'tasks', apiKey: null },
         ...{ concurrency: 1, eventsQueue: EVENTS, eventsResendMs },
       },
+      store: {
+        forTenant: () => {
+          throw new Error('News need no store.');
+        },
+      },
       ...{ clock: systemClock, logger: silentLogger, meter: silentMeter },
     });
     await celery.start();

@@ -2,12 +2,14 @@ import { createTaskServer, type OpenedCelery, openCelery } from '../adapters/cel
 import type { ZodApp } from '../http/index.ts';
 import type { JobEvents } from '../jobs/index.ts';
 import type { Clock, Lifecycle, Logger, Meter } from '../kernel/index.ts';
-import type { Job } from '../store/index.ts';
+import type { Job, Store } from '../store/index.ts';
 import { createCeleryTasks } from './celery-tasks.ts';
 import type { CeleryConfig } from './queue-config.ts';
+import { createTaskSettlements } from './task-settlements.ts';
 
 export interface CeleryParts {
   readonly celery: CeleryConfig;
+  readonly store: Pick<Store, 'forTenant'>;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly meter: Meter;
@@ -29,7 +31,7 @@ const LOOKED_AFTER = 10;
 /** The same end may be published twice in a row. */
 const MOST_REMEMBERED = 1_000;
 
-export function composeCelery({ celery, clock, logger, meter }: CeleryParts): ComposedCelery {
+export function composeCelery({ celery, store, clock, logger, meter }: CeleryParts): ComposedCelery {
   const { eventsResendMs } = celery;
   const looksAfter = eventsResendMs === null ? {} : { silenceMs: eventsResendMs };
   const opened = openCelery({ settings: celery, clock, logger, ...looksAfter });
@@ -64,6 +66,7 @@ export function composeCelery({ celery, clock, logger, meter }: CeleryParts): Co
       createTaskServer({
         ...{ broker: opened.broker, results: opened.results, queue: celery.queue, clock, logger, meter },
         handlers: createCeleryTasks({ http, apiKey: celery.apiKey }),
+        settlements: createTaskSettlements({ store, clock }),
         places: celery.concurrency,
       }),
     withNews(events) {

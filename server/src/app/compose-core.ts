@@ -101,7 +101,7 @@ export function composeCore(options: CoreOptions): Core {
   const { store, lexicalIndex } = options.database;
   const { blobs, lifecycle: blobLifecycle } = composeBlobs(options);
   const { bus } = options.database;
-  const celery = config.celery === null ? null : composeCelery({ celery: config.celery, clock, logger, meter });
+  const celery = config.celery === null ? null : composeCelery({ celery: config.celery, store, clock, logger, meter });
   const jobQueue = composeJobQueue({ config, celery, bus, clock, logger, meter, boardPath: QUEUE_BOARD_PATH });
   const { transport } = jobQueue;
   const ownEvents = createJobEvents({ store, clock, bus: shared.bus });

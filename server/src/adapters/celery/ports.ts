@@ -84,6 +84,15 @@ export interface CeleryResults extends Lifecycle {
   watch(taskId: string, onResult: (result: CeleryResult) => void): () => void;
 }
 
+/** What ends are settled already, by whichever process. */
+export interface TaskSettlements {
+  /**
+   * Does it unless it was done under that name before. Whoever is just at it is waited for; what a process that died has begun is done again.
+   * Rejects when it fails, and may be tried again then.
+   */
+  once(name: string, act: () => Promise<void>, signal: AbortSignal): Promise<void>;
+}
+
 /** A task that somebody asks for, as a handler sees it. */
 export interface CeleryTask {
   readonly id: string;

@@ -5,8 +5,9 @@ import { type JsonValue, silentLogger, silentMeter, systemClock } from '../../ke
 import { describeWithRedis, startTestRedis, type TestRedis } from '../redis/redis-server.contract.ts';
 import { type OpenedCelery, openCelery } from './index.ts';
 import { writeTask } from './message.ts';
-import type { CeleryBroker } from './ports.ts';
-import { createTaskServer } from './task-server.ts';
+import type { CeleryBroker, TaskSettlements } from './ports.ts';
+import { toRedisText } from './redis-wire.ts';
+import { createTaskServer, type TaskServerOptions } from './task-server.ts';
 
 const SLOW_MS = 120_000;
 
@@ -31,6 +32,7 @@ describeWithRedis('a worker on a queue in Redis', () => {
   async function open(
     queue: string,
     handler: (arg: JsonValue | undefined) => Promise<JsonValue>,
+    more: Pick<TaskServerOptions, 'settlements'> = {},
   ): Promise<OpenedCelery> {
     const settings = { brokerUrl: redis.url, resultBackend: redis.url, resultExpireSeconds: 60 };
     const celery = openCelery({ settings, clock: systemClock, logger: silentLogger, leaseMs: 500 });
@@ -48,7 +50,7 @@ describeWithRedis('a worker on a queue in Redis', () => {
     };
     const server = createTaskServer({
       ...{ broker, results: celery.results, queue, clock: systemClock },
-      ...{ logger: silentLogger, meter: silentMeter, places: 4 },
+      ...{ logger: silentLogger, meter: silentMeter, places: 4, ...more },
       handlers: new Map([['do', ({ args }) => handler(args[0])]]),
     });
     await server.start();
@@ -165,7 +167,46 @@ describeWithRedis('a worker on a queue in Redis', () => {
     ]);
     expect([await first.result(), await second.result()]).toEqual([1, 1]);
   });
+
+  it('calls what is linked once, when its message comes twice at once or again later', {
+    timeout: SLOW_MS,
+  }, async () => {
+    const queue = 'linking';
+    const next = { task: 'next', args: [], kwargs: {}, options: { queue: 'linked' }, subtask_type: null };
+    const message = toRedisText(writeTask({ id: 'parent', name: 'do', callbacks: [next] }), queue);
+    const other = toRedisText(writeTask({ id: 'parent', name: 'do', callbacks: [next] }), queue);
+    let runs = 0;
+    deliveries = 0;
+    const handler = async (): Promise<JsonValue> => {
+      runs += 1;
+      if (runs === 1) await until(() => deliveries === 2);
+      return runs;
+    };
+    await open(queue, handler, { settlements: settledInMemory() });
+    await direct.lpush(queue, message, other);
+    const isQuiet = async (): Promise<boolean> =>
+      (await direct.llen(queue)) === 0 && (await direct.keys(`${queue}:chatsphere:taken:*`)).length === 0;
+    await until(async () => deliveries === 2 && (await isQuiet()));
+    expect([runs, await direct.llen('linked')]).toEqual([1, 1]);
+    await direct.lpush(queue, message);
+    await until(async () => deliveries === 3 && (await isQuiet()));
+    expect([runs, await direct.llen('linked')]).toEqual([2, 1]);
+    // The first success stays.
+    const result = JSON.parse((await direct.get('celery-task-meta-parent')) ?? '{}') as { result: unknown };
+    expect(result.result).toBe(1);
+  });
 });
+
+function settledInMemory(): TaskSettlements {
+  const settled = new Set<string>();
+  return {
+    async once(name, act) {
+      if (settled.has(name)) return;
+      settled.add(name);
+      await act();
+    },
+  };
+}
 
 async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
   while (!(await isSo())) await new Promise((resolve) => setTimeout(resolve, 5));

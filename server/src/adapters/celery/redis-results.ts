@@ -10,6 +10,17 @@ export interface RedisResultsOptions {
   readonly expireSeconds: number;
 }
 
+/** A success stays, as with Celery: a task that is done twice, by a worker that was taken for dead say, ended with the first. KEYS: result; ARGV: text, seconds. */
+const STORE = `
+local known = redis.call('GET', KEYS[1])
+if known then
+  local isText, result = pcall(cjson.decode, known)
+  if isText and type(result) == 'table' and result['status'] == 'SUCCESS' then return 0 end
+end
+redis.call('SETEX', KEYS[1], ARGV[2], ARGV[1])
+redis.call('PUBLISH', KEYS[1], ARGV[1])
+return 1`;
+
 const LOOK_EVERY_MS = 2_000;
 
 /** Celery's result backend in Redis: one value a task, and news of it on a channel of the same name. */
@@ -49,11 +60,7 @@ export function createRedisResults({ url, logger, expireSeconds }: RedisResultsO
     replyTo: null,
     async store({ id }, result) {
       if (client === null) throw new Error('The results were not started.');
-      const key = keyOf(id);
-      const text = JSON.stringify(result);
-      const done = await client.multi().setex(key, expireSeconds, text).publish(key, text).exec();
-      const failed = done === null ? new Error('Redis did not keep the result.') : done.find(([error]) => error)?.[0];
-      if (failed) throw failed;
+      await client.eval(STORE, 1, keyOf(id), JSON.stringify(result), String(expireSeconds));
     },
     watch(taskId, onResult) {
       const key = keyOf(taskId);

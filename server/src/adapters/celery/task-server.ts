@@ -1,5 +1,5 @@
 import type { Clock, JsonValue, Lifecycle, Logger, Meter } from '../../kernel/index.ts';
-import { callNext } from './callbacks.ts';
+import { callNext, type Ended, hasNext } from './callbacks.ts';
 import { CeleryTaskError, exceptionOf, notRegistered, toTaskError, tracebackOf } from './failures.ts';
 import { againLater, type ReadMessage, readTask } from './message.ts';
 import type {
@@ -10,6 +10,7 @@ import type {
   CeleryState,
   CeleryTask,
   ResultAddress,
+  TaskSettlements,
 } from './ports.ts';
 import { storeSurely } from './store-surely.ts';
 
@@ -27,6 +28,8 @@ export interface TaskServerOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly meter: Meter;
+  /** What was called after tasks, by all processes; without it each message calls it. */
+  readonly settlements?: TaskSettlements;
   /** Tasks at once; default 16. Most of them wait for a training. */
   readonly places?: number;
   readonly maxRetries?: number;
@@ -44,6 +47,8 @@ type Outcome =
 
 type EndedOutcome = Exclude<Outcome, { type: 'stopped' }>;
 
+const CALLED_EACH_TIME: TaskSettlements = { once: (_name, act) => act() };
+
 const LAST_RETRY_MS = 300_000;
 /** Before a message is given back whose result could not be stored, say. */
 const AGAIN_MS = 1_000;
@@ -57,9 +62,10 @@ const LONGEST_SLEEP_MS = 2_000_000_000;
 export function createTaskServer(options: TaskServerOptions): Lifecycle {
   const { broker, results, queue, handlers, clock, logger, meter } = options;
   const { places = 16, maxRetries = 3, retryMs = 1_000, random = Math.random } = options;
+  const { settlements = CALLED_EACH_TIME } = options;
   const stopping = new AbortController();
-  /** By id: a message that comes twice joins the run of the first. */
-  const running = new Map<string, Promise<Outcome>>();
+  /** By id and retry: a message that comes twice joins the run of the first, and is settled with it. */
+  const running = new Map<string, Promise<Outcome['type']>>();
   const handled = new Set<Promise<void>>();
   let close = async (): Promise<void> => {};
 
@@ -85,16 +91,17 @@ export function createTaskServer(options: TaskServerOptions): Lifecycle {
     const { task } = read;
     try {
       if (isOver(task) || !(await itsTime(task, delivery))) {
-        await end(task, delivery, { type: 'failed', error: expired() });
+        await end(task, { type: 'failed', error: expired() });
+        await delivery.ack();
         return;
       }
     } catch {
       await delivery.giveBack();
       return;
     }
-    const outcome = await (running.get(task.id) ?? begin(task));
-    if (outcome.type === 'stopped') await delivery.giveBack();
-    else await settle(task, delivery, outcome);
+    const ended = await (running.get(keyOf(task)) ?? begin(task));
+    if (ended === 'stopped') await delivery.giveBack();
+    else await delivery.ack();
   }
 
   async function refuse(read: Extract<ReadMessage, { type: 'refused' }> | null, delivery: CeleryDelivery) {
@@ -122,10 +129,16 @@ export function createTaskServer(options: TaskServerOptions): Lifecycle {
     return !isOver(task);
   }
 
-  function begin(task: CeleryTask): Promise<Outcome> {
-    const run = perform(task).finally(() => running.delete(task.id));
-    running.set(task.id, run);
+  function begin(task: CeleryTask): Promise<Outcome['type']> {
+    const run = performAndSettle(task).finally(() => running.delete(keyOf(task)));
+    running.set(keyOf(task), run);
     return run;
+  }
+
+  async function performAndSettle(task: CeleryTask): Promise<Outcome['type']> {
+    const outcome = await perform(task);
+    if (outcome.type !== 'stopped') await settle(task, outcome);
+    return outcome.type;
   }
 
   async function perform(task: CeleryTask): Promise<Outcome> {
@@ -144,17 +157,21 @@ export function createTaskServer(options: TaskServerOptions): Lifecycle {
     }
   }
 
-  async function settle(task: CeleryTask, delivery: CeleryDelivery, outcome: EndedOutcome) {
+  async function settle(task: CeleryTask, outcome: EndedOutcome): Promise<void> {
     if (outcome.type === 'failed' && outcome.error.retryable && task.retries < maxRetries) {
-      await retry(task, delivery, outcome.error);
+      await retry(task, outcome.error);
       return;
     }
-    await callNext(broker, task, outcome.type === 'done' ? { value: outcome.value } : { failed: true });
-    await end(task, delivery, outcome);
+    const ended: Ended = outcome.type === 'done' ? { value: outcome.value } : { failed: true };
+    if (hasNext(task, ended)) {
+      const name = `${queue}/${task.id}/${outcome.type}`;
+      await settlements.once(name, () => callNext(broker, task, ended), stopping.signal);
+    }
+    await end(task, outcome);
   }
 
-  /** Sends the task once more, for later, and is done with this message. */
-  async function retry(task: CeleryTask, delivery: CeleryDelivery, error: CeleryTaskError): Promise<void> {
+  /** Sends the task once more, for later. */
+  async function retry(task: CeleryTask, error: CeleryTaskError): Promise<void> {
     const backOff = Math.min(LAST_RETRY_MS, retryMs * 2 ** task.retries);
     const delayMs = Math.max(error.retryAfterMs ?? 0, Math.round(backOff / 2 + (random() * backOff) / 2));
     await broker.publish(queue, againLater(task, clock.now() + delayMs));
@@ -163,13 +180,11 @@ export function createTaskServer(options: TaskServerOptions): Lifecycle {
       const failure = { ...failureOf(error, task), status: 'RETRY' as const, date_done: null };
       await store(addressOf(task), about(task, failure)).catch(() => {});
     }
-    await delivery.ack();
   }
 
-  async function end(task: CeleryTask, delivery: CeleryDelivery, outcome: EndedOutcome): Promise<void> {
+  async function end(task: CeleryTask, outcome: EndedOutcome): Promise<void> {
     const ended = outcome.type === 'done' ? successOf(task.id, outcome.value) : failureOf(outcome.error, task);
     if (!task.ignoreResult) await store(addressOf(task), about(task, { ...ended, date_done: doneNow() }));
-    await delivery.ack();
     const name = ended.status === 'SUCCESS' ? 'succeeded' : ended.status === 'REVOKED' ? 'expired' : 'failed';
     meter.count('chatsphere_celery_tasks_total', { outcome: name });
   }
@@ -190,6 +205,10 @@ export function createTaskServer(options: TaskServerOptions): Lifecycle {
       await close();
     },
   };
+}
+
+function keyOf({ id, retries }: CeleryTask): string {
+  return `${retries} ${id}`;
 }
 
 function addressOf({ id, envelope: { replyTo, correlationId } }: CeleryTask): ResultAddress {
