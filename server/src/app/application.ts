@@ -17,6 +17,7 @@ import {
 import { type Foundation, layFoundation } from './foundation.ts';
 import { addressOf, httpServer } from './http-listening.ts';
 import { createLifecycle } from './lifecycle.ts';
+import { checkSecret, type SecretCheck } from './secret-fingerprint.ts';
 
 /** A process that runs, of whichever role. */
 export interface RunningProcess {
@@ -43,11 +44,13 @@ export interface StartOptions {
   readonly documentation: string;
   /** False for a single command: the first admin key is left for `serve` to make and show. */
   readonly makeAdminKey: boolean;
+  /** The secret of before is lost: the present one takes its place. */
+  readonly newSecret?: boolean;
 }
 
 /**
  * Takes the data folder, opens what is in it, and listens. When anything fails, everything is closed again. Rejects
- * with `data_folder_locked`, `role_needs_database`, `configuration_invalid` or `database_unavailable`.
+ * with `data_folder_locked`, `role_needs_database`, `secret_mismatch`, `configuration_invalid` or `database_unavailable`.
  */
 export function startApplication(config: Config, options: StartOptions): Promise<RunningApplication> {
   return withLockedFolder(config, (lock) => serve(config, options, lock));
@@ -104,30 +107,10 @@ async function serve(given: Config, options: StartOptions, lock: DataFolderLock)
   const { config, logger, embedders, localKey } = foundation;
   await foundation.lifecycle.start();
   try {
-    const { adminKey, demoBot, demoKey, turn } = await firstStart(foundation, options.makeAdminKey);
-    let state: ServingState = 'starting';
-    const composition = composeServing({
-      ...foundation,
-      runsJobs: config.role === 'all',
-      adminKeyHashes: [hashSecret(foundation.pepper, localKey), ...(adminKey === null ? [] : [adminKey.hash])],
-      demo: demoKey === null ? null : { botSlug: DEMO_SLUG, publicKey: demoKey },
-      servingState: () => state,
-    });
-    for (const warning of config.warnings) logger.warn({}, warning);
-    const lifecycle = createLifecycle(
-      [...composition.parts, httpServer(composition, config, logger), ...composition.guests],
-      logger,
+    const { composition, lifecycle, adminKey, demoBot, serving } = await inFirstTurn(foundation, () =>
+      beginServing(foundation, options, lock),
     );
-    await lifecycle.start();
-    try {
-      await lock.describe({ url: addressOf(composition, config), key: localKey });
-      await adminKey?.keep();
-      await turn.release();
-    } catch (error) {
-      await lifecycle.stop();
-      throw error;
-    }
-    state = 'ready';
+    serving.state = 'ready';
     const demoQueued =
       demoBot === null ? Promise.resolve() : trainDemoBot(demoBot, composition.trainer, options.documentation);
     demoQueued.catch((error: unknown) => {
@@ -145,9 +128,9 @@ async function serve(given: Config, options: StartOptions, lock: DataFolderLock)
       localKey,
       demoQueued,
       async stop() {
-        state = 'leaving';
+        serving.state = 'leaving';
         await foundation.clock.sleep(config.shutdownDelayMs);
-        state = 'draining';
+        serving.state = 'draining';
         await demoQueued.catch(() => {});
         await lifecycle.stop();
         await foundation.lifecycle.stop();
@@ -160,11 +143,48 @@ async function serve(given: Config, options: StartOptions, lock: DataFolderLock)
   }
 }
 
+/** Processes that start at once make what the first start makes one after the other, until the admin key is kept. */
+async function inFirstTurn<Result>(foundation: Foundation, work: () => Promise<Result>): Promise<Result> {
+  const { isSole, store, clock, logger } = foundation;
+  if (isSole) return work();
+  const turn = await takeFirstTurn({ leases: store.system.leases, clock, logger });
+  return work().finally(() => turn.release());
+}
+
+async function beginServing(foundation: Foundation, options: StartOptions, lock: DataFolderLock) {
+  const { config, logger, localKey } = foundation;
+  const { adminKey, demoBot, demoKey, secret } = await firstStart(foundation, options);
+  const serving: { state: ServingState } = { state: 'starting' };
+  const composition = composeServing({
+    ...foundation,
+    runsJobs: config.role === 'all',
+    adminKeyHashes: [hashSecret(foundation.pepper, localKey), ...(adminKey === null ? [] : [adminKey.hash])],
+    demo: demoKey === null ? null : { botSlug: DEMO_SLUG, publicKey: demoKey },
+    servingState: () => serving.state,
+  });
+  for (const warning of config.warnings) logger.warn({}, warning);
+  const lifecycle = createLifecycle(
+    [...composition.parts, httpServer(composition, config, logger), ...composition.guests],
+    logger,
+  );
+  await lifecycle.start();
+  try {
+    await lock.describe({ url: addressOf(composition, config), key: localKey });
+    await adminKey?.keep();
+    await secret.keep();
+  } catch (error) {
+    await lifecycle.stop();
+    throw error;
+  }
+  return { composition, lifecycle, adminKey, demoBot, serving };
+}
+
 async function work(given: Config, version: string, lock: DataFolderLock): Promise<RunningProcess> {
   const foundation = await layFoundation({ ...given, port: given.workerPort }, version);
   const { config, logger, pepper } = foundation;
   await foundation.lifecycle.start();
   try {
+    await checkSecret(foundation.store, secretCheckOf(foundation, 'check'));
     const adminKey = await resolveAdminKey(foundation.store, { configured: config.adminKey, pepper, make: false });
     let state: ServingState = 'starting';
     const composition = composeWorking({
@@ -190,15 +210,23 @@ async function work(given: Config, version: string, lock: DataFolderLock): Promi
   }
 }
 
-/**
- * What the first start makes, and later ones find. Processes that start at once do it one after the other; `turn` is given
- * back once the admin key is kept.
- */
-async function firstStart({ config, store, clock, createId, pepper, isSole }: Foundation, makeAdminKey: boolean) {
-  const turn = isSole ? NO_LOCK : await takeFirstTurn(store.system.leases, clock);
+/** What the first start makes, and later ones find. */
+async function firstStart(foundation: Foundation, { makeAdminKey, newSecret }: StartOptions) {
+  const { config, store, clock, createId, pepper, logger } = foundation;
+  const secret = await checkSecret(store, secretCheckOf(foundation, newSecret === true ? 'replace' : 'keep'));
+  if (secret.isNew) logger.warn({}, 'The secret was replaced: all API keys that were made before are refused');
   await ensureDefaultTenant(store, clock);
-  const adminKey = await resolveAdminKey(store, { configured: config.adminKey, pepper, make: makeAdminKey });
+  const adminKey = await resolveAdminKey(store, {
+    configured: config.adminKey,
+    pepper,
+    make: makeAdminKey,
+    anew: secret.isNew,
+  });
   const demoBot = await ensureDemoBot({ store, clock, createId, pepper });
   const demoKey = demoBot === null ? null : await ensureDemoKey({ store, clock, createId, pepper }, demoBot);
-  return { adminKey, demoBot, demoKey, turn };
+  return { adminKey, demoBot, demoKey, secret };
+}
+
+function secretCheckOf({ pepper, config }: Foundation, mode: SecretCheck['mode']): SecretCheck {
+  return { secret: pepper, isConfigured: config.secret !== null, dataFolder: config.dataFolder, mode };
 }

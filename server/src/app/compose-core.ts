@@ -31,6 +31,7 @@ import { type ComposedUsage, composeUsage } from './compose-usage.ts';
 import { composeVectorStore } from './compose-vector-store.ts';
 import { type ComposedWeb, composeWeb } from './compose-web.ts';
 import type { Config } from './config.ts';
+import { isAlone } from './database-config.ts';
 import { composeFollowing, type Following } from './following.ts';
 import { composeJobQueue, type JobQueue } from './job-queue.ts';
 import type { Database } from './open-database.ts';
@@ -151,7 +152,7 @@ export function composeCore(options: CoreOptions): Core {
     unfinishedImports: createUnfinishedImports(store.system.leases),
     onContentRemoved: (listener) => shared.bus.subscribe(CONTENT_REMOVED, { message: listener, gap: listener }),
     parts: [
-      createPresence({ leases: store.system.leases, isSole, clock, logger }),
+      createPresence({ leases: store.system.leases, isSole, isAlone: isAlone(config), clock, logger }),
       blobLifecycle,
       ...shared.parts,
       { name: 'vector store', start: () => vectors.start(), stop: () => vectors.stop() },

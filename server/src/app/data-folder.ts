@@ -36,6 +36,12 @@ function exists(path: string): Promise<boolean> {
   );
 }
 
+/** The secret that the data folder keeps. Null: there is none, or its file is empty. */
+export async function secretInFolder(folder: string): Promise<string | null> {
+  const text = await readFile(join(folder, 'secret'), 'utf8').catch(() => null);
+  return text === null || text.trim() === '' ? null : text.trim();
+}
+
 /** The secret of the installation: from the configuration, else from the data folder, made at the first start. */
 export async function loadSecret(folder: string, configured: string | null): Promise<string> {
   if (configured !== null) return configured;

@@ -66,10 +66,18 @@ export function databaseFaults(environment: DatabaseEnvironment): readonly strin
   return faults.flatMap(([applies, fault]) => (applies ? [fault] : []));
 }
 
+/** Whether no other process may work on a database that could be shared: it would not see this one's vectors. */
+export function isAlone(config: {
+  readonly database: DatabaseSettings | null;
+  readonly vectorStore: VectorStoreKind;
+}): boolean {
+  return config.database !== null && config.vectorStore === 'embedded';
+}
+
 /** What is allowed, but only as long as it is kept to. */
 export function databaseWarnings({ DATABASE_URL: url, VECTOR_STORE }: DatabaseEnvironment): readonly string[] {
   if (url === undefined || VECTOR_STORE !== 'embedded') return [];
-  return ['VECTOR_STORE=embedded: no other process may use the database, as this one would not see its vectors.'];
+  return ['VECTOR_STORE=embedded: no other process can start on this database while this one runs.'];
 }
 
 /** What must not be logged: the addresses, and the passwords in them as they are written and meant. */

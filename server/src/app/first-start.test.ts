@@ -13,7 +13,9 @@ import {
   ensureDemoBot,
   ensureDemoKey,
   resolveAdminKey,
+  takeFirstTurn,
 } from './first-start.ts';
+import { checkSecret, type SecretCheck } from './secret-fingerprint.ts';
 
 const PEPPER = 'a pepper of some length for the tests';
 
@@ -65,6 +67,117 @@ describe('first start', () => {
     const { tenantId: _, ...copy } = demo;
     await bots.create({ ...copy, id: createId('bot') });
     expect(await ensureDemoBot(parts())).toBeNull();
+  });
+});
+
+describe('the turn of the first start', () => {
+  it('stays with whoever works, however long that takes, until it is given back or its holder dies', async () => {
+    const clock = createManualClock();
+    let row: { owner: string; expiresAt: number } | null = null;
+    const dead = new Set<string>();
+    const take = (owner: string) =>
+      takeFirstTurn({
+        clock,
+        logger: silentLogger,
+        leases: {
+          async acquire(_, { now, expiresAt }) {
+            if (dead.has(owner)) throw new Error('no process, no statements');
+            if (row !== null && row.owner !== owner && row.expiresAt > now) return false;
+            row = { owner, expiresAt };
+            return true;
+          },
+          async release() {
+            if (row?.owner === owner) row = null;
+          },
+        },
+      });
+    const pass = async (seconds: number) => {
+      for (let step = 0; step < seconds * 10; step += 1) await clock.advance(100);
+    };
+    const holders: string[] = [];
+    const one = await take('one');
+    const second = take('two').then((turn) => {
+      holders.push('two');
+      return turn;
+    });
+    await pass(300);
+    expect(holders).toEqual([]);
+    await one.release();
+    await pass(1);
+    expect(holders).toEqual(['two']);
+    await second;
+    dead.add('two');
+    const third = take('three').then(() => holders.push('three'));
+    await pass(16);
+    expect(holders).toEqual(['two', 'three']);
+    await third;
+  });
+});
+
+describe('the fingerprint of the secret', () => {
+  const clock = createManualClock();
+  let store: Store;
+  let folder: string;
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'chatsphere-secret-'));
+    ({ store } = openSqlite({ file: ':memory:', clock, logger: silentLogger }));
+    await store.start();
+  });
+  afterEach(async () => {
+    await store.stop();
+    await rm(folder, { recursive: true });
+  });
+  const [right, wrong] = ['right'.repeat(10), 'wrong'.repeat(10)];
+  const check = (secret: string, changes: Partial<SecretCheck> = {}) =>
+    checkSecret(store, { secret, isConfigured: true, dataFolder: folder, mode: 'keep', ...changes });
+  const kept = async (secret: string) => (await check(secret)).keep();
+
+  it('is kept once, and another secret is refused from then on', async () => {
+    expect(await check(right)).toMatchObject({ isNew: false });
+    await kept(right);
+    expect(await check(right)).toMatchObject({ isNew: false });
+    await expect(check(wrong)).rejects.toMatchObject({ code: 'secret_mismatch' });
+    await expect(check(wrong, { mode: 'check' })).rejects.toMatchObject({ code: 'secret_mismatch' });
+    expect(await check(right)).toMatchObject({ isNew: false });
+  });
+
+  it('is not kept by a process that only checks', async () => {
+    await (await check(wrong, { mode: 'check' })).keep();
+    await kept(right);
+    expect(await check(right, { mode: 'check' })).toMatchObject({ isNew: false });
+  });
+
+  it('says what to set, and where the right one is', async () => {
+    await kept(right);
+    await expect(check(wrong)).rejects.toThrow(
+      /CHATSPHERE_SECRET is not the secret.*Set CHATSPHERE_SECRET to.*--new-secret/,
+    );
+    await expect(check(wrong, { isConfigured: false })).rejects.toThrow(
+      `The secret in ${join(folder, 'secret')} is not`,
+    );
+    await writeFile(join(folder, 'secret'), `${right}\n`);
+    const error = await check(wrong).catch((failure: unknown) => failure);
+    expect((error as Error).message).toContain(`The right one is in ${join(folder, 'secret')}`);
+    expect((error as Error).message).not.toContain(right);
+  });
+
+  it('is replaced when the secret is lost, and so is the admin key of before', async () => {
+    const options = { configured: null, make: true };
+    const before = await resolveAdminKey(store, { ...options, pepper: right });
+    await before?.keep();
+    await kept(right);
+    const replaced = await check(wrong, { mode: 'replace' });
+    expect(replaced.isNew).toBe(true);
+    const admin = await resolveAdminKey(store, { ...options, pepper: wrong, anew: replaced.isNew });
+    expect(admin?.created).toEqual(expect.any(String));
+    await admin?.keep();
+    await replaced.keep();
+    expect(await check(wrong)).toMatchObject({ isNew: false });
+    expect(await resolveAdminKey(store, { ...options, pepper: wrong })).toMatchObject({
+      created: null,
+      hash: admin?.hash,
+    });
+    await expect(check(right)).rejects.toMatchObject({ code: 'secret_mismatch' });
   });
 });
 

@@ -2,7 +2,7 @@ import { hkdfSync, randomBytes } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { Readable } from 'node:stream';
-import type { Clock, IdMaker } from '../kernel/index.ts';
+import type { Clock, IdMaker, Logger } from '../kernel/index.ts';
 import { createKeySecret, hashSecret, hintOf } from '../security/index.ts';
 import type { Bot, LeaseRegistry, Store } from '../store/index.ts';
 import type { Trainer, UploadedFile } from '../training/index.ts';
@@ -32,15 +32,23 @@ export interface AdminKey {
   keep(): Promise<void>;
 }
 
-/** A key from the configuration wins; else the one of the first start stays; else one is made when `make` says so. */
+/**
+ * A key from the configuration wins; else the one of the first start stays; else one is made when `make` says so. `anew`:
+ * the one of the first start is not valid any more.
+ */
 export async function resolveAdminKey(
   store: Pick<Store, 'system'>,
-  options: { readonly configured: string | null; readonly pepper: string; readonly make: boolean },
+  options: {
+    readonly configured: string | null;
+    readonly pepper: string;
+    readonly make: boolean;
+    readonly anew?: boolean;
+  },
 ): Promise<AdminKey | null> {
   const known = (hash: string): AdminKey => ({ hash, created: null, keep: async () => {} });
   if (options.configured !== null) return known(hashSecret(options.pepper, options.configured));
   const stored = await store.system.getSetting(ADMIN_KEY_HASH);
-  if (stored !== null) return known(stored);
+  if (stored !== null && options.anew !== true) return known(stored);
   if (!options.make) return null;
   const created = createKeySecret('live', randomBytes);
   const hash = hashSecret(options.pepper, created);
@@ -48,21 +56,41 @@ export async function resolveAdminKey(
 }
 
 const TURN = 'first-start';
-/** Longer than a start takes. */
-const TURN_MS = 60_000;
+/** How long one that died holds others up. */
+const TURN_MS = 15_000;
+const EXTEND_MS = 5_000;
 const POLL_MS = 100;
 
-/** Waits until no other process makes what the first start makes. One that dies holds others up for a minute at most. */
-export async function takeFirstTurn(
-  leases: Pick<LeaseRegistry, 'acquire' | 'release'>,
-  clock: Clock,
-): Promise<{ release(): Promise<void> }> {
-  for (;;) {
+export interface FirstTurnParts {
+  readonly leases: Pick<LeaseRegistry, 'acquire' | 'release'>;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** Waits until no other process makes what the first start makes; the turn is kept until it is released, however long that takes. */
+export async function takeFirstTurn({ leases, clock, logger }: FirstTurnParts): Promise<{ release(): Promise<void> }> {
+  const released = new AbortController();
+  function acquire(): Promise<boolean> {
     const now = clock.now();
-    if (await leases.acquire(TURN, { now, expiresAt: now + TURN_MS })) break;
-    await clock.sleep(POLL_MS);
+    return leases.acquire(TURN, { now, expiresAt: now + TURN_MS });
   }
-  return { release: () => leases.release(TURN) };
+  async function extend(): Promise<void> {
+    for (;;) {
+      await clock.sleep(EXTEND_MS, released.signal).catch(() => {});
+      if (released.signal.aborted) return;
+      await acquire().catch((error: unknown) => logger.warn({ error }, 'The turn of the first start was not extended'));
+    }
+  }
+  while (!(await acquire())) await clock.sleep(POLL_MS);
+  const extending = extend();
+  return {
+    async release() {
+      released.abort();
+      await extending;
+      // It expires by itself.
+      await leases.release(TURN).catch((error: unknown) => logger.warn({ error }, 'The turn was not given back'));
+    },
+  };
 }
 
 /** Makes the default tenant when it is missing. */

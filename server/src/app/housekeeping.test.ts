@@ -10,8 +10,14 @@ describe('housekeeping', () => {
     const system = {
       purgeIdempotency: async (olderThan: number) => {
         done.push(`purge ${clock.now() - olderThan}`);
-        if (done.length === 1) throw new Error('database away');
+        if (done.length === 2) throw new Error('database away');
         return 1;
+      },
+      leases: {
+        removeExpired: async (before: number) => {
+          done.push(`leases ${clock.now() - before}`);
+          return 1;
+        },
       },
       purgeSyncRuns: async () => 0,
       purgeLexicalIndexes: async () => 0,
@@ -46,12 +52,13 @@ describe('housekeeping', () => {
     });
     await housekeeping.start();
     await clock.advance(0);
-    expect(done).toEqual(['purge 86400000']);
+    expect(done).toEqual(['leases 3600000', 'purge 86400000']);
     await clock.advance(3_600_000);
     await clock.advance(0);
     for (let turn = 0; turn < 10; turn += 1) await clock.advance(0);
     const day = 86_400_000;
-    expect(done.slice(1)).toEqual([
+    expect(done.slice(2)).toEqual([
+      'leases 3600000',
       'purge 86400000',
       'sweep used 3600000',
       `jobs ${7 * day} ${30 * day}`,
@@ -63,7 +70,7 @@ describe('housekeeping', () => {
     housekeeping.clearSoon();
     await clock.advance(10_000);
     for (let turn = 0; turn < 10; turn += 1) await clock.advance(0);
-    expect(done.slice(7, 9)).toEqual(['purge 86400000', 'sweep used 3600000']);
+    expect(done.slice(9, 12)).toEqual(['leases 3600000', 'purge 86400000', 'sweep used 3600000']);
     const calls = done.length;
     await housekeeping.stop();
     housekeeping.clearSoon();

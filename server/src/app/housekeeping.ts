@@ -15,6 +15,8 @@ const DAY_MS = 24 * HOUR_MS;
 const JOBS_KEPT_MS = { succeeded: 7 * DAY_MS, failed: 30 * DAY_MS };
 /** How long what a failed job has made waits for another try. */
 const UNFINISHED_KEPT_MS = 7 * DAY_MS;
+/** How long ended leases stay: longer than clocks differ. */
+const LEASES_KEPT_MS = HOUR_MS;
 const BATCH = 500;
 
 /** After a deletion others mostly follow at once. */
@@ -27,7 +29,7 @@ export interface Housekeeping extends Lifecycle {
 
 /**
  * Clears away, at the start and every hour, what nobody needs any more: old idempotency records, blobs of no source, ended
- * jobs, and what failed jobs have left.
+ * jobs, what failed jobs have left, and leases and lives of processes that are long dead.
  */
 export function createHousekeeping(parts: {
   readonly store: Pick<Store, 'system' | 'forTenant'>;
@@ -47,6 +49,7 @@ export function createHousekeeping(parts: {
   async function clear(): Promise<void> {
     try {
       const now = clock.now();
+      await store.system.leases.removeExpired(now - LEASES_KEPT_MS);
       const records = await store.system.purgeIdempotency(now - IDEMPOTENCY_KEPT_MS);
       const runs = await store.system.purgeSyncRuns(now - SYNC_RUNS_KEPT_MS);
       await store.system.purgeLexicalIndexes(purgedAt);

@@ -7,7 +7,7 @@ import type { Config, ConfigOverrides } from './config.ts';
 
 export interface ServeParts {
   readonly config: (overrides: ConfigOverrides) => Promise<Config>;
-  readonly startApplication: (config: Config) => Promise<RunningApplication>;
+  readonly startApplication: (config: Config, options: { readonly newSecret: boolean }) => Promise<RunningApplication>;
   readonly startWorker: (config: Config) => Promise<RunningProcess>;
 }
 
@@ -28,12 +28,18 @@ export function createServeCommand(parts: ServeParts): Command {
   return {
     name: 'serve',
     summary: 'start the server',
-    help: `Usage: chatsphere serve [--port N] [--host H] [--data-dir FOLDER] [--no-worker]
+    help: `Usage: chatsphere serve [--port N] [--host H] [--data-dir FOLDER] [--no-worker] [--new-secret]
 
 Starts the server and trains in the same process. The first start prints the admin key and makes the demo bot.
 Stops on Ctrl-C or SIGTERM: answers that are under way may finish, unfinished training goes on at the next start.
-With --no-worker (or ROLE=serve) it only serves, and processes of \`chatsphere worker\` train: that needs DATABASE_URL.`,
-    options: { port: { type: 'string' }, host: { type: 'string' }, 'no-worker': { type: 'boolean' } },
+With --no-worker (or ROLE=serve) it only serves, and processes of \`chatsphere worker\` train: that needs DATABASE_URL.
+--new-secret: the secret that API keys were made with is lost; go on with the present one. All keys must be made anew.`,
+    options: {
+      port: { type: 'string' },
+      host: { type: 'string' },
+      'no-worker': { type: 'boolean' },
+      'new-secret': { type: 'boolean' },
+    },
     async run(context) {
       const port = numberOption({ name: 'serve' }, context, 'port');
       const config = await parts.config({
@@ -43,7 +49,8 @@ With --no-worker (or ROLE=serve) it only serves, and processes of \`chatsphere w
       });
       for (const flag of V8_FLAGS) setFlagsFromString(flag);
       if (config.role === 'worker') return runUntilToldToStop(context, await parts.startWorker(config), announceWorker);
-      return runUntilToldToStop(context, await parts.startApplication(config), announce);
+      const newSecret = context.values['new-secret'] === true;
+      return runUntilToldToStop(context, await parts.startApplication(config, { newSecret }), announce);
     },
   };
 }

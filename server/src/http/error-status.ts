@@ -86,6 +86,7 @@ export const ERROR_STATUS: Readonly<Record<ErrorCode, number>> = {
   storage_full: 507,
   data_folder_locked: 503,
   role_needs_database: 500,
+  secret_mismatch: 500,
   backup_invalid: 422,
   backup_version_unsupported: 422,
   restore_target_not_empty: 409,

@@ -8,6 +8,12 @@ export const SETUP_ERROR_EXPLANATIONS = {
     meaning: 'The server and its workers were divided into processes that share no database.',
     remedy: 'Set `DATABASE_URL`, or run one process for everything: leave out `ROLE` and `--no-worker`.',
   },
+  secret_mismatch: {
+    meaning:
+      'The server was started with another secret than the one that the API keys of the database were made with.',
+    remedy:
+      'Set `CHATSPHERE_SECRET`, or bring back the file `secret` of the data folder, as they were. If the secret is lost, start once with `chatsphere serve --new-secret` and make all API keys anew.',
+  },
   vector_extension_missing: {
     meaning: 'The PostgreSQL database has no pgvector, or one that is too old.',
     remedy:

@@ -86,6 +86,7 @@ export const ERROR_CODES = [
   'storage_full',
   'data_folder_locked',
   'role_needs_database',
+  'secret_mismatch',
   'backup_invalid',
   'backup_version_unsupported',
   'restore_target_not_empty',

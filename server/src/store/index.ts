@@ -47,7 +47,7 @@ export type {
 export type { GenerationRepository, GoldenQuestionRepository } from './generation-ports.ts';
 export { idempotencyInProgress, idempotencyKeyReused } from './idempotency-errors.ts';
 export { FIRST_CHUNK_SET, type IndexParts, indexKey, indexParts } from './index-key.ts';
-export type { LeaseRegistry } from './lease-ports.ts';
+export { type LeaseRegistry, LIVES } from './lease-ports.ts';
 export { everyItem } from './page.ts';
 export type {
   ApiKeyRepository,

@@ -1,3 +1,6 @@
+/** What the names of lives begin with; the id of the process follows. */
+export const LIVES = 'process/';
+
 /**
  * Who does what only one process may do at a time, and which processes live, by rows of the database that expire. Times
  * are those of the processes: their clocks may differ by less than the time that a lease has.
@@ -14,6 +17,10 @@ export interface LeaseRegistry {
   abandoned(beginning: string, now: number): Promise<readonly string[]>;
   /** Says that this process lives. Its marks and the keys that it claimed are its own until then. */
   live(times: { readonly now: number; readonly expiresAt: number }): Promise<void>;
+  /** What other processes hold at that moment, of the leases whose names begin so; `LIVES`: which of them live. */
+  ofOthers(beginning: string, now: number): Promise<readonly { readonly name: string; readonly expiresAt: number }[]>;
+  /** Removes leases and lives that ended before; they say nothing any more. */
+  removeExpired(before: number): Promise<number>;
   /** Says that it ends. */
   end(): Promise<void>;
   /** Ends all leases and lives. Only for a database that one process owns, at its start: whoever held them is dead. */

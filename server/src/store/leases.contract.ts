@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest';
+import { LIVES } from './lease-ports.ts';
 import type { Store } from './ports.ts';
 import { createSamples, createTenantWithBot } from './store-samples.contract.ts';
 
@@ -51,6 +52,33 @@ export function describeLeaseContract(name: string, openTwo: () => Promise<reado
       await one.end();
       await other.unmark('work/1');
       expect(await other.abandoned('work/', 1_000)).toEqual(['work/2']);
+    });
+
+    it('says what other processes hold, and which of them live', async () => {
+      const [one, other] = leasesOf();
+      await one.live(at(5_000));
+      await one.acquire('only/one', at(5_000));
+      await one.mark('only/mark');
+      expect(await other.ofOthers('only/', 5_999)).toEqual([{ name: 'only/one', expiresAt: 6_000 }]);
+      expect(await other.ofOthers('only/', 6_000)).toEqual([]);
+      expect(await one.ofOthers('only/', 5_000)).toEqual([]);
+      expect(await other.ofOthers(LIVES, 5_500)).toMatchObject([{ expiresAt: 6_000 }]);
+      await one.end();
+      expect(await other.ofOthers(LIVES, 5_500)).toEqual([]);
+      await one.release('only/one');
+    });
+
+    it('removes what has long expired, and no marks', async () => {
+      const [one, other] = leasesOf();
+      await one.live(at(10));
+      await one.acquire('old', at(10));
+      await one.acquire('recent', at(2_000));
+      await one.mark('old/mark');
+      expect(await other.removeExpired(2_000)).toBeGreaterThanOrEqual(2);
+      expect(await other.removeExpired(2_000)).toBe(0);
+      expect(await other.abandoned('old/', 2_000)).toEqual(['old/mark']);
+      expect(await other.acquire('recent', at(2_500))).toBe(false);
+      await one.release('recent');
     });
 
     it('lets a key that a dead process had claimed be claimed again, and no other', async () => {

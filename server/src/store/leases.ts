@@ -1,8 +1,6 @@
 import { type Expression, type Kysely, type SqlBool, sql } from 'kysely';
-import type { LeaseRegistry } from './lease-ports.ts';
+import { type LeaseRegistry, LIVES } from './lease-ports.ts';
 import type { Schema } from './schema.ts';
-
-const LIFE = 'process/';
 
 export function createLeaseRegistry(database: Kysely<Schema>, processId: string): LeaseRegistry {
   const owner = processId;
@@ -54,9 +52,28 @@ export function createLeaseRegistry(database: Kysely<Schema>, processId: string)
       return rows.map(({ name }) => name).filter((name) => name.startsWith(beginning));
     },
     async live(times) {
-      await acquire(LIFE + processId, times);
+      await acquire(LIVES + processId, times);
     },
-    end: () => release(LIFE + processId),
+    async ofOthers(beginning, now) {
+      const rows = await database
+        .selectFrom('leases')
+        .select(['name', 'expires_at'])
+        .where('owner', '!=', owner)
+        .where('expires_at', '>', now)
+        .orderBy('name')
+        .execute();
+      return rows.flatMap(({ name, expires_at: expiresAt }) =>
+        name.startsWith(beginning) && expiresAt !== null ? [{ name, expiresAt }] : [],
+      );
+    },
+    async removeExpired(before) {
+      const { numDeletedRows } = await database
+        .deleteFrom('leases')
+        .where('expires_at', '<', before)
+        .executeTakeFirst();
+      return Number(numDeletedRows);
+    },
+    end: () => release(LIVES + processId),
     async endAll() {
       await database.deleteFrom('leases').where('expires_at', 'is not', null).execute();
     },
@@ -66,6 +83,6 @@ export function createLeaseRegistry(database: Kysely<Schema>, processId: string)
 /** Whether the process of that id gives no sign of life any more. */
 export function isDead(processId: Expression<unknown>, now: number): Expression<SqlBool> {
   return sql<SqlBool>`not exists (
-    select 1 from leases as lives where lives.name = ${sql.lit(LIFE)} || ${processId} and lives.expires_at > ${now}
+    select 1 from leases as lives where lives.name = ${sql.lit(LIVES)} || ${processId} and lives.expires_at > ${now}
   )`;
 }

@@ -1,4 +1,5 @@
 import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Clock } from '../../kernel/index.ts';
 import type { ReadBackup, TransferProgress } from '../../store/index.ts';
 import { CliError, EXIT, type ExitCode } from './cli-error.ts';
@@ -84,7 +85,7 @@ database, which must be empty; --rollback empties it again (--force: even when i
         .finally(progress.clear);
       const { place, before, keys } = restored;
       report(context, restored, { object: 'restore', restored_to: place, before, keys, seconds: took() });
-      if (!context.json) advise(context, restored);
+      if (!context.json) advise(context, file, restored);
       return EXIT.ok;
     },
   };
@@ -126,7 +127,8 @@ function report(context: CommandContext, read: ReadBackup, extra: Readonly<Recor
   return EXIT.ok;
 }
 
-function advise({ terminal }: CommandContext, { place, before, keys }: RestoreOutcome): void {
+function advise({ terminal }: CommandContext, file: string, restored: RestoreOutcome): void {
+  const { place, before, keys } = restored;
   say(terminal, `Restored to ${place}. Start it with: chatsphere serve`);
   if (before !== null) {
     say(
@@ -135,11 +137,20 @@ function advise({ terminal }: CommandContext, { place, before, keys }: RestoreOu
     );
   }
   if (keys === 'other_secret') {
-    say(
-      terminal,
-      'The API keys in it were made with another secret and will be refused: set CHATSPHERE_SECRET to the one of the installation that was backed up.',
-    );
+    say(terminal, 'The API keys in it were made with another secret than the one that is set: no server starts so.');
+    say(terminal, whereSecretIs(file, restored));
   }
+}
+
+function whereSecretIs(file: string, { place, header }: RestoreOutcome): string {
+  const isDatabase = place.startsWith('postgres:');
+  if (header.secret?.text === undefined) {
+    const inFolder = isDatabase ? '' : `, or copy that file to ${join(place, 'secret')}`;
+    return `Set CHATSPHERE_SECRET to that of the installation that was backed up (its CHATSPHERE_SECRET, else the file "secret" of its data folder)${inFolder}. If it is lost: chatsphere serve --new-secret, and make all API keys anew.`;
+  }
+  return isDatabase
+    ? `Set CHATSPHERE_SECRET to the secret in the first line of the backup: gzip -dc ${file} | head -n 1`
+    : `Set CHATSPHERE_SECRET to what is in ${join(place, 'secret')}, or leave it out.`;
 }
 
 async function requireFile(file: string): Promise<void> {

@@ -1,4 +1,4 @@
-import { type Clock, toAppError } from '../../kernel/index.ts';
+import { type Clock, type ErrorCode, toAppError } from '../../kernel/index.ts';
 import { askCommand, chatCommand } from './ask-command.ts';
 import { exportCommand, importCommand } from './bundle-commands.ts';
 import { CliError, EXIT, type ExitCode } from './cli-error.ts';
@@ -119,10 +119,16 @@ function reportError(error: unknown, json: boolean, options: CliOptions): ExitCo
   return shown.exitCode;
 }
 
+const EXIT_OF: Partial<Record<ErrorCode, ExitCode>> = {
+  configuration_invalid: EXIT.usage,
+  secret_mismatch: EXIT.usage,
+  database_unavailable: EXIT.provider,
+};
+
 function fromAppError(error: unknown): CliError {
   const known = toAppError(error);
   const detail = known.code === 'internal_error' && error instanceof Error ? ` (${error.message})` : '';
-  return new CliError(known.code === 'configuration_invalid' ? EXIT.usage : EXIT.failure, `${known.message}${detail}`, {
+  return new CliError(EXIT_OF[known.code] ?? EXIT.failure, `${known.message}${detail}`, {
     code: known.code,
     hint: 'To see what is wrong with this machine or its settings: chatsphere doctor',
   });

@@ -12,9 +12,9 @@ import {
   undoCopy,
 } from '../../store/index.ts';
 import type { Config } from '../config.ts';
+import { secretInFolder } from '../data-folder.ts';
 import { openSource, openTarget, refuseServers } from './open-places.ts';
 import { type Place, placeName } from './places.ts';
-import { secretInFolder } from './secret-state.ts';
 
 export interface MigrationRequest {
   readonly config: Pick<Config, 'dataFolder' | 'secret'>;

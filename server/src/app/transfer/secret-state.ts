@@ -1,7 +1,6 @@
-import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { BackupHeader } from '../../store/index.ts';
+import { secretInFolder } from '../data-folder.ts';
+import { fingerprintOf } from '../secret-fingerprint.ts';
 
 /** What a backup says of the secret that API keys are hashed with: its text when it is in the data folder and wanted. */
 export async function secretForBackup(options: {
@@ -25,15 +24,4 @@ export async function keysAfterRestore(
   if (backup === null) return 'valid';
   const effective = options.configured ?? backup.text ?? (await secretInFolder(options.dataFolder));
   return effective !== null && fingerprintOf(effective) === backup.fingerprint ? 'valid' : 'other_secret';
-}
-
-/** Null: there is none, or its file is empty. */
-export async function secretInFolder(folder: string): Promise<string | null> {
-  const text = await readFile(join(folder, 'secret'), 'utf8').catch(() => null);
-  return text === null || text.trim() === '' ? null : text.trim();
-}
-
-/** Enough to tell two secrets apart; the secret has 256 bits and more, so that it cannot be found by trying. */
-function fingerprintOf(secret: string): string {
-  return createHash('sha256').update('chatsphere secret fingerprint\n').update(secret).digest('hex').slice(0, 16);
 }
