@@ -4,6 +4,7 @@ import type { Command } from './cli/command.ts';
 import { createMigrateCommand } from './cli/migrate-command.ts';
 import { createRestoreCommand } from './cli/restore-command.ts';
 import type { Config } from './config.ts';
+import type { VectorStoreKind } from './database-config.ts';
 import type { Place } from './transfer/places.ts';
 
 /** The commands that move whole installations. What they need is loaded when one of them runs. */
@@ -19,14 +20,20 @@ export function createTransferCommands(options: { readonly version: string }): r
     const logger = createLogger({ level, secrets: config.secret === null ? [] : [config.secret] });
     return { config, logger, clock, place: placeOf(config) };
   }
-  async function openPlaces(given: { dataFolder: string | undefined; from: string | undefined; to: string }) {
+  async function openPlaces(given: {
+    readonly dataFolder: string | undefined;
+    readonly from: string | undefined;
+    readonly to: string;
+    readonly vectorStore?: 'auto' | VectorStoreKind | undefined;
+  }) {
     const [opened, { parsePlace, placeName }] = await Promise.all([
       open(given.dataFolder),
       import('./transfer/places.ts'),
     ]);
     const from = given.from === undefined ? opened.place : parsePlace(given.from);
     const to = parsePlace(given.to);
-    return { request: { ...opened, from, to }, names: { from: placeName(from), to: placeName(to) } };
+    const vectorStore = vectorStoreAfter(opened.config, given.vectorStore ?? 'auto');
+    return { request: { ...opened, from, to, vectorStore }, names: { from: placeName(from), to: placeName(to) } };
   }
   return [
     createMigrateCommand({
@@ -86,6 +93,15 @@ export function createTransferCommands(options: { readonly version: string }): r
       },
     }),
   ];
+}
+
+/** What servers on a PostgreSQL will search vectors with. Without one so far, `embedded` may merely be what `auto` means. */
+function vectorStoreAfter(
+  { database, vectorStore }: Pick<Config, 'database' | 'vectorStore'>,
+  chosen: 'auto' | VectorStoreKind,
+): VectorStoreKind {
+  if (chosen !== 'auto') return chosen;
+  return database === null && vectorStore === 'embedded' ? 'pgvector' : vectorStore;
 }
 
 function placeOf({ database, dataFolder }: Pick<Config, 'database' | 'dataFolder'>): Place {

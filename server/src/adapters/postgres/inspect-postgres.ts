@@ -1,5 +1,5 @@
 import { Client } from 'pg';
-import { toAppError } from './postgres-failure.ts';
+import { toConnectError } from './connect-failure.ts';
 
 /** What an operator needs to know of a database before a server runs on it. */
 export interface PostgresReport {
@@ -38,7 +38,7 @@ interface Row {
   readonly passesRowSecurity: boolean;
 }
 
-/** Connects once and asks. Rejects with `database_unavailable`. */
+/** Connects once and asks. Rejects with `database_unavailable`, saying what to do. */
 export async function inspectPostgres(url: string): Promise<PostgresReport> {
   const client = new Client({ connectionString: url, connectionTimeoutMillis: CONNECT_TIMEOUT_MS });
   client.on('error', () => {});
@@ -57,7 +57,7 @@ export async function inspectPostgres(url: string): Promise<PostgresReport> {
       passesRowSecurity: row.passesRowSecurity,
     };
   } catch (error) {
-    throw toAppError(error);
+    throw toConnectError(error, url);
   } finally {
     await client.end().catch(() => {});
   }

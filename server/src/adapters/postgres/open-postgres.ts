@@ -157,8 +157,8 @@ class QueryCompiler extends PostgresQueryCompiler {
   }
 }
 
-/** Rejects with `configuration_invalid` when the server is too old. */
-async function requireUsable(url: string, logger: Logger): Promise<void> {
+/** Rejects with `database_unavailable`, saying what to do, and with `configuration_invalid` when the server is too old. */
+export async function requireUsable(url: string, logger: Logger): Promise<void> {
   const { version, majorVersion, passesRowSecurity } = await inspectPostgres(url);
   if (majorVersion < OLDEST_POSTGRES) {
     throw new AppError(

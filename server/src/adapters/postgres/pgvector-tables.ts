@@ -20,7 +20,7 @@ const TABLES_LOCK = 7_246_534;
  * `vector_extension_missing` without pgvector 0.8 or later.
  */
 export async function createVectorTables(database: Kysely<Schema>): Promise<void> {
-  await requireExtension(database);
+  await requireVectorExtension(database);
   await database.transaction().execute(async (transaction) => {
     await sql`select pg_advisory_xact_lock(${sql.lit(TABLES_LOCK)})`.execute(transaction);
     const { rows } = await sql<{ there: number }>`select 1 as there from pg_class
@@ -101,7 +101,12 @@ async function createTriggers(database: Kysely<Schema>): Promise<void> {
   }
 }
 
-async function requireExtension(database: Kysely<Schema>): Promise<void> {
+/**
+ * Adds pgvector to the database when it is not there and the user may.
+ *
+ * @throws AppError `vector_extension_missing` without version 0.8 or later
+ */
+export async function requireVectorExtension(database: Kysely<Schema>): Promise<void> {
   let version = await extensionVersion(database);
   if (version === null) {
     try {

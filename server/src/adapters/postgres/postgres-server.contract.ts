@@ -15,8 +15,8 @@ export interface TestPostgres {
   /** The same as a superuser. */
   readonly superuserUrl: string;
   readonly port: number;
-  /** Makes an empty database of the same owner, and gives its address. */
-  createDatabase(name: string): Promise<string>;
+  /** Makes an empty database of the same owner, with pgvector unless it is not wanted, and gives its address. */
+  createDatabase(name: string, options?: { readonly pgvector: boolean }): Promise<string>;
   /** Ends it: `fast` as an administrator does, `kill` with all its processes at once. `start` begins it again as it was. */
   stop(how?: 'fast' | 'kill'): Promise<void>;
   start(): Promise<void>;
@@ -123,10 +123,10 @@ export async function startTestPostgres({
 
   const address = (role: string, database: string) => `postgres://${role}@127.0.0.1:${port}/${database}`;
 
-  async function createDatabase(name: string): Promise<string> {
+  async function createDatabase(name: string, { pgvector } = { pgvector: hasPgvector }): Promise<string> {
     await asSuperuser(address(SUPERUSER, 'postgres'), `create database ${name} owner ${OWNER}`);
     // pgvector is not a trusted extension: an administrator creates it.
-    if (hasPgvector) await asSuperuser(address(SUPERUSER, name), 'create extension vector');
+    if (pgvector) await asSuperuser(address(SUPERUSER, name), 'create extension vector');
     return address(OWNER, name);
   }
 

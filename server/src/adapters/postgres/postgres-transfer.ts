@@ -2,9 +2,10 @@ import { type DatabaseConnection, type Driver, Kysely, type QueryResult, sql } f
 import type { PoolClient } from 'pg';
 import { AppError, type Logger } from '../../kernel/index.ts';
 import type { Schema, TransferConnection, TransferEngine } from '../../store/index.ts';
+import { toConnectError } from './connect-failure.ts';
 import { type ConnectionPool, createConnectionPool } from './connection-pool.ts';
 import { createUniqueColumns } from './constraint-columns.ts';
-import { postgresDialect } from './open-postgres.ts';
+import { postgresDialect, requireUsable } from './open-postgres.ts';
 import { createPostgresDriver } from './postgres-driver.ts';
 import { toAppError } from './postgres-failure.ts';
 import { postgresLexicalDialect } from './postgres-lexical-dialect.ts';
@@ -63,7 +64,7 @@ export async function openPostgresSnapshot({ url, logger }: PostgresTransferOpti
     };
   } catch (error) {
     await pool.stop();
-    throw toAppError(error);
+    throw toConnectError(error, url);
   }
 }
 
@@ -73,13 +74,14 @@ export async function openPostgresSnapshot({ url, logger }: PostgresTransferOpti
  * @throws AppError `migration_source_in_use` when another process fills or empties it; `database_unavailable`
  */
 export async function openPostgresForFilling({ url, logger }: PostgresTransferOptions): Promise<TransferConnection> {
+  await requireUsable(named(url), logger);
   const pool = createConnectionPool({ url: named(url), connections: 3, logger });
   let unlock: () => void;
   try {
     unlock = await takeLock(pool);
   } catch (error) {
     await pool.stop();
-    throw toAppError(error);
+    throw toConnectError(error, url);
   }
   const scope = { tenantId: EVERY_TENANT, durability: 'synced' } as const;
   const turns = createTurns();

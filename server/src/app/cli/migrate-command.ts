@@ -22,7 +22,10 @@ interface Named {
 export interface MigrateParts {
   readonly clock: Clock;
   readonly migrate: (
-    options: Places & { readonly onProgress: (progress: TransferProgress) => void },
+    options: Places & {
+      readonly vectorStore: VectorStoreName | undefined;
+      readonly onProgress: (progress: TransferProgress) => void;
+    },
   ) => Promise<Copied & Named & { readonly secretFile: string | null }>;
   readonly plan: (options: Places) => Promise<
     Named & {
@@ -34,7 +37,9 @@ export interface MigrateParts {
   readonly rollBack: (options: Places & { readonly force: boolean }) => Promise<CopyRun & { readonly to: string }>;
 }
 
-const VECTOR_STORES = ['auto', 'embedded', 'pgvector', 'pinecone', 'langchain'];
+const VECTOR_STORES = ['auto', 'embedded', 'pgvector', 'pinecone', 'langchain'] as const;
+
+type VectorStoreName = (typeof VECTOR_STORES)[number];
 
 /** `chatsphere migrate`: the installation on another database, and back. */
 export function createMigrateCommand(parts: MigrateParts): Command {
@@ -52,8 +57,8 @@ the same command goes on where it stopped. In the end counts and checksums of ea
 
   --to PLACE      where to: postgres://... or sqlite:FOLDER (a new data folder)
   --from PLACE    where from, when it is not what the configuration names
-  --vector-store  which one the servers will use there (pgvector, embedded, pinecone, langchain). Vectors are in the database;
-                  the store is filled from there at the first start, without an embedder
+  --vector-store  which one the servers will use there (pgvector, embedded, pinecone, langchain; default pgvector, which must be
+                  there). Vectors are in the database; the store is filled from there at the first start, without an embedder
   --dry-run       say what would be copied, change nothing
   --rollback      empty PLACE again; the source is what it was. Refused when content was written there since, unless --force
   --json          a line a second of progress, then what was done, as JSON`,
@@ -73,8 +78,9 @@ the same command goes on where it stopped. In the end counts and checksums of ea
       const text = (name: string) => (typeof values[name] === 'string' ? values[name] : undefined);
       const to = text('to');
       if (to === undefined) throw usageError(command, '--to is missing');
-      const vectorStore = text('vector-store');
-      if (vectorStore !== undefined && !VECTOR_STORES.includes(vectorStore)) {
+      const chosen = text('vector-store');
+      const vectorStore = VECTOR_STORES.find((name) => name === chosen);
+      if (chosen !== undefined && vectorStore === undefined) {
         throw usageError(command, `--vector-store must be one of ${VECTOR_STORES.join(', ')}`);
       }
       const places = { dataFolder: text('data-dir'), from: text('from'), to, signal: context.signal };
@@ -84,7 +90,7 @@ the same command goes on where it stopped. In the end counts and checksums of ea
       if (values['dry-run'] === true) return reportPlan(context, await parts.plan(places));
       const startedAt = parts.clock.now();
       const progress = createTransferProgress(context, parts.clock);
-      const copied = await parts.migrate({ ...places, onProgress: progress.show }).finally(progress.clear);
+      const copied = await parts.migrate({ ...places, vectorStore, onProgress: progress.show }).finally(progress.clear);
       return report(context, { ...copied, vectorStore }, (parts.clock.now() - startedAt) / 1000);
     },
   };

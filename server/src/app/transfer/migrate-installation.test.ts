@@ -13,6 +13,7 @@ import { silentLogger, systemClock } from '../../kernel/index.ts';
 import type { Store } from '../../store/index.ts';
 import { createSamples } from '../../store/store-samples.contract.ts';
 import type { LexicalIndex } from '../../vector-store/index.ts';
+import { checkSecret } from '../secret-fingerprint.ts';
 import { backupInstallation } from './backup-installation.ts';
 import { migrateInstallation, planMigration, rollBackMigration } from './migrate-installation.ts';
 import { openSnapshot } from './open-places.ts';
@@ -246,6 +247,10 @@ describe('the secret of a data folder', { timeout: 60_000 }, () => {
     await mkdir(from.folder);
     await makeSampleData(from.folder, 'secret');
     const secretIn = async (folder: string) => (await readFile(join(folder, 'secret'), 'utf8')).trim();
+    await using(from, async ({ store }) => {
+      const own = { secret: SAMPLE_SECRET, isConfigured: false, dataFolder: from.folder, mode: 'keep' } as const;
+      await (await checkSecret(store, own)).keep();
+    });
     const request = {
       // Servers on another database have this data folder.
       config: { dataFolder: to.folder, secret: null },
@@ -253,6 +258,11 @@ describe('the secret of a data folder', { timeout: 60_000 }, () => {
     };
     expect((await migrateInstallation(request)).secretFile).toBe(join(to.folder, 'secret'));
     expect(await secretIn(to.folder)).toBe(await secretIn(from.folder));
+    await using(to, async ({ store }) => {
+      const check = { isConfigured: true, dataFolder: to.folder, mode: 'check' } as const;
+      await checkSecret(store, { ...check, secret: await secretIn(to.folder) });
+      await expect(checkSecret(store, { ...check, secret: 'x'.repeat(64) })).rejects.toThrow(join(to.folder, 'secret'));
+    });
     await rollBackMigration({ ...request, force: true });
     expect(await secretIn(to.folder)).toBe(await secretIn(from.folder));
     expect(await readdir(to.folder)).toEqual(expect.arrayContaining(['blobs', 'secret']));
@@ -313,6 +323,23 @@ describeWithPostgres('with PostgreSQL', () => {
   });
 
   describe('migration', { timeout: 120_000 }, () => {
+    it('copies nothing where vectors could not be searched, unless they are to be elsewhere', async () => {
+      const folder = await mkdtemp(join(tmpdir(), 'chatsphere-migration-'));
+      targets.push(folder);
+      await makeSampleData(folder, 'bare');
+      const url = await server.createDatabase('bare', { pgvector: false });
+      const request = {
+        config: { dataFolder: folder, secret: null },
+        ...{ from: { kind: 'sqlite', folder } as const, to: { kind: 'postgres', url } as const },
+        ...{ clock: systemClock, logger: silentLogger, signal: never, onProgress: () => {} },
+      };
+      const error = await migrateInstallation(request).catch((failure: unknown) => failure);
+      expect(error).toMatchObject({ code: 'vector_extension_missing' });
+      expect((error as Error).message).toMatch(/CREATE EXTENSION vector.*Nothing was copied/);
+      expect((await planMigration(request)).target).toBeNull();
+      expect(await migrateInstallation({ ...request, vectorStore: 'embedded' })).toMatchObject({ bots: 1 });
+    });
+
     it('is refused while servers are connected, or another one runs', async () => {
       const folder = await mkdtemp(join(tmpdir(), 'chatsphere-migration-'));
       targets.push(folder);

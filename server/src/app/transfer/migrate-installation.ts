@@ -13,13 +13,16 @@ import {
 } from '../../store/index.ts';
 import type { Config } from '../config.ts';
 import { secretInFolder } from '../data-folder.ts';
-import { openSource, openTarget, refuseServers } from './open-places.ts';
+import type { VectorStoreKind } from '../database-config.ts';
+import { openSource, openTarget, refuseServers, requireVectorStore } from './open-places.ts';
 import { type Place, placeName } from './places.ts';
 
 export interface MigrationRequest {
   readonly config: Pick<Config, 'dataFolder' | 'secret'>;
   readonly from: Place;
   readonly to: Place;
+  /** Where servers on the target will search vectors. */
+  readonly vectorStore?: VectorStoreKind;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly onProgress: (progress: TransferProgress) => void;
@@ -42,6 +45,7 @@ export async function migrateInstallation(request: MigrationRequest): Promise<Mi
   try {
     const target = await openTarget(request.to, places);
     try {
+      await requireVectorStore(request.to, target, request.vectorStore ?? 'pgvector');
       const copied = await copyDatabase({
         source: createRowSource(source.connection),
         sourceName: placeName(request.from),

@@ -8,6 +8,7 @@ import {
   openPostgresSnapshot,
   openStoredBlobs,
   removeStoredBlobs,
+  requireVectorExtension,
 } from '../../adapters/postgres/index.ts';
 import { openSqliteForFilling, openSqliteSnapshot } from '../../adapters/sqlite/index.ts';
 import { AppError, type Clock, type Logger } from '../../kernel/index.ts';
@@ -19,6 +20,7 @@ import {
   type TransferConnection,
 } from '../../store/index.ts';
 import { ensureDataFolder } from '../data-folder.ts';
+import type { VectorStoreKind } from '../database-config.ts';
 import { type Place, placeName } from './places.ts';
 
 /** Rows of one moment and the files that they speak of. */
@@ -108,6 +110,21 @@ export async function openTarget(place: Place, { dataFolder, logger, clock }: Pl
       },
     },
   };
+}
+
+/**
+ * Before anything is copied: whether servers could keep their vectors there as they will want to.
+ *
+ * @throws AppError `vector_extension_missing`
+ */
+export async function requireVectorStore(place: Place, { connection }: TargetPlace, wanted: VectorStoreKind) {
+  if (place.kind === 'sqlite' || wanted !== 'pgvector') return;
+  try {
+    await requireVectorExtension(connection.database);
+  } catch (cause) {
+    if (!(cause instanceof AppError) || cause.code !== 'vector_extension_missing') throw cause;
+    throw new AppError(cause.code, `${cause.message} Nothing was copied.`, { cause });
+  }
 }
 
 /** Rejects with `migration_source_in_use` when servers are connected. */

@@ -1,13 +1,13 @@
 import type { Clock, Logger } from '../../kernel/index.ts';
 import { type ReadBackup, restoreIntoDatabase, type TransferProgress, undoCopy } from '../../store/index.ts';
 import type { Config } from '../config.ts';
-import { openTarget } from './open-places.ts';
+import { openTarget, requireVectorStore } from './open-places.ts';
 import type { Place } from './places.ts';
 import type { Restored } from './restore-installation.ts';
 import { keysAfterRestore } from './secret-state.ts';
 
 export interface DatabaseRestoreRequest {
-  readonly config: Pick<Config, 'dataFolder' | 'secret'>;
+  readonly config: Pick<Config, 'dataFolder' | 'secret'> & Partial<Pick<Config, 'vectorStore'>>;
   readonly place: Place;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -20,12 +20,14 @@ export interface DatabaseRestoreRequest {
  * Fills an empty PostgreSQL database from a backup. When it fails the database is empty again; when it is killed no server
  * starts on it, and the next restore begins anew.
  *
- * @throws AppError `backup_invalid`, `backup_version_unsupported`, `restore_target_not_empty`, `migration_source_in_use`
+ * @throws AppError `backup_invalid`, `backup_version_unsupported`, `restore_target_not_empty`, `migration_source_in_use`,
+ *   `vector_extension_missing`
  */
 export async function restoreDatabase(request: DatabaseRestoreRequest): Promise<Restored> {
   const { config, clock, signal } = request;
   const target = await openTarget(request.place, { ...request, dataFolder: config.dataFolder });
   try {
+    await requireVectorStore(request.place, target, config.vectorStore ?? 'pgvector');
     const read: ReadBackup = await restoreIntoDatabase({
       path: request.file,
       target: target.connection,
