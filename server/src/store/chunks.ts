@@ -1,4 +1,4 @@
-import { type Selectable, sql } from 'kysely';
+import { type Selectable, type SelectQueryBuilder, sql } from 'kysely';
 import { AppError } from '../kernel/index.ts';
 import { chunkSetOr } from './answering-set.ts';
 import type { EmbeddableChunk } from './embeddable-chunk.ts';
@@ -7,7 +7,7 @@ import { indexParts } from './index-key.ts';
 import { readJson } from './json-columns.ts';
 import { fetchTenantPage } from './paging.ts';
 import type { ChunkRepository } from './ports.ts';
-import type { ChunksTable } from './schema.ts';
+import type { ChunksTable, Schema } from './schema.ts';
 import type { TenantScope } from './tenant-scope.ts';
 import { packWindows, unpackWindows } from './vector-columns.ts';
 
@@ -44,17 +44,16 @@ export function createChunkRepository(scope: TenantScope): ChunkRepository {
       ),
     async holdQuotes(botId, quotes) {
       const ids = quotes.map(({ chunkId }) => chunkId);
-      const rows = await withDocuments(scope)
+      const rows = await withDocuments(scope.selectByIds('chunks', ids))
         .select('chunks.id')
         .where('chunks.bot_id', '=', botId)
         .where('documents.state', '=', 'searchable')
-        .where((where) => scope.dialect.isOneOf(where.ref('chunks.id'), ids))
         .execute();
       const known = new Set(rows.map(({ id }) => id));
       return Promise.all(quotes.map(async (quote) => known.has(quote.chunkId) || (await isInSource(botId, quote))));
     },
     async getSearchable(botId, ids) {
-      const rows = await withDocuments(scope)
+      const rows = await withDocuments(scope.selectByIds('chunks', ids))
         .innerJoin('sources', (join) =>
           join.onRef('sources.tenant_id', '=', 'chunks.tenant_id').onRef('sources.id', '=', 'chunks.source_id'),
         )
@@ -62,7 +61,6 @@ export function createChunkRepository(scope: TenantScope): ChunkRepository {
         .select(['documents.title as document_title', 'documents.url as document_url', 'sources.external_key'])
         .where('chunks.bot_id', '=', botId)
         .where('documents.state', '=', 'searchable')
-        .where((where) => scope.dialect.isOneOf(where.ref('chunks.id'), ids))
         .execute();
       const byId = new Map(rows.map((row) => [row.id, row]));
       return [...new Set(ids)].flatMap((id) => {
@@ -132,27 +130,26 @@ export function createChunkRepository(scope: TenantScope): ChunkRepository {
       return Number(chunks);
     },
     async findVectors(generation, hashes) {
-      const newestOfEachHash = withVectors(scope, generation)
+      const newestOfEachHash = withVectors(scope.select('chunks'), generation)
         .select((select) => select.fn.max('chunks.number').as('number'))
         .where((where) => scope.dialect.isOneOf(where.ref('chunks.hash'), hashes))
         .groupBy('chunks.hash');
-      const rows = await withVectors(scope, generation)
+      const rows = await withVectors(scope.select('chunks'), generation)
         .select(['chunks.hash', 'chunk_vectors.windows', 'chunk_vectors.vectors'])
         .where('chunks.number', 'in', newestOfEachHash)
         .execute();
       return new Map(rows.map((row) => [row.hash, unpackWindows(row.vectors, row.windows)]));
     },
     async vectorsOf(botId, generation, chunkIds) {
-      const rows = await withVectors(scope, generation)
+      const rows = await withVectors(scope.selectByIds('chunks', chunkIds), generation)
         .select(['chunks.id', 'chunk_vectors.windows', 'chunk_vectors.vectors'])
         .where('chunks.bot_id', '=', botId)
         .where('chunks.chunk_set', '=', chunkSetOr(indexParts(generation).chunkSet))
-        .where((where) => scope.dialect.isOneOf(where.ref('chunks.id'), chunkIds))
         .execute();
       return rows.map((row) => ({ chunkId: row.id, windows: unpackWindows(row.vectors, row.windows) }));
     },
     async countVectors(botId, generation) {
-      const { sum } = await withVectors(scope, generation)
+      const { sum } = await withVectors(scope.select('chunks'), generation)
         .innerJoin('documents', (join) =>
           join.onRef('documents.tenant_id', '=', 'chunks.tenant_id').onRef('documents.id', '=', 'chunks.document_id'),
         )
@@ -165,10 +162,9 @@ export function createChunkRepository(scope: TenantScope): ChunkRepository {
     },
     async textsOf(botId, chunkIds) {
       const rows = await scope
-        .select('chunks')
+        .selectByIds('chunks', chunkIds)
         .select(['chunks.id', 'chunks.text'])
         .where('chunks.bot_id', '=', botId)
-        .where((where) => scope.dialect.isOneOf(where.ref('chunks.id'), chunkIds))
         .execute();
       return new Map(rows.map(({ id, text }) => [id, text]));
     },
@@ -207,7 +203,7 @@ export function createChunkRepository(scope: TenantScope): ChunkRepository {
 }
 
 function embeddable(scope: TenantScope) {
-  return withDocuments(scope)
+  return withDocuments(scope.select('chunks'))
     .select(['chunks.id', 'chunks.document_id', 'chunks.source_id', 'chunks.heading_path_json', 'chunks.text'])
     .select(['chunks.hash', 'documents.title as document_title']);
 }
@@ -262,31 +258,25 @@ function toEmbeddable(row: EmbeddableRow): EmbeddableChunk {
   };
 }
 
-function withDocuments(scope: TenantScope) {
-  return scope
-    .select('chunks')
-    .innerJoin('documents', (join) =>
-      join.onRef('documents.tenant_id', '=', 'chunks.tenant_id').onRef('documents.id', '=', 'chunks.document_id'),
-    );
+type SelectedChunks = SelectQueryBuilder<Schema, 'chunks', object>;
+
+function withDocuments(chunks: SelectedChunks) {
+  return chunks.innerJoin('documents', (join) =>
+    join.onRef('documents.tenant_id', '=', 'chunks.tenant_id').onRef('documents.id', '=', 'chunks.document_id'),
+  );
 }
 
-function withVectors(scope: TenantScope, generation: string) {
+function withVectors(chunks: SelectedChunks, generation: string) {
   const { space } = indexParts(generation);
-  return scope
-    .select('chunks')
-    .innerJoin('chunk_vectors', (join) =>
-      join.onRef('chunk_vectors.chunk_number', '=', 'chunks.number').on('chunk_vectors.generation', '=', space),
-    );
+  return chunks.innerJoin('chunk_vectors', (join) =>
+    join.onRef('chunk_vectors.chunk_number', '=', 'chunks.number').on('chunk_vectors.generation', '=', space),
+  );
 }
 
 /** Row numbers and bots of the chunks that are (still) there. */
 async function ownersOf(scope: TenantScope, vectors: readonly ChunkVectors[]) {
   const ids = vectors.map(({ chunkId }) => chunkId);
-  const rows = await scope
-    .select('chunks')
-    .select(['chunks.id', 'chunks.number', 'chunks.bot_id'])
-    .where((where) => scope.dialect.isOneOf(where.ref('chunks.id'), ids))
-    .execute();
+  const rows = await scope.selectByIds('chunks', ids).select(['chunks.id', 'chunks.number', 'chunks.bot_id']).execute();
   return new Map(rows.map((row) => [row.id, { chunk_number: row.number, bot_id: row.bot_id }]));
 }
 

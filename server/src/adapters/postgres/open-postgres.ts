@@ -19,7 +19,7 @@ import { createPgvectorStore, NEAREST_SETTINGS, type PgvectorStoreOptions } from
 import { createPostgresBus, type PostgresBus } from './postgres-bus.ts';
 import { createPostgresDriver } from './postgres-driver.ts';
 import { postgresLexicalDialect } from './postgres-lexical-dialect.ts';
-import { createPostgresLexicalIndex } from './postgres-lexical-index.ts';
+import { createPostgresLexicalIndex, LEXICAL_SETTINGS } from './postgres-lexical-index.ts';
 import { createPostgresSqlDialect } from './postgres-sql-dialect.ts';
 import { EVERY_TENANT, type Scope } from './scope.ts';
 import { createTurns } from './turns.ts';
@@ -54,6 +54,8 @@ export interface TenantDatabases {
   readonly background: Kysely<Schema>;
   /** For single statements that search the graphs of vectors. */
   readonly searching: Kysely<Schema>;
+  /** For single statements that read the words of an index. */
+  readonly words: Kysely<Schema>;
 }
 
 export interface Postgres {
@@ -93,6 +95,7 @@ export function openPostgres({
     database: open({ tenantId, durability: 'synced' }),
     background: open({ tenantId, durability: 'ordered' }),
     searching: open({ tenantId, durability: 'ordered', settings: NEAREST_SETTINGS }),
+    words: open({ tenantId, durability: 'ordered', settings: LEXICAL_SETTINGS }),
   });
   const tenants = new LRUCache<string, ReturnType<typeof openBoth>>({ max: MOST_SCOPES });
   const databases: PostgresDatabases = {

@@ -42,7 +42,7 @@ export interface PgvectorStoreOptions {
  * instead, which the planner takes for cheaper than it is.
  */
 export const NEAREST_SETTINGS: Readonly<Record<string, string>> = {
-  'hnsw.ef_search': '200',
+  'hnsw.ef_search': '250',
   'hnsw.iterative_scan': 'relaxed_order',
   enable_sort: 'off',
   jit: 'off',

@@ -9,10 +9,19 @@ import { bestOf, type LexicalState, scoresOf } from './postgres-lexical-scoring.
 import { isOneOf } from './postgres-sql-dialect.ts';
 
 export interface PostgresLexicalIndexOptions {
-  readonly databases: { ofTenant(tenantId: string): { readonly database: Kysely<Schema> } };
+  readonly databases: {
+    /** The second with `LEXICAL_SETTINGS`. */
+    ofTenant(tenantId: string): { readonly database: Kysely<Schema>; readonly words: Kysely<Schema> };
+  };
   /** How much more a word in the title or a heading counts than one in the text. */
   readonly titleWeight: number;
 }
+
+/**
+ * How words are read. Only scans that go by the index itself mark entries of rows that are gone, so that the next one passes them by
+ * before the database has cleaned up.
+ */
+export const LEXICAL_SETTINGS: Readonly<Record<string, string>> = { enable_bitmapscan: 'off', jit: 'off' };
 
 const MOST_TERMS = 256;
 /** Chunks beyond the limit that are looked up at first: some may be of documents that are not searchable. */
@@ -36,8 +45,8 @@ export function createPostgresLexicalIndex({ databases, titleWeight }: PostgresL
   ): Promise<LexicalState | null> {
     const phrases = phrasesOf(terms);
     if (phrases.length === 0) return null;
-    const { database } = databases.ofTenant(bot.tenantId);
-    return readLexicalState({ cache, titleWeight }, { database, bot, phrases, pause });
+    const { words } = databases.ofTenant(bot.tenantId);
+    return readLexicalState({ cache, titleWeight }, { database: words, bot, phrases, pause });
   }
 
   return {
@@ -76,19 +85,26 @@ export function createPostgresLexicalIndex({ databases, titleWeight }: PostgresL
   ): Promise<ReadonlyMap<number, string>> {
     const ofSources =
       filter?.sourceIds === undefined ? sql<SqlBool>`true` : isOneOf(sql.ref('chunks.source_id'), filter.sourceIds);
-    return readIds(bot, sql`${isOneOf(sql.ref('chunks.number'), chunks)} and ${ofSources}`);
+    return readIds(bot, isOneOf(sql.ref('number'), chunks), ofSources);
   }
 
   function numbersOf(bot: LexicalNamespace, chunkIds: readonly string[]): Promise<ReadonlyMap<number, string>> {
-    return readIds(bot, isOneOf(sql.ref('chunks.id'), chunkIds));
+    return readIds(bot, isOneOf(sql.ref('id'), chunkIds));
   }
 
-  /** Row numbers with ids, of searchable documents. */
+  /**
+   * Row numbers with ids, of searchable documents. The chunks are looked up first and by nothing else: a planner without figures of
+   * how much the tenant has would read all of it instead.
+   */
   async function readIds(
     { tenantId }: LexicalNamespace,
-    condition: Expression<unknown>,
+    wanted: Expression<SqlBool>,
+    condition: Expression<SqlBool> = sql<SqlBool>`true`,
   ): Promise<ReadonlyMap<number, string>> {
-    const { rows } = await sql<{ number: number; id: string }>`select chunks.number, chunks.id from chunks
+    const { rows } = await sql<{ number: number; id: string }>`with found as materialized (
+        select number, id, tenant_id, source_id, document_id from chunks where ${wanted}
+      )
+      select chunks.number, chunks.id from found as chunks
       join documents on documents.tenant_id = chunks.tenant_id and documents.id = chunks.document_id
       where chunks.tenant_id = ${tenantId} and documents.state = 'searchable' and ${condition}`.execute(
       databases.ofTenant(tenantId).database,
