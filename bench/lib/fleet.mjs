@@ -54,7 +54,11 @@ export async function startPostgres() {
   }
   psql('postgres', 'create database chatsphere owner chatsphere');
   psql('chatsphere', 'create extension vector');
-  return { url: `postgres://chatsphere@127.0.0.1:${port}/chatsphere`, stop: stopperOf(server, folder, 'SIGINT') };
+  return {
+    url: `postgres://chatsphere@127.0.0.1:${port}/chatsphere`,
+    pid: server.pid,
+    stop: stopperOf(server, folder, 'SIGINT'),
+  };
 }
 
 export async function startRedis() {
@@ -63,7 +67,7 @@ export async function startRedis() {
   const args = ['--port', port, '--bind', '127.0.0.1', '--dir', folder, '--save', '', '--appendonly', 'no'];
   const server = spawn('redis-server', args.map(String), { stdio: 'ignore' });
   await answering(port, server);
-  return { url: `redis://127.0.0.1:${port}/0`, stop: stopperOf(server, folder) };
+  return { url: `redis://127.0.0.1:${port}/0`, pid: server.pid, stop: stopperOf(server, folder) };
 }
 
 /** The example configuration of the proxy with this machine's ports in place of its own. */

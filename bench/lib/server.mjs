@@ -54,7 +54,7 @@ export async function startServer({
     readyMs: performance.now() - startedAt,
     rssMb: () => treeRssMb(child.pid),
     peakRssMb: () => Math.max(sampledPeakMb, statusMb(child.pid, 'VmHWM')),
-    cpuSeconds: () => [child.pid, ...childrenOf(child.pid)].reduce((sum, pid) => sum + cpuSeconds(pid), 0),
+    cpuSeconds: () => treeCpuSeconds(child.pid),
     kill: async (signal) => {
       child.kill(signal);
       await exited;
@@ -90,6 +90,11 @@ async function isReady(url) {
 /** What a process and those that it has started hold in memory. */
 export function treeRssMb(pid) {
   return [pid, ...childrenOf(pid)].reduce((sum, one) => sum + statusMb(one, 'VmRSS'), 0);
+}
+
+/** Processor time of a process and those that it has started. */
+export function treeCpuSeconds(pid) {
+  return [pid, ...childrenOf(pid)].reduce((sum, one) => sum + cpuSeconds(one), 0);
 }
 
 function childrenOf(pid) {

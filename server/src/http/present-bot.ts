@@ -20,7 +20,8 @@ export async function presentBots(
   tenantId: string,
   page: Page<Bot>,
 ): Promise<Page<WireBot>> {
-  const active = await store.forTenant(tenantId).generations.ofTenant(['active']);
+  const ids = page.items.map(({ id }) => id);
+  const active = await store.forTenant(tenantId).generations.ofBots(ids, ['active']);
   const byBot = new Map(active.map((generation) => [generation.botId, generation]));
   const items = page.items.map((bot) =>
     toWireBot(bot, { generation: byBot.get(bot.id) ?? null, embeddingModel: embeddings.profile.id }),

@@ -52,11 +52,16 @@ export function createBotRepository(scope: TenantScope): BotRepository {
 
 /** Everything that the bot was trained on, counted. */
 async function countAll(scope: TenantScope, botId: string): Promise<RemovalReceipt> {
-  const count = async (table: 'sources' | 'documents' | 'chunks'): Promise<number> => {
+  const count = async (table: 'documents' | 'chunks'): Promise<number> => {
     const row = await scope
       .select(table)
       .select(sql<number>`count(*)`.as('count'))
-      .where(sql.ref(`${table}.bot_id`), '=', botId)
+      // There is no index on the bot of documents: all those of the tenant would be walked through.
+      .where(
+        sql.ref(`${table}.source_id`),
+        'in',
+        scope.select('sources').select('sources.id').where('bot_id', '=', botId),
+      )
       .executeTakeFirstOrThrow();
     return Number((row as { readonly count: number }).count);
   };
@@ -67,7 +72,7 @@ async function countAll(scope: TenantScope, botId: string): Promise<RemovalRecei
     .executeTakeFirstOrThrow();
   const inputs = await scope.select('sources').select('inputs_json').where('bot_id', '=', botId).execute();
   return {
-    sources: await count('sources'),
+    sources: inputs.length,
     documents: await count('documents'),
     chunks: await count('chunks'),
     vectors: Number(vectors.count),

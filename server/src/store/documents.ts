@@ -2,7 +2,7 @@ import { type Selectable, sql } from 'kysely';
 import { AppError } from '../kernel/index.ts';
 import { reviseContent } from './content-revision.ts';
 import type { DocumentStructure } from './document-structure.ts';
-import type { Document, Failure, NewChunk } from './entities.ts';
+import type { AddedDocument, Document, Failure, NewChunk } from './entities.ts';
 import { FIRST_CHUNK_SET } from './index-key.ts';
 import { readJsonOrNull, writeJson, writeJsonOrNull } from './json-columns.ts';
 import { fetchTenantPage } from './paging.ts';
@@ -10,8 +10,8 @@ import type { DocumentRepository } from './ports.ts';
 import type { DocumentsTable } from './schema.ts';
 import type { NewRow, TenantScope } from './tenant-scope.ts';
 
-/** Keeps a statement's parameters (14 a chunk) below every engine's limit. */
-const CHUNKS_PER_INSERT = 100;
+/** Keeps a statement's parameters (up to 16 a row) below every engine's limit. */
+const ROWS_PER_INSERT = 100;
 
 const COLUMNS_WITHOUT_TEXT = [
   'documents.id',
@@ -33,35 +33,9 @@ const COLUMNS_WITHOUT_TEXT = [
 export function createDocumentRepository(scope: TenantScope, now: () => number): DocumentRepository {
   const documents = () => scope.select('documents').selectAll('documents');
   return {
-    add: (botId, sourceId, { document, chunks, signature, chunkSet = FIRST_CHUNK_SET }) =>
-      scope.atomically(async (transaction) => {
-        const [isThere, index] = await Promise.all([
-          exists(transaction, document.id),
-          chunks.length === 0 ? null : transaction.lexical.open({ botId, chunkSet }),
-        ]);
-        if (isThere) return;
-        const documentRow = toRow({ ...document, botId, sourceId, createdAt: now() });
-        const chunkRows = chunks.map((chunk) =>
-          toChunkRow(chunk, { botId, sourceId, documentId: document.id, chunkSet }),
-        );
-        try {
-          // Asked for at once and run in this order.
-          await Promise.all([
-            transaction.insert('documents', [documentRow]).execute(),
-            ...inBatches(chunkRows).map((rows) => transaction.insert('chunks', rows).execute()),
-            index?.([document.id]),
-            signature === undefined
-              ? null
-              : transaction
-                  .insert('document_signatures', [{ bot_id: botId, document_id: document.id, signature }])
-                  .execute(),
-            document.state === 'searchable' ? reviseContent(transaction, { botId }) : null,
-          ]);
-        } catch (error) {
-          if (!scope.dialect.isMissingParent(error)) throw error;
-          throw new AppError('source_not_found', 'There is no such source.', { cause: error });
-        }
-      }),
+    add: (botId, sourceId, { chunkSet, ...document }) =>
+      addDocuments(scope, { botId, chunkSet, createdAt: now() }, [{ ...document, sourceId }]),
+    addMany: ({ botId, chunkSet }, added) => addDocuments(scope, { botId, chunkSet, createdAt: now() }, added),
     addChunkSet: (documentId, chunkSet, chunks) =>
       scope.atomically(async (transaction) => {
         const owner = await transaction
@@ -183,16 +157,62 @@ export function createDocumentRepository(scope: TenantScope, now: () => number):
   };
 }
 
-function inBatches(rows: readonly NewRow<'chunks'>[]): readonly (readonly NewRow<'chunks'>[])[] {
-  const batches = Math.ceil(rows.length / CHUNKS_PER_INSERT);
+function addDocuments(
+  scope: TenantScope,
+  of: { readonly botId: string; readonly chunkSet: string | undefined; readonly createdAt: number },
+  added: readonly AddedDocument[],
+): Promise<void> {
+  const { botId, chunkSet = FIRST_CHUNK_SET, createdAt } = of;
+  return scope.atomically(async (transaction) => {
+    const hasChunks = added.some(({ chunks }) => chunks.length > 0);
+    const [known, index] = await Promise.all([
+      thoseThere(
+        transaction,
+        added.map(({ document }) => document.id),
+      ),
+      hasChunks ? transaction.lexical.open({ botId, chunkSet }) : null,
+    ]);
+    const documents = added.filter(({ document }) => !known.has(document.id));
+    if (documents.length === 0) return;
+    const documentRows = documents.map(({ sourceId, document }) => toRow({ ...document, botId, sourceId, createdAt }));
+    const chunkRows = documents.flatMap(({ sourceId, document, chunks }) =>
+      chunks.map((chunk) => toChunkRow(chunk, { botId, sourceId, documentId: document.id, chunkSet })),
+    );
+    const signatures = documents.flatMap(({ document, signature }) =>
+      signature === undefined ? [] : [{ bot_id: botId, document_id: document.id, signature }],
+    );
+    const isShown = documents.some(({ document }) => document.state === 'searchable');
+    try {
+      // Asked for at once and run in this order.
+      await Promise.all([
+        ...inBatches(documentRows).map((rows) => transaction.insert('documents', rows).execute()),
+        ...inBatches(chunkRows).map((rows) => transaction.insert('chunks', rows).execute()),
+        index?.(documents.map(({ document }) => document.id)),
+        ...inBatches(signatures).map((rows) => transaction.insert('document_signatures', rows).execute()),
+        isShown ? reviseContent(transaction, { botId }) : null,
+      ]);
+    } catch (error) {
+      if (!scope.dialect.isMissingParent(error)) throw error;
+      throw new AppError('source_not_found', 'There is no such source.', { cause: error });
+    }
+  });
+}
+
+function inBatches<Row>(rows: readonly Row[]): readonly (readonly Row[])[] {
+  const batches = Math.ceil(rows.length / ROWS_PER_INSERT);
   return Array.from({ length: batches }, (_, batch) =>
-    rows.slice(batch * CHUNKS_PER_INSERT, (batch + 1) * CHUNKS_PER_INSERT),
+    rows.slice(batch * ROWS_PER_INSERT, (batch + 1) * ROWS_PER_INSERT),
   );
 }
 
-async function exists(scope: TenantScope, id: string): Promise<boolean> {
-  const row = await scope.select('documents').select('documents.id').where('id', '=', id).executeTakeFirst();
-  return row !== undefined;
+/** Of these documents, the ids of those that are there. */
+async function thoseThere(scope: TenantScope, ids: readonly string[]): Promise<ReadonlySet<string>> {
+  const rows = await scope
+    .select('documents')
+    .select('documents.id')
+    .where((where) => scope.dialect.isOneOf(where.ref('documents.id'), ids))
+    .execute();
+  return new Set(rows.map(({ id }) => id));
 }
 
 async function isCut(scope: TenantScope, documentId: string, chunkSet: string): Promise<boolean> {

@@ -197,6 +197,9 @@ export interface NewDocument {
   readonly chunkSet?: string;
 }
 
+/** A document on its way into a source. */
+export type AddedDocument = Omit<NewDocument, 'chunkSet'> & { readonly sourceId: string };
+
 export type NewChunk = Omit<Chunk, 'tenantId' | 'botId' | 'sourceId' | 'documentId'>;
 
 /** The vectors of one chunk: one a window, each of the generation's dimensions, normalised to length 1. */

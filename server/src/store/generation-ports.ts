@@ -9,8 +9,13 @@ export interface GenerationRepository {
   list(botId: string, page: PageRequest): Promise<Page<Generation>>;
   /** Those of the bot in any of the states, the newest first. */
   inStates(botId: string, states: readonly Generation['state']['type'][]): Promise<readonly Generation[]>;
-  /** Those of the tenant in any of the states. */
-  ofTenant(states: readonly Generation['state']['type'][]): Promise<readonly Generation[]>;
+  /** Those of the bots in any of the states, the oldest first. */
+  ofBots(botIds: readonly string[], states: readonly Generation['state']['type'][]): Promise<readonly Generation[]>;
+  /**
+   * Those of the bots that lack something of the index: a searchable document that is not cut as its chunk set says, or a chunk of
+   * one without vectors in its space.
+   */
+  lacking(botIds: readonly string[], generation: string): Promise<readonly string[]>;
   /** Only while it is in one of the states `from`, when they are given; false when nothing was changed. */
   update(
     id: string,

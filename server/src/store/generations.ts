@@ -46,13 +46,15 @@ export function createGenerationRepository(scope: TenantScope): GenerationReposi
         .execute();
       return rows.map(toGeneration);
     },
-    async ofTenant(states) {
+    async ofBots(botIds, states) {
       const rows = await generations()
+        .where((where) => scope.dialect.isOneOf(where.ref('index_generations.bot_id'), botIds))
         .where('state', 'in', [...states])
         .orderBy('number')
         .execute();
       return rows.map(toGeneration);
     },
+    lacking: (botIds, generation) => findLacking(scope, botIds, generation),
     async update(id, { from, ...changes }) {
       return scope.atomically(async (transaction) => {
         const row = await transaction
@@ -102,6 +104,67 @@ export function createGenerationRepository(scope: TenantScope): GenerationReposi
         return Number(numDeletedRows);
       }),
   };
+}
+
+async function findLacking(
+  scope: TenantScope,
+  botIds: readonly string[],
+  generation: string,
+): Promise<readonly string[]> {
+  const { space, chunkSet } = indexParts(generation);
+  const rows = await scope
+    .select('bots')
+    .select('bots.id')
+    .where((where) => scope.dialect.isOneOf(where.ref('bots.id'), botIds))
+    .where((where) =>
+      where.or([
+        where.exists(
+          where
+            .selectFrom('sources')
+            .innerJoin('documents', (join) =>
+              join
+                .onRef('documents.tenant_id', '=', 'sources.tenant_id')
+                .onRef('documents.source_id', '=', 'sources.id'),
+            )
+            .select(sql.lit(1).as('one'))
+            .whereRef('sources.tenant_id', '=', 'bots.tenant_id')
+            .whereRef('sources.bot_id', '=', 'bots.id')
+            .where('documents.state', '=', 'searchable')
+            .where((inner) =>
+              inner.not(
+                inner.exists(
+                  inner
+                    .selectFrom('chunks')
+                    .select(sql.lit(1).as('one'))
+                    .whereRef('chunks.tenant_id', '=', 'documents.tenant_id')
+                    .whereRef('chunks.document_id', '=', 'documents.id')
+                    .where('chunks.chunk_set', '=', chunkSetOr(chunkSet)),
+                ),
+              ),
+            ),
+        ),
+        where.exists(
+          where
+            .selectFrom('chunks')
+            .innerJoin('documents', (join) =>
+              join
+                .onRef('documents.tenant_id', '=', 'chunks.tenant_id')
+                .onRef('documents.id', '=', 'chunks.document_id'),
+            )
+            .leftJoin('chunk_vectors', (join) =>
+              join.onRef('chunk_vectors.chunk_number', '=', 'chunks.number').on('chunk_vectors.generation', '=', space),
+            )
+            .select(sql.lit(1).as('one'))
+            .whereRef('chunks.tenant_id', '=', 'bots.tenant_id')
+            .whereRef('chunks.bot_id', '=', 'bots.id')
+            .where('chunks.chunk_set', '=', chunkSetOr(chunkSet))
+            .where('documents.state', '=', 'searchable')
+            .where('chunk_vectors.chunk_number', 'is', null),
+        ),
+      ]),
+    )
+    .execute();
+  return rows.map(({ id }) => id);
 }
 
 function explain(scope: TenantScope, error: unknown): unknown {

@@ -4,6 +4,7 @@ export { createStore, type StoreOptions } from './create-store.ts';
 export type { DocumentStructure } from './document-structure.ts';
 export type { EmbeddableChunk } from './embeddable-chunk.ts';
 export {
+  type AddedDocument,
   API_KEY_SCOPES,
   type ApiKey,
   type ApiKeyScope,
@@ -48,7 +49,7 @@ export type { GenerationRepository, GoldenQuestionRepository } from './generatio
 export { idempotencyInProgress, idempotencyKeyReused } from './idempotency-errors.ts';
 export { FIRST_CHUNK_SET, type IndexParts, indexKey, indexParts } from './index-key.ts';
 export { type LeaseRegistry, LIVES } from './lease-ports.ts';
-export { everyItem } from './page.ts';
+export { everyItem, everyPage } from './page.ts';
 export type {
   ApiKeyRepository,
   BotRepository,

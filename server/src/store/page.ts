@@ -17,9 +17,16 @@ const EVERY_ITEM_PAGE = 100;
 export async function* everyItem<Item extends { readonly id: string }>(
   list: (page: PageRequest) => Promise<Page<Item>>,
 ): AsyncGenerator<Item> {
+  for await (const items of everyPage(list)) yield* items;
+}
+
+/** The same as pages, for those who ask for something about many items at once. */
+export async function* everyPage<Item extends { readonly id: string }>(
+  list: (page: PageRequest) => Promise<Page<Item>>,
+): AsyncGenerator<readonly Item[]> {
   for (let after: string | undefined, more = true; more; ) {
     const page = await list({ limit: EVERY_ITEM_PAGE, order: 'asc', ...(after === undefined ? {} : { after }) });
-    yield* page.items;
+    yield page.items;
     after = page.items.at(-1)?.id;
     more = page.hasMore && after !== undefined;
   }

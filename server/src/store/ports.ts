@@ -2,6 +2,7 @@ import type { JsonObject } from '../kernel/index.ts';
 import type { ChunkLookups } from './chunk-lookups.ts';
 import type { EmbeddableChunk } from './embeddable-chunk.ts';
 import type {
+  AddedDocument,
   ApiKey,
   Bot,
   BotSettings,
@@ -126,6 +127,8 @@ export interface BotRepository {
 
 export interface SourceRepository {
   create(source: Omit<Source, 'tenantId'>): Promise<void>;
+  /** Many sources of one bot, all or none. */
+  createMany(botId: string, sources: readonly Omit<Source, 'tenantId' | 'botId'>[]): Promise<void>;
   get(botId: string, id: string): Promise<Source | null>;
   getByExternalKey(botId: string, externalKey: string): Promise<Source | null>;
   list(botId: string, page: PageRequest): Promise<Page<Source>>;
@@ -159,8 +162,6 @@ export interface SourceRepository {
   ): Promise<readonly KeyedSource[]>;
   /** Ids of sources whose metadata (with the built-in keys `type`, `title`, `url`, `external_key`) match the filter. */
   findIds(botId: string, filter: MetadataFilter): Promise<readonly string[]>;
-  /** Ids of sources that have searchable chunks without vectors in this generation. */
-  findWithoutVectors(generation: string, limit: number): Promise<readonly Source[]>;
 }
 
 /** What a comparison with a client's files needs of a source. */
@@ -184,6 +185,8 @@ export type MetadataFilter =
 export interface DocumentRepository {
   /** Adds a document and its chunks, and puts the chunks into the lexical index. Idempotent by document id. */
   add(botId: string, sourceId: string, document: NewDocument): Promise<void>;
+  /** The same for many documents of one bot in a few statements; their chunks are of the one chunk set that is named. */
+  addMany(to: { readonly botId: string; readonly chunkSet?: string }, added: readonly AddedDocument[]): Promise<void>;
   /** Cuts a stored document in one more way. Idempotent by document and chunk set; does nothing when it is gone. */
   addChunkSet(documentId: string, chunkSet: string, chunks: readonly NewChunk[]): Promise<void>;
   /** Ids of documents that are not cut in this way yet, in order: searchable ones of the bot, or all usable ones of a source. */

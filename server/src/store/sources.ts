@@ -1,9 +1,7 @@
 import { type Selectable, sql, type Updateable } from 'kysely';
 import { AppError } from '../kernel/index.ts';
-import { chunkSetOr } from './answering-set.ts';
 import { newRevision, reviseContent } from './content-revision.ts';
 import type { ChunkingStrategy, Failure, Source, SourceInput } from './entities.ts';
-import { indexParts } from './index-key.ts';
 import { UNFINISHED } from './job-rows.ts';
 import { changedColumns, ifGiven, readJson, readJsonOrNull, writeJson, writeJsonOrNull } from './json-columns.ts';
 import { metadataCondition } from './metadata-filter.ts';
@@ -14,22 +12,14 @@ import { toChangedWebColumns, toWebColumns, toWebSource } from './source-web-col
 import type { RemovedContent } from './sync-entities.ts';
 import type { TenantScope } from './tenant-scope.ts';
 
+/** Keeps a statement's parameters (some 30 a row) below every engine's limit. */
+const ROWS_PER_INSERT = 100;
+
 export function createSourceRepository(scope: TenantScope, now: () => number): SourceRepository {
   const sources = () => scope.select('sources').selectAll('sources');
   return {
-    async create(source) {
-      try {
-        await scope.atomically(async (transaction) => {
-          // Asked for at once and run in this order.
-          await Promise.all([
-            transaction.insert('sources', [toRow(source)]).execute(),
-            reviseContent(transaction, { botId: source.botId }),
-          ]);
-        });
-      } catch (error) {
-        throw explain(scope, error);
-      }
-    },
+    create: ({ botId, ...source }) => createSources(scope, botId, [source]),
+    createMany: (botId, added) => createSources(scope, botId, added),
     async get(botId, id) {
       const row = await sources().where('bot_id', '=', botId).where('id', '=', id).executeTakeFirst();
       return row === undefined ? null : toSource(row);
@@ -86,37 +76,27 @@ export function createSourceRepository(scope: TenantScope, now: () => number): S
         .execute();
       return rows.map(({ id }) => id);
     },
-    async findWithoutVectors(generation, limit) {
-      const { space, chunkSet } = indexParts(generation);
-      const rows = await sources()
-        .where((where) =>
-          where.exists(
-            where
-              .selectFrom('chunks')
-              .innerJoin('documents', (join) =>
-                join
-                  .onRef('documents.tenant_id', '=', 'chunks.tenant_id')
-                  .onRef('documents.id', '=', 'chunks.document_id'),
-              )
-              .leftJoin('chunk_vectors', (join) =>
-                join
-                  .onRef('chunk_vectors.chunk_number', '=', 'chunks.number')
-                  .on('chunk_vectors.generation', '=', space),
-              )
-              .select(sql.lit(1).as('one'))
-              .whereRef('chunks.tenant_id', '=', 'sources.tenant_id')
-              .whereRef('chunks.source_id', '=', 'sources.id')
-              .where('chunks.chunk_set', '=', chunkSetOr(chunkSet))
-              .where('documents.state', '=', 'searchable')
-              .where('chunk_vectors.chunk_number', 'is', null),
-          ),
-        )
-        .orderBy('sources.number')
-        .limit(limit)
-        .execute();
-      return rows.map(toSource);
-    },
   };
+}
+
+async function createSources(
+  scope: TenantScope,
+  botId: string,
+  sources: readonly Omit<Source, 'tenantId' | 'botId'>[],
+): Promise<void> {
+  if (sources.length === 0) return;
+  const rows = sources.map((source) => toRow({ ...source, botId }));
+  try {
+    await scope.atomically(async (transaction) => {
+      // Asked for at once and run in this order.
+      const inserts = Array.from({ length: Math.ceil(rows.length / ROWS_PER_INSERT) }, (_, batch) =>
+        transaction.insert('sources', rows.slice(batch * ROWS_PER_INSERT, (batch + 1) * ROWS_PER_INSERT)).execute(),
+      );
+      await Promise.all([...inserts, reviseContent(transaction, { botId })]);
+    });
+  } catch (error) {
+    throw explain(scope, error);
+  }
 }
 
 async function deleteSource(

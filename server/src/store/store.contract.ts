@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { AppError } from '../kernel/index.ts';
 import { describeContentRevision } from './content-revision.contract.ts';
+import { FIRST_CHUNK_SET } from './index-key.ts';
 import { describeJobClaims } from './job-claims.contract.ts';
 import { describeMetadataFilters } from './metadata-filter.contract.ts';
 import type { Store, TenantStore } from './ports.ts';
@@ -276,6 +277,26 @@ export function describeStoreContract(name: string, open: () => Promise<Store>):
         expect(await tenant.documents.get(document.document.id)).toMatchObject({ ...document.document, sourceId });
       });
 
+      it('adds many sources and many documents at once, each once', async () => {
+        const sources = Array.from({ length: 120 }, () => samples.source(botId));
+        await tenant.sources.createMany(botId, sources);
+        await tenant.sources.createMany(botId, []);
+        const added = sources.map(({ id: sourceId }) => ({ ...samples.document(['alpha', 'beta']), sourceId }));
+        await tenant.documents.addMany({ botId }, added.slice(0, 5));
+        await tenant.documents.addMany({ botId }, added);
+        for (const { sourceId, document, chunks } of added) {
+          expect((await tenant.documents.list(sourceId, ASCENDING)).items.map(({ id }) => id)).toEqual([document.id]);
+          expect((await tenant.chunks.list(document.id, ASCENDING)).items.map(({ id }) => id)).toEqual(
+            chunks.map(({ id }) => id),
+          );
+        }
+        const stray = { ...samples.document(['alpha']), sourceId: 'src_none' };
+        await expect(tenant.documents.addMany({ botId }, [stray])).rejects.toMatchObject({ code: 'source_not_found' });
+        await expect(tenant.sources.createMany('bot_none', [samples.source(botId)])).rejects.toMatchObject({
+          code: 'bot_not_found',
+        });
+      });
+
       it('returns only chunks of searchable documents of the bot, in the order asked for', async () => {
         const { id: sourceId } = await addSource({ externalKey: 'ext' });
         const seen = await addDocument(sourceId, ['one', 'two']);
@@ -393,6 +414,29 @@ export function describeStoreContract(name: string, open: () => Promise<Store>):
         expect(read(found.get('hash of same words'))).toEqual([[2]]);
       });
 
+      it('knows which of many bots lack something of an index', async () => {
+        const bot = samples.bot();
+        await tenant.bots.create(bot);
+        const source = samples.source(bot.id);
+        await tenant.sources.create(source);
+        const document = samples.document(['alpha', 'beta']);
+        const { chunks } = document;
+        await tenant.documents.add(bot.id, source.id, document);
+        await tenant.documents.add(bot.id, source.id, samples.document(['refused'], { state: 'refused' }));
+        await tenant.documents.add(bot.id, source.id, samples.document(['building'], { state: 'building' }));
+        const index = `fake/lacking@1:2#${FIRST_CHUNK_SET}`;
+        const lacking = (generation: string) => tenant.generations.lacking([bot.id, 'bot_none'], generation);
+        const vectorsOf = (which: typeof chunks) => which.map(({ id }) => ({ chunkId: id, windows: [vector(1, 0)] }));
+        expect(await lacking(index)).toEqual([bot.id]);
+        await tenant.chunks.putVectors(index, vectorsOf(chunks.slice(1)));
+        expect(await lacking(index)).toEqual([bot.id]);
+        await tenant.chunks.putVectors(index, vectorsOf(chunks));
+        expect(await lacking(index)).toEqual([]);
+        // Another way of cutting, which the documents are not cut in.
+        expect(await lacking('fake/lacking@1:2#other@1')).toEqual([bot.id]);
+        expect(await tenant.generations.lacking([], index)).toEqual([]);
+      });
+
       it('loads a bot in batches, without refused documents', async () => {
         const own = await createTenantWithBot(store, samples);
         const source = samples.source(own.botId);
@@ -415,25 +459,6 @@ export function describeStoreContract(name: string, open: () => Promise<Store>):
         expect(await collect(store.system.loadVectors(own.botId, 'other'))).toEqual([]);
         const aborted = collect(store.system.loadVectors(own.botId, GENERATION, AbortSignal.abort(new Error('stop'))));
         await expect(aborted).rejects.toThrow('stop');
-      });
-
-      it('finds the sources that a new generation has to embed', async () => {
-        const own = await createTenantWithBot(store, samples);
-        const [embedded, missing, building] = [0, 1, 2].map(() => samples.source(own.botId));
-        if (embedded === undefined || missing === undefined || building === undefined) throw new Error('no sources');
-        for (const source of [embedded, missing, building]) {
-          await own.tenant.sources.create(source);
-          const document = samples.document([`of ${source.id}`], {
-            state: source === building ? 'building' : 'searchable',
-          });
-          await own.tenant.documents.add(own.botId, source.id, document);
-          if (source !== embedded) continue;
-          const chunkId = document.chunks[0]?.id ?? '';
-          await own.tenant.chunks.putVectors(GENERATION, [{ chunkId, windows: [vector(1, 0)] }]);
-        }
-        const ids = (await own.tenant.sources.findWithoutVectors(GENERATION, 10)).map(({ id }) => id);
-        expect(ids).toEqual([missing.id]);
-        expect(await own.tenant.sources.findWithoutVectors('other', 1)).toHaveLength(1);
       });
     });
 

@@ -40,6 +40,7 @@ const ATTEMPTS: Attempts = {
   },
   sources: {
     create: (stranger, owner) => stranger.create(samples.source(owner.bot.id)),
+    createMany: (stranger, owner) => stranger.createMany(owner.bot.id, [samples.source(owner.bot.id)]),
     get: (stranger, owner) => stranger.get(owner.bot.id, owner.source.id),
     getByExternalKey: (stranger, owner) => stranger.getByExternalKey(owner.bot.id, 'key-1'),
     list: (stranger, owner) => stranger.list(owner.bot.id, PAGE),
@@ -47,7 +48,6 @@ const ATTEMPTS: Attempts = {
     delete: (stranger, owner) => stranger.delete(owner.bot.id, owner.source.id),
     keyed: (stranger, owner) => stranger.keyed(owner.bot.id, { prefix: '', after: 0, limit: 100 }),
     findIds: (stranger, owner) => stranger.findIds(owner.bot.id, { type: 'and', filters: [] }),
-    findWithoutVectors: (stranger) => stranger.findWithoutVectors('other/model@1:2', 100),
   },
   pages: {
     meet: (stranger, owner) => stranger.meet(owner.source.id, 'stolen', [PAGE_MET]).catch(() => null),
@@ -65,6 +65,8 @@ const ATTEMPTS: Attempts = {
   },
   documents: {
     add: (stranger, owner) => stranger.add(owner.bot.id, owner.source.id, samples.document(['planted'])),
+    addMany: (stranger, owner) =>
+      stranger.addMany({ botId: owner.bot.id }, [{ ...samples.document(['planted']), sourceId: owner.source.id }]),
     addChunkSet: (stranger, owner) =>
       stranger.addChunkSet(owner.document.document.id, 'other@1', samples.document(['planted']).chunks),
     withoutChunkSet: (stranger, owner) => stranger.withoutChunkSet({ botId: owner.bot.id, chunkSet: 'other@1' }, 100),
@@ -134,7 +136,8 @@ const ATTEMPTS: Attempts = {
     active: (stranger, owner) => stranger.active(owner.bot.id),
     list: (stranger, owner) => stranger.list(owner.bot.id, PAGE),
     inStates: (stranger, owner) => stranger.inStates(owner.bot.id, ['active', 'building']),
-    ofTenant: (stranger) => stranger.ofTenant(['active', 'building']),
+    ofBots: (stranger, owner) => stranger.ofBots([owner.bot.id], ['active', 'building']),
+    lacking: (stranger, owner) => stranger.lacking([owner.bot.id], 'other/model@1:2#auto@1'),
     update: (stranger, owner) => stranger.update(owner.generation.id, { policy: 'manual', updatedAt: LATER }),
     delete: (stranger, owner) => stranger.delete(owner.generation.id),
     removeVectors: async (stranger, owner) => (await stranger.removeVectors(owner.bot.id, GENERATION, 100)) > 0,

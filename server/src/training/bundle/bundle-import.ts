@@ -180,7 +180,7 @@ async function fillBot(
       if (record.record === 'file') await files.begin(record);
       else if (record.record === 'bytes') await files.write(record.data);
       else {
-        await files.end();
+        await files.settle();
         ended = await content.take(record);
       }
     }

@@ -39,7 +39,10 @@ describe('bundles', () => {
   let bot: Bot;
 
   const tenant = () => store.forTenant(tenantId);
-  const importer = (space = SPACE, more: { readonly maxDocumentSize?: number } = {}): BundleImporter =>
+  const importer = (
+    space = SPACE,
+    more: { readonly maxDocumentSize?: number; readonly store?: Pick<Store, 'forTenant'> } = {},
+  ): BundleImporter =>
     createBundleImporter({
       store,
       blobs,
@@ -54,6 +57,24 @@ describe('bundles', () => {
       maxFileBytes: 1_000_000,
       ...more,
     });
+
+  /** The store, which counts the transactions that are asked for. */
+  function countingTransactions(): Pick<Store, 'forTenant'> & { begun: number } {
+    const counting: Pick<Store, 'forTenant'> & { begun: number } = {
+      begun: 0,
+      forTenant(id) {
+        const own = store.forTenant(id);
+        return {
+          ...own,
+          transaction(work) {
+            counting.begun += 1;
+            return own.transaction(work);
+          },
+        };
+      },
+    };
+    return counting;
+  }
 
   async function exported(files = true): Promise<string> {
     const exporter = createBundleExporter({ store, blobs, spaceOf: async () => SPACE, clock });
@@ -177,6 +198,54 @@ describe('bundles', () => {
     const near = await vectors.search(namespace, { vector: unit(6), limit: 1 });
     expect(near).toEqual([{ chunkId: found?.id, score: expect.closeTo(1, 5) }]);
     expect(announced).toEqual([]);
+  });
+
+  it('writes a small bot in one transaction', async () => {
+    for (let number = 0; number < 5; number += 1) {
+      const [source] = (await tenant().sources.list(bot.id, { limit: 1, order: 'asc' })).items;
+      await tenant().sources.create({ ...(source as Source), id: createId('src'), externalKey: `${number}.txt` });
+    }
+    const counted = countingTransactions();
+    const { counts } = await importer(SPACE, { store: counted }).import(
+      tenantId,
+      Readable.from([await exported()]),
+      {},
+    );
+    expect(counts).toMatchObject({ sources: 6, documents: 1, chunks: 2 });
+    expect(counted.begun).toBe(1);
+  });
+
+  it('writes a source that is too large for one transaction in several', async () => {
+    const [source] = (await tenant().sources.list(bot.id, { limit: 1, order: 'asc' })).items;
+    const long = 'Moles are paid at once. '.repeat(40_000);
+    for (let number = 0; number < 5; number += 1) {
+      const document = {
+        id: createId('doc'),
+        title: `Long ${number}`,
+        url: null,
+        inputName: 'long.txt',
+        lastError: null,
+      };
+      const place = { position: 0, start: 0, end: 23, headingPath: [], page: null };
+      await tenant().documents.add(bot.id, source?.id ?? '', {
+        document: { ...document, state: 'searchable', contentHash: 'e'.repeat(64), text: long, tokens: 7 },
+        chunks: [
+          { id: createId('chk'), ...place, text: long.slice(0, 23), tokens: 7, hash: chunkHash('Long', [], 'x') },
+        ],
+      });
+    }
+    const counted = countingTransactions();
+    const { bot: made } = await importer(SPACE, { store: counted }).import(
+      tenantId,
+      Readable.from([await exported()]),
+      {},
+    );
+    expect(counted.begun).toBeGreaterThan(1);
+    const [copy] = (await tenant().sources.list(made.id, { limit: 1, order: 'asc' })).items;
+    expect(copy).toMatchObject({ status: 'ready', stage: null, counts: { documents: 6, chunks: 7 } });
+    expect(await tenant().documents.idsOf(copy?.id ?? '', ['searchable'])).toHaveLength(6);
+    const hits = await lexical.search({ tenantId, botId: made.id }, { terms: queryTerms('moles'), limit: 10 });
+    expect(hits).toHaveLength(5);
   });
 
   it('carries golden questions over, whose sources are the new ones', async () => {

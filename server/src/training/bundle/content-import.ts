@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Clock, IdMaker } from '../../kernel/index.ts';
 import {
+  type AddedDocument,
   type Bot,
   type ChunkVectors,
   indexParts,
@@ -22,6 +23,7 @@ import {
   type SourceRecord,
 } from './bundle-records.ts';
 import { unpackVectors } from './bundle-vectors.ts';
+import { createImportBatch, type ImportedSource } from './import-batch.ts';
 
 export interface ImportCounts {
   readonly sources: number;
@@ -73,10 +75,9 @@ export function createContentImport(
     readonly maxDocumentSize?: number;
   },
 ): ContentImport {
-  const { space, clock, createId, vectors, maxDocumentSize = LARGEST_DOCUMENT } = options;
-  const tenant = options.store.forTenant(bot.tenantId);
-  const namespace = { tenantId: bot.tenantId, botId: bot.id, generation: space.generation };
-  const { chunkSet } = indexParts(space.generation);
+  const { store, vectors, space, clock, createId, maxDocumentSize = LARGEST_DOCUMENT } = options;
+  const tenant = store.forTenant(bot.tenantId);
+  const batch = createImportBatch(bot, { store, vectors, generation: space.generation });
   const seen = { sources: 0, documents: 0, chunks: 0, reused: 0 };
   const untrained: Source[] = [];
   /** Ids by place in the bundle. */
@@ -89,15 +90,19 @@ export function createContentImport(
     await endSource();
     seen.sources += 1;
     const made = newSource(record);
-    await tenant.sources.create(made);
+    batch.addSource(made);
     madeSources.push(made.id);
-    source = { source: { ...made, tenantId: bot.tenantId }, record, searchable: [], counts: { ...made.counts } };
+    source = {
+      source: { ...made, botId: bot.id, tenantId: bot.tenantId },
+      record,
+      searchable: [],
+      counts: { ...made.counts },
+    };
   }
 
-  function newSource(record: SourceRecord): Omit<Source, 'tenantId'> {
+  function newSource(record: SourceRecord): ImportedSource {
     return {
       id: createId('src'),
-      botId: bot.id,
       type: record.type,
       title: record.title,
       url: record.url,
@@ -141,72 +146,68 @@ export function createContentImport(
     const waiting = (record.status === 'queued' || record.status === 'processing') && searchable.length === 0;
     const trainable = waiting && (record.web !== null || made.inputs.every((input) => options.hasFile(input.blobHash)));
     if (trainable) untrained.push(made);
-    await tenant.transaction(async ({ documents, sources }) => {
-      await documents.setState(searchable, 'searchable');
-      await sources.update(made.id, {
+    batch.endSource({
+      id: made.id,
+      changes: {
         status: trainable ? 'queued' : statusOf(record, searchable.length),
         stage: trainable ? (record.web === null ? 'loading' : 'fetching') : null,
         progress: trainable ? made.progress : { done: counts.chunks, total: counts.chunks },
         ...(waiting && !trainable ? { lastError: NOT_TRAINED } : {}),
         counts,
         updatedAt: clock.now(),
-      });
+      },
+      searchable,
     });
   }
 
   async function endDocument(): Promise<void> {
     if (document === null) return;
     if (source === null) throw invalidBundle('a document stands outside of a source');
-    const { record, items } = document;
+    const { record, items, size } = document;
     document = null;
     if (items.length !== record.chunks) throw invalidBundle('chunks of a document are missing');
     const id = createId('doc');
     const chunks = items.map((item, position) => newChunk(item, { position, record, id: createId('chk') }));
     const contentHash = createHash('sha256').update(record.text).digest('hex');
-    await tenant.documents.add(bot.id, source.source.id, {
+    const sourceId = source.source.id;
+    const isRefused = record.state === 'refused';
+    const added: AddedDocument = {
+      sourceId,
       document: {
         id,
         title: record.title,
         url: record.url,
         inputName: record.input_name,
         trainedAs: record.trained_as,
-        state: record.state === 'refused' ? 'refused' : 'building',
+        state: isRefused ? 'refused' : 'building',
         lastError: record.last_error,
         contentHash,
         text: record.text,
         tokens: record.tokens,
       },
       chunks,
-      ...(chunkSet === null ? {} : { chunkSet }),
-    });
+    };
     seen.documents += 1;
     seen.chunks += chunks.length;
-    if (record.state === 'refused') return;
-    source.searchable.push(id);
-    source.counts.documents += 1;
-    source.counts.chunks += chunks.length;
-    source.counts.tokens += record.tokens;
-    await keepVectors(items, chunks, { documentId: id, sourceId: source.source.id });
+    if (!isRefused) {
+      source.searchable.push(id);
+      source.counts.documents += 1;
+      source.counts.chunks += chunks.length;
+      source.counts.tokens += record.tokens;
+    }
+    const rows = isRefused ? [] : vectorsOf(items, chunks);
+    seen.reused += rows.length;
+    const vectors = rows.length === 0 ? null : { documentId: id, sourceId, rows };
+    await batch.addDocument(added, vectors, size + record.text.length);
   }
 
-  async function keepVectors(
-    items: readonly ChunkItem[],
-    chunks: readonly NewChunk[],
-    owner: { readonly documentId: string; readonly sourceId: string },
-  ): Promise<void> {
-    if (!sameSpace) return;
-    const rows = items.flatMap(({ vectors: packed }, position): ChunkVectors[] => {
+  function vectorsOf(items: readonly ChunkItem[], chunks: readonly NewChunk[]): readonly ChunkVectors[] {
+    if (!sameSpace) return [];
+    return items.flatMap(({ vectors: packed }, position): ChunkVectors[] => {
       const windows = packed === null ? null : unpackVectors(packed, space.dimensions);
       const chunkId = chunks[position]?.id;
       return windows === null || chunkId === undefined ? [] : [{ chunkId, windows }];
     });
-    if (rows.length === 0) return;
-    seen.reused += rows.length;
-    await tenant.chunks.putVectors(space.generation, rows);
-    const records = rows.flatMap(({ chunkId, windows }) =>
-      windows.map((vector, window) => ({ chunkId, ...owner, window, vector })),
-    );
-    await vectors.upsert(namespace, records);
   }
 
   return {
@@ -234,10 +235,12 @@ export function createContentImport(
           return false;
         case 'golden':
           await endSource();
+          await batch.flush();
           await addGoldenQuestion(record);
           return false;
         case 'end':
           await endSource();
+          await batch.flush();
           checkEnd(record, seen);
           return true;
         case 'bundle':

@@ -1,7 +1,7 @@
 import type { EmbeddingGenerator } from '../../embeddings/index.ts';
 import type { JobHandler } from '../../jobs/index.ts';
 import { type Clock, type IdMaker, type Lifecycle, type Logger, toAppError } from '../../kernel/index.ts';
-import { everyItem, type Store } from '../../store/index.ts';
+import { everyItem, everyPage, type Store } from '../../store/index.ts';
 import type { Namespace, VectorStore } from '../../vector-store/index.ts';
 import { FOLLOW_KIND, FOLLOW_STAGE, newFollowJob } from './follow-job.ts';
 import { createFollowStage, inheritVectors } from './follow-stage.ts';
@@ -30,7 +30,6 @@ export interface Follower extends Lifecycle, TrainingWatcher {
   hasVectors(bot: BotKey): Promise<boolean>;
 }
 
-const SOURCES_A_TENANT = 10_000;
 /** How long "this bot has none" is believed. */
 const NONE_FOR_MS = 10_000;
 
@@ -69,9 +68,13 @@ export function createFollower(options: FollowerOptions): Follower {
 
   async function enqueueIncomplete(): Promise<void> {
     for await (const { id: tenantId } of everyItem((page) => store.tenants.list(page))) {
-      if (stopping.signal.aborted) return;
-      const sources = await store.forTenant(tenantId).sources.findWithoutVectors(generation, SOURCES_A_TENANT);
-      for (const { botId } of sources) enqueue({ tenantId, botId });
+      const { bots, generations } = store.forTenant(tenantId);
+      // A page at a time: one statement for all bots would hold questions up.
+      for await (const page of everyPage((request) => bots.list(request))) {
+        if (stopping.signal.aborted) return;
+        const ids = page.map(({ id }) => id);
+        for (const botId of await generations.lacking(ids, generation)) enqueue({ tenantId, botId });
+      }
     }
   }
 

@@ -1,6 +1,14 @@
 import type { EmbeddingSpaces } from '../../embeddings/index.ts';
 import type { Clock, IdMaker, Lifecycle, Logger } from '../../kernel/index.ts';
-import { type Bot, everyItem, type Generation, type Store, type TenantRepositories } from '../../store/index.ts';
+import {
+  type Bot,
+  everyItem,
+  everyPage,
+  type Generation,
+  type Store,
+  type TenantRepositories,
+  type TenantStore,
+} from '../../store/index.ts';
 import { chunkingSignature, DEFAULT_CHUNKING } from '../chunking/strategies.ts';
 import { keyOf } from './bot-indexes.ts';
 import type { Generations } from './ports.ts';
@@ -19,6 +27,10 @@ export interface GenerationKeeperOptions {
   readonly roundMs?: number;
 }
 
+/** Generations that are completed. */
+const LIVE = ['active', 'building', 'ready', 'retired'] as const;
+/** Generations that go after a while. */
+const OVER = ['retired', 'failed', 'cancelled'] as const;
 const HOUR_MS = 3_600_000;
 const KEPT_MS = 7 * 24 * HOUR_MS;
 
@@ -39,20 +51,50 @@ export function createGenerationKeeper(options: GenerationKeeperOptions): Lifecy
   }
 
   async function keepTenant(tenantId: string): Promise<void> {
-    const tenant = store.forTenant(tenantId);
-    for (const active of await tenant.generations.ofTenant(['active'])) {
+    const { bots } = store.forTenant(tenantId);
+    for await (const page of everyPage((request) => bots.list(request))) {
       if (stopping.signal.aborted) return;
-      const bot = active.origin === 'server' ? await tenant.bots.get(active.botId) : null;
-      const wanted = bot === null ? active : serverGeneration(active, bot, options);
-      const job =
-        keyOf(wanted) === keyOf(active)
-          ? null
-          : await tenant.transaction((repositories) => follow(repositories, wanted));
-      if (job !== null) await options.announce(job);
-      await options.generations.completeAll({ tenantId, botId: active.botId });
+      await keepBots(tenantId, new Map(page.map((bot) => [bot.id, bot])));
     }
+  }
+
+  /** A few statements for many bots, nearly all of which need nothing. */
+  async function keepBots(tenantId: string, bots: ReadonlyMap<string, Bot>): Promise<void> {
+    const tenant = store.forTenant(tenantId);
+    const known = await tenant.generations.ofBots([...bots.keys()], [...LIVE, ...OVER]);
+    for (const active of known.filter(({ state }) => state.type === 'active')) {
+      const bot = active.origin === 'server' ? bots.get(active.botId) : undefined;
+      const wanted = bot === undefined ? active : serverGeneration(active, bot, options);
+      if (keyOf(wanted) === keyOf(active)) continue;
+      const job = await tenant.transaction((repositories) => follow(repositories, wanted));
+      if (job !== null) await options.announce(job);
+    }
+    for (const botId of await unfinishedOf(tenant, known)) {
+      if (stopping.signal.aborted) return;
+      await options.generations.completeAll({ tenantId, botId });
+    }
+    await letGo(tenant, known);
+  }
+
+  /** Bots of which a generation is being built, or lacks something that others have brought since. */
+  async function unfinishedOf(tenant: TenantStore, known: readonly Generation[]): Promise<ReadonlySet<string>> {
+    const live = known.filter(({ state }) => LIVE.some((type) => type === state.type));
+    const answering = new Set(live.filter(({ state }) => state.type === 'active').map(({ botId }) => botId));
+    const unfinished = new Set<string>();
+    const byKey = new Map<string, string[]>();
+    for (const generation of live.filter(({ botId }) => answering.has(botId))) {
+      if (generation.state.type === 'building') unfinished.add(generation.botId);
+      byKey.set(keyOf(generation), [...(byKey.get(keyOf(generation)) ?? []), generation.botId]);
+    }
+    for (const [key, botIds] of byKey) {
+      for (const botId of await tenant.generations.lacking(botIds, key)) unfinished.add(botId);
+    }
+    return unfinished;
+  }
+
+  async function letGo(tenant: TenantStore, known: readonly Generation[]): Promise<void> {
     const keptSince = clock.now() - (options.keptMs ?? KEPT_MS);
-    for (const old of await tenant.generations.ofTenant(['retired', 'failed', 'cancelled'])) {
+    for (const old of known.filter(({ state }) => OVER.some((type) => type === state.type))) {
       if (old.state.at >= keptSince) continue;
       const job = await tenant.transaction(async (repositories) => {
         const current = await repositories.generations.get(old.botId, old.id);
