@@ -31,7 +31,7 @@ try {
   const from = join(root, 'from');
   const back = join(root, 'back');
   const trained = await onServer({ dataFolder: from, env: embedded }, train);
-  // Asked after a start, as all others are: nearly equal hits may change places when vectors are read back.
+  // Asked after a start, as all others are.
   const before = await onServer({ dataFolder: from, env: embedded }, (client) => ask(client, trained.first));
   const there = await migrate(['--data-dir', from, '--to', postgres.url]);
   const onPostgres = { dataFolder: join(root, 'fleet'), env: { ...embedded, DATABASE_URL: postgres.url } };

@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 import { clusteredVector, record } from '../../vector-store/vector-store.contract.ts';
 import { createExactVectorStore } from '../fakes/index.ts';
 import { createInt8Kernel } from './int8-kernel.ts';
-import { createNamespaceIndex } from './namespace-index.ts';
+import { createNamespaceIndex, type NamespaceIndex } from './namespace-index.ts';
 
 const kernel = createInt8Kernel();
 const namespace = { tenantId: 't', botId: 'b', generation: 'g' };
@@ -41,6 +41,21 @@ it('holds what an exact store holds after any run of changes', async () => {
     }),
     { numRuns: 60 },
   );
+});
+
+it('gives equal hits in one order, however it came to what it holds', () => {
+  const put = (index: NamespaceIndex, number: number) => {
+    const vector = clusteredVector({ seed: number % 3, cluster: 1, dimensions });
+    index.put(record(`c${String(number).padStart(3, '0')}`, vector, { documentId: `d${number}` }));
+  };
+  const trained = createNamespaceIndex(kernel);
+  for (let number = 400; number > 0; number -= 1) put(trained, number);
+  trained.removeDocuments(Array.from({ length: 40 }, (_, number) => `d${number * 7 + 1}`));
+  const readBack = createNamespaceIndex(kernel);
+  for (let number = 1; number <= 400; number += 1)
+    if (trained.has(`c${String(number).padStart(3, '0')}`, 0)) put(readBack, number);
+  const vector = clusteredVector({ seed: 1, cluster: 1, dimensions });
+  expect(readBack.search(vector, 10, null)).toEqual(trained.search(vector, 10, null));
 });
 
 it('gives memory back', () => {

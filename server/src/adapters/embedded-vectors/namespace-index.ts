@@ -119,7 +119,12 @@ export function createNamespaceIndex(kernel: Int8Kernel): NamespaceIndex {
       rowsFor(vector).scan(vector, best);
       const allowed = sourceIds === null ? null : new Set(sourceIds);
       const isAllowed = (position: number): boolean => allowed?.has(chunks[position]?.sourceId ?? '') ?? true;
-      const candidates = positionsOfBest(best, Math.max(RESCORE_MINIMUM, limit * RESCORE_FACTOR), isAllowed);
+      const idAt = (position: number): string => chunks[position]?.chunkId ?? '';
+      const candidates = positionsOfBest(best, {
+        limit: Math.max(RESCORE_MINIMUM, limit * RESCORE_FACTOR),
+        accept: isAllowed,
+        precedes: (one, other) => idAt(one) < idAt(other),
+      });
       return scoreEntries(
         candidates.map((position) => chunks[position]),
         vector,

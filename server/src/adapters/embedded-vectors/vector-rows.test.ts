@@ -24,4 +24,17 @@ describe('rows of vectors', () => {
     expect(small.count).toBe(50);
     expect(Math.abs((small.exact(7, query) ?? 0) - (exact.exact(7, query) ?? 0))).toBeLessThan(0.005);
   });
+
+  it('score the same when they were read back as when they were added one by one', () => {
+    const kernel = createInt8Kernel();
+    const [added, readBack] = [0, 1].map(() => createVectorRows(DIMENSIONS, kernel, 100 * DIMENSIONS * 4));
+    for (let seed = 0; seed < 71; seed += 1) {
+      // Rows are without spare room after they were read from the database.
+      if (seed === 70) added?.compact();
+      for (const rows of [added, readBack]) rows?.append(vectorOf(seed), seed);
+    }
+    const query = vectorOf(5_000.5);
+    const scores = [added, readBack].map((rows) => Array.from({ length: 71 }, (_, row) => rows?.exact(row, query)));
+    expect(scores[0]).toEqual(scores[1]);
+  });
 });

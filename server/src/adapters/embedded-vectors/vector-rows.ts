@@ -37,6 +37,7 @@ export function createVectorRows(
   mostExactBytes = MOST_EXACT_BYTES,
 ): VectorRows {
   const stride = Math.ceil(dimensions / kernel.lanes) * kernel.lanes;
+  const mostExactRows = Math.floor(mostExactBytes / (dimensions * Float32Array.BYTES_PER_ELEMENT));
   let capacity = 0;
   let count = 0;
   let codes = new Int8Array(0);
@@ -47,8 +48,8 @@ export function createVectorRows(
   function resize(rows: number): void {
     capacity = rows;
     codes = moved(codes, new Int8Array(rows * stride), count * stride);
-    const isSmall = rows * dimensions * Float32Array.BYTES_PER_ELEMENT <= mostExactBytes;
-    vectors = vectors && isSmall ? moved(vectors, new Float32Array(rows * dimensions), count * dimensions) : null;
+    const exactRows = Math.min(rows, mostExactRows);
+    vectors = vectors && moved(vectors, new Float32Array(exactRows * dimensions), count * dimensions);
     scales = moved(scales, new Float32Array(rows), count);
     owners = moved(owners, new Uint32Array(rows), count);
   }
@@ -76,6 +77,8 @@ export function createVectorRows(
       if (count === capacity) resize(Math.max(SMALLEST_CAPACITY, Math.ceil(capacity * 1.5)));
       const row = count;
       count += 1;
+      // By the rows that are there, not by the room for more: rows that are read back after a start give the same scores.
+      if (count > mostExactRows) vectors = null;
       owners[row] = owner;
       write(row, vector);
       return row;
