@@ -12,8 +12,8 @@ export interface WorkerPoolOptions<Request> extends WorkerPlan {
    * (on Linux), for up to `LONGEST_WAIT` times as long.
    */
   readonly callTimeoutMs: number;
-  /** Workers idle for this long are ended to give their memory back; absent: kept. */
-  readonly idleTimeoutMs?: number;
+  /** Workers idle for this long are ended to give their memory back; absent: kept. A function is asked after each call. */
+  readonly idleTimeoutMs?: number | (() => number);
   /** Asked before each call is handed to its worker; the call's time begins after it. */
   readonly giveWay?: (signal?: AbortSignal) => Promise<void> | undefined;
   /** Buffers to move instead of copy. */
@@ -125,8 +125,10 @@ export function createWorkerPool<Request, Response>(
     if (member.state === 'ended') return;
     member.state = 'idle';
     member.worker.keep(false);
-    if (options.idleTimeoutMs === undefined) return;
-    member.idleTimer = setTimeout(() => void endMember(member), options.idleTimeoutMs);
+    const { idleTimeoutMs } = options;
+    if (idleTimeoutMs === undefined) return;
+    const idleMs = typeof idleTimeoutMs === 'number' ? idleTimeoutMs : idleTimeoutMs();
+    member.idleTimer = setTimeout(() => void endMember(member), idleMs);
     member.idleTimer.unref();
   }
 

