@@ -12,7 +12,7 @@ import {
   createSyncRuns,
 } from '../training/index.ts';
 import { type Core, searchPartsOf } from './compose-core.ts';
-import { DEFAULT_TENANT_ID } from './first-start.ts';
+import { DEFAULT_TENANT_ID } from './first-start-names.ts';
 import { createModelChooser } from './models.ts';
 
 const JSON_BODY_BYTES = 10 * 1024 ** 2;

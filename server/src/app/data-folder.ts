@@ -8,9 +8,10 @@ export async function ensureDataFolder(folder: string): Promise<void> {
   try {
     await makeFolder(folder);
   } catch (cause) {
+    const { code = 'unknown' } = cause as NodeJS.ErrnoException;
     throw new AppError(
       'configuration_invalid',
-      `The data folder ${folder} cannot be made. Set CHATSPHERE_DATA_DIR to a folder you may write to.`,
+      `The data folder ${folder} cannot be made (${code}). Name a folder that you may write to: --data-dir, CHATSPHERE_DATA_DIR, or --to sqlite:FOLDER of a migration.`,
       { cause },
     );
   }

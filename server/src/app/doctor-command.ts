@@ -3,7 +3,7 @@ import { createServer } from 'node:net';
 import { pingRedis } from '../adapters/redis/index.ts';
 import { toAppError } from '../kernel/index.ts';
 import { asList, asNumber, asWire, type Wire } from './cli/api-client.ts';
-import { EXIT } from './cli/cli-error.ts';
+import { EXIT, pathError } from './cli/cli-error.ts';
 import type { Command, CommandContext } from './cli/command.ts';
 import { paint, printable, printJson, printLine } from './cli/terminal.ts';
 import type { Config } from './config.ts';
@@ -50,7 +50,7 @@ Exit code 1 when something must be mended.`,
         const result = await check.run().catch(
           (error: unknown): CheckResult => ({
             level: 'fail',
-            detail: toAppError(error).code === 'internal_error' ? String(error) : toAppError(error).message,
+            detail: describe(error),
           }),
         );
         results.push(result);
@@ -75,6 +75,11 @@ function checksFor(parts: DoctorParts, dataFolder: string | undefined): readonly
     { name: 'workers', run: () => checkWorkers(parts, dataFolder) },
     { name: 'application', run: () => checkApplication(parts, dataFolder) },
   ];
+}
+
+function describe(error: unknown): string {
+  const { code, message } = toAppError(error);
+  return code === 'internal_error' ? (pathError(error)?.message ?? String(error)) : message;
 }
 
 function checkNode(): CheckResult {

@@ -7,14 +7,8 @@ import { createIdMaker, createManualClock, silentLogger } from '../kernel/index.
 import { hashSecret } from '../security/index.ts';
 import type { Store } from '../store/index.ts';
 import { loadSecret } from './data-folder.ts';
-import {
-  DEFAULT_TENANT_ID,
-  ensureDefaultTenant,
-  ensureDemoBot,
-  ensureDemoKey,
-  resolveAdminKey,
-  takeFirstTurn,
-} from './first-start.ts';
+import { ensureDefaultTenant, ensureDemoBot, ensureDemoKey, resolveAdminKey, takeFirstTurn } from './first-start.ts';
+import { DEFAULT_TENANT_ID } from './first-start-names.ts';
 import { checkSecret, type SecretCheck } from './secret-fingerprint.ts';
 
 const PEPPER = 'a pepper of some length for the tests';

@@ -7,12 +7,8 @@ import { createKeySecret, hashSecret, hintOf } from '../security/index.ts';
 import type { Bot, LeaseRegistry, Store } from '../store/index.ts';
 import type { Trainer, UploadedFile } from '../training/index.ts';
 import { DEMO_SLUG } from './demo-slug.ts';
+import { ADMIN_KEY_HASH, DEFAULT_TENANT_ID, DEMO_BOT_ID, DEMO_KEY_NAME } from './first-start-names.ts';
 
-/** The tenant that the first start makes; the admin key acts in it unless another is named. */
-export const DEFAULT_TENANT_ID = 'tnt_default';
-
-const ADMIN_KEY_HASH = 'admin_key_hash';
-const DEMO_BOT_ID = 'demo_bot_id';
 /** Anybody who opens the page uses this key: enough for a person, too little for a program. */
 const DEMO_LIMITS = { requestsPerMinute: 60, tokensPerMinute: 60_000, concurrent: 4 };
 const DEMO_MAX_OUTPUT_TOKENS = 800;
@@ -162,7 +158,7 @@ export async function ensureDemoKey(
   if (known !== null) return known.revokedAt === null ? secret : null;
   await store.forTenant(bot.tenantId).apiKeys.create({
     id: createId('key'),
-    name: 'demo page',
+    name: DEMO_KEY_NAME,
     secretHash,
     hint: hintOf(secret),
     scopes: ['chat'],

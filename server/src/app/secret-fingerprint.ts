@@ -3,8 +3,7 @@ import { join } from 'node:path';
 import { AppError } from '../kernel/index.ts';
 import type { Store } from '../store/index.ts';
 import { secretInFolder } from './data-folder.ts';
-
-const SETTING = 'secret_fingerprint';
+import { SECRET_FINGERPRINT } from './first-start-names.ts';
 
 /** Enough to tell two secrets apart; the secret has 256 bits and more, so that it cannot be found by trying. */
 export function fingerprintOf(secret: string): string {
@@ -35,13 +34,13 @@ export interface CheckedSecret {
  */
 export async function checkSecret({ system }: Pick<Store, 'system'>, check: SecretCheck): Promise<CheckedSecret> {
   const own = fingerprintOf(check.secret);
-  const known = await system.getSetting(SETTING);
+  const known = await system.getSetting(SECRET_FINGERPRINT);
   const isKnown = known === own;
   if (!isKnown && known !== null && check.mode !== 'replace') throw await mismatch(known, check);
   return {
     isNew: !isKnown && known !== null,
     async keep() {
-      if (!isKnown && check.mode !== 'check') await system.setSetting(SETTING, own);
+      if (!isKnown && check.mode !== 'check') await system.setSetting(SECRET_FINGERPRINT, own);
     },
   };
 }

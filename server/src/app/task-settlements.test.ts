@@ -6,7 +6,7 @@ import type { TaskSettlements } from '../adapters/celery/index.ts';
 import { openSqlite } from '../adapters/sqlite/index.ts';
 import { silentLogger, systemClock } from '../kernel/index.ts';
 import type { Store } from '../store/index.ts';
-import { DEFAULT_TENANT_ID } from './first-start.ts';
+import { DEFAULT_TENANT_ID } from './first-start-names.ts';
 import { createTaskSettlements } from './task-settlements.ts';
 
 const never = new AbortController().signal;

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { TaskSettlements } from '../adapters/celery/index.ts';
 import type { Clock } from '../kernel/index.ts';
 import type { Store } from '../store/index.ts';
-import { DEFAULT_TENANT_ID } from './first-start.ts';
+import { DEFAULT_TENANT_ID } from './first-start-names.ts';
 
 const POLL_MS = 200;
 

@@ -87,6 +87,7 @@ export const ERROR_STATUS: Readonly<Record<ErrorCode, number>> = {
   data_folder_locked: 503,
   role_needs_database: 500,
   secret_mismatch: 500,
+  installation_not_found: 404,
   backup_invalid: 422,
   backup_version_unsupported: 422,
   restore_target_not_empty: 409,

@@ -8,6 +8,10 @@ export const TRANSFER_ERROR_EXPLANATIONS = {
     meaning: 'A newer version of ChatSphere AI wrote the backup. Nothing was changed.',
     remedy: 'Restore it with the version that wrote it, or a later one.',
   },
+  installation_not_found: {
+    meaning: 'There is no database in the data folder that the command should read. Nothing was changed.',
+    remedy: 'Name the folder with `--data-dir` or `CHATSPHERE_DATA_DIR`, or the database with `DATABASE_URL`.',
+  },
   restore_target_not_empty: {
     meaning: 'There is data already where the backup or the copy should go. Nothing was changed.',
     remedy: 'Choose an empty place, or look at `chatsphere restore --help` for `--force`.',

@@ -87,6 +87,7 @@ export const ERROR_CODES = [
   'data_folder_locked',
   'role_needs_database',
   'secret_mismatch',
+  'installation_not_found',
   'backup_invalid',
   'backup_version_unsupported',
   'restore_target_not_empty',

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { constants, copyFile, link, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { constants, copyFile, link, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { AppError } from '../../kernel/index.ts';
 
@@ -26,7 +26,8 @@ export interface DataFolderLock {
 
 /**
  * Takes the folder for this process. A lock whose process is dead is taken over. Rejects with `data_folder_locked`,
- * naming the process, when another one holds it.
+ * naming the process, when another one holds it, with `installation_not_found` when there is no such folder, and with
+ * `configuration_invalid` when it cannot be written to.
  */
 export async function lockDataFolder(folder: string): Promise<DataFolderLock> {
   const path = join(folder, FILE);
@@ -61,7 +62,11 @@ export async function readDataFolderLock(folder: string): Promise<DataFolderHold
 /** The file appears with its whole content or not at all: false when there is one already. */
 async function createExclusively(path: string, holder: DataFolderHolder): Promise<boolean> {
   const written = `${path}.${randomUUID()}`;
-  await writeFile(written, JSON.stringify(holder), { mode: 0o600, flag: 'wx' });
+  try {
+    await writeFile(written, JSON.stringify(holder), { mode: 0o600, flag: 'wx' });
+  } catch (error) {
+    throw await unusable(dirname(path), error);
+  }
   try {
     await link(written, path);
     return true;
@@ -136,4 +141,20 @@ function locked(folder: string, holder: DataFolderHolder | null): AppError {
     'data_folder_locked',
     `The data folder ${folder} is in use by ${who}. Stop it, or choose another folder with CHATSPHERE_DATA_DIR. Several processes on one installation need DATABASE_URL.`,
   );
+}
+
+/** Why nothing can be written into the folder, as far as the user can do something about it; else the error itself. */
+async function unusable(folder: string, error: unknown): Promise<unknown> {
+  const { code = '' } = error as NodeJS.ErrnoException;
+  if (!['ENOENT', 'ENOTDIR', 'EACCES', 'EPERM', 'EROFS'].includes(code)) return error;
+  const isThere = await stat(folder).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
+  if (isThere) {
+    const message = `The data folder ${folder} cannot be written to (${code}). Change its owner, or name another with --data-dir or CHATSPHERE_DATA_DIR.`;
+    return new AppError('configuration_invalid', message, { cause: error });
+  }
+  const message = `There is no data folder ${folder}. Name the data folder with --data-dir or CHATSPHERE_DATA_DIR, or the database with DATABASE_URL.`;
+  return new AppError('installation_not_found', message, { cause: error });
 }

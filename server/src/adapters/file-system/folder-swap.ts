@@ -24,7 +24,9 @@ export async function holdsData(dataFolder: string): Promise<boolean> {
  */
 export async function removeData(dataFolder: string, { keep }: { readonly keep: readonly string[] }): Promise<void> {
   const kept: readonly string[] = ['secret', ...keep];
-  for (const name of PARTS.filter((part) => !kept.includes(part)))
+  // The database last: as long as it is there, it says that it is being emptied.
+  const parts = ['blobs', ...PARTS.filter((part) => part !== 'blobs')];
+  for (const name of parts.filter((part) => !kept.includes(part)))
     await rm(join(dataFolder, name), { recursive: true, force: true });
   await syncFolder(dataFolder);
 }

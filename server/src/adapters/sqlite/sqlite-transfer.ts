@@ -37,12 +37,15 @@ const sqliteTransferEngine: TransferEngine = {
  * The database as it is now, whatever other connections and processes write while it is read. The log of writes grows
  * until it is closed.
  *
- * @throws AppError `configuration_invalid` when there is no such file; `database_unavailable`
+ * @throws AppError `installation_not_found` when there is no such file; `database_unavailable`
  */
 export async function openSqliteSnapshot({ file, logger }: SqliteTransferOptions): Promise<TransferConnection> {
   const found = await stat(file).catch(() => null);
   if (found === null || !found.isFile()) {
-    throw new AppError('configuration_invalid', `There is no database at ${file}. Check the data folder.`);
+    throw new AppError(
+      'installation_not_found',
+      `There is no database at ${file}. Name the data folder with --data-dir or CHATSPHERE_DATA_DIR, or the database with DATABASE_URL.`,
+    );
   }
   const runner = createDatabaseThread({ file, role: 'reader', logger });
   const connection = connect(runner, 'transaction');

@@ -34,3 +34,35 @@ export function exitCodeOf(status: number, code: string): ExitCode {
   if (code.startsWith('provider_') || code === 'stream_interrupted' || status >= 502) return EXIT.provider;
   return EXIT.failure;
 }
+
+/** What the system says of a file or folder, in plain words; null for any other error. */
+export function pathError(error: unknown): CliError | null {
+  const { code, path } = (error ?? {}) as Partial<NodeJS.ErrnoException>;
+  if (typeof code !== 'string' || typeof path !== 'string') return null;
+  const place = JSON.stringify(path);
+  if (code === 'ENOENT' || code === 'ENOTDIR') {
+    return new CliError(EXIT.notFound, `There is no file or folder ${place}.`, {
+      code: 'path_not_found',
+      hint: 'Check the path.',
+    });
+  }
+  if (code === 'ENOSPC' || code === 'EDQUOT') {
+    return new CliError(EXIT.failure, `There is no space left to write ${place}.`, {
+      code: 'storage_full',
+      hint: 'Make room, or choose another place.',
+    });
+  }
+  const reason = NOT_ACCESSIBLE.get(code);
+  if (reason === undefined) return null;
+  return new CliError(EXIT.failure, `${place} ${reason} (${code}).`, {
+    code: 'path_not_accessible',
+    hint: 'Change its owner or mode, or choose another path.',
+  });
+}
+
+const NOT_ACCESSIBLE: ReadonlyMap<string, string> = new Map([
+  ['EACCES', 'may not be read or written by this user'],
+  ['EPERM', 'may not be read or written by this user'],
+  ['EROFS', 'is on a disk that cannot be written to'],
+  ['EISDIR', 'is a folder, not a file'],
+]);

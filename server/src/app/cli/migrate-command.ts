@@ -1,5 +1,5 @@
 import type { Clock } from '../../kernel/index.ts';
-import type { Copied, CopyRun, TransferProgress } from '../../store/index.ts';
+import type { Copied, CopyRefusal, CopyRun, TransferProgress } from '../../store/index.ts';
 import { EXIT, type ExitCode } from './cli-error.ts';
 import { type Command, type CommandContext, usageError } from './command.ts';
 import { printJson, printLine, say } from './terminal.ts';
@@ -32,6 +32,7 @@ export interface MigrateParts {
       readonly tables: Readonly<Record<string, number>>;
       readonly files: number;
       readonly target: CopyRun | null;
+      readonly refusal: CopyRefusal | null;
     }
   >;
   readonly rollBack: (options: Places & { readonly force: boolean }) => Promise<CopyRun & { readonly to: string }>;
@@ -59,8 +60,10 @@ the same command goes on where it stopped. In the end counts and checksums of ea
   --from PLACE    where from, when it is not what the configuration names
   --vector-store  which one the servers will use there (pgvector, embedded, pinecone, langchain; default pgvector, which must be
                   there). Vectors are in the database; the store is filled from there at the first start, without an embedder
-  --dry-run       say what would be copied, change nothing
-  --rollback      empty PLACE again; the source is what it was. Refused when content was written there since, unless --force
+  --dry-run       say what would be copied and whether it would be refused (exit code 1), change nothing
+  --rollback      empty PLACE again; the source is what it was. Refused when something was written there since that would be
+                  lost (content, conversations, keys, usage)
+  --force         with --rollback: lose that
   --json          a line a second of progress, then what was done, as JSON`,
     options: {
       to: { type: 'string' },
@@ -139,14 +142,17 @@ function report(
 }
 
 function reportPlan({ json, terminal }: CommandContext, plan: Awaited<ReturnType<MigrateParts['plan']>>): ExitCode {
+  const { refusal, target } = plan;
   const rows = Object.values(plan.tables).reduce((sum, count) => sum + count, 0);
+  const exitCode = refusal === null ? EXIT.ok : EXIT.failure;
   if (json) {
     printJson(terminal, { object: 'migration.plan', ...plan, rows });
-    return EXIT.ok;
+    return exitCode;
   }
   printLine(terminal, `${rows} rows and ${plan.files} files would go from ${plan.from} to ${plan.to}`);
-  if (plan.target !== null) say(terminal, `The target was filled from ${plan.target.source}: ${plan.target.state}.`);
-  return EXIT.ok;
+  if (target !== null) say(terminal, `The target was filled from ${target.source}: ${target.state}.`);
+  if (refusal !== null) say(terminal, `It would be refused (${refusal.code}): ${refusal.message}`);
+  return exitCode;
 }
 
 function reportRollback(

@@ -1,7 +1,7 @@
 import { type Clock, type ErrorCode, toAppError } from '../../kernel/index.ts';
 import { askCommand, chatCommand } from './ask-command.ts';
 import { exportCommand, importCommand } from './bundle-commands.ts';
-import { CliError, EXIT, type ExitCode } from './cli-error.ts';
+import { CliError, EXIT, type ExitCode, pathError } from './cli-error.ts';
 import { type Command, type CommandContext, parseArguments } from './command.ts';
 import type { Connection } from './connection.ts';
 import { generationsCommand } from './generations-command.ts';
@@ -121,12 +121,15 @@ function reportError(error: unknown, json: boolean, options: CliOptions): ExitCo
 
 const EXIT_OF: Partial<Record<ErrorCode, ExitCode>> = {
   configuration_invalid: EXIT.usage,
+  installation_not_found: EXIT.notFound,
   secret_mismatch: EXIT.usage,
   database_unavailable: EXIT.provider,
 };
 
 function fromAppError(error: unknown): CliError {
   const known = toAppError(error);
+  const ofPath = known.code === 'internal_error' ? pathError(error) : null;
+  if (ofPath !== null) return ofPath;
   const detail = known.code === 'internal_error' && error instanceof Error ? ` (${error.message})` : '';
   return new CliError(EXIT_OF[known.code] ?? EXIT.failure, `${known.message}${detail}`, {
     code: known.code,

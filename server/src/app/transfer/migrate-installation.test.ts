@@ -10,13 +10,14 @@ import {
   type TestPostgres,
 } from '../../adapters/postgres/postgres-server.contract.ts';
 import { silentLogger, systemClock } from '../../kernel/index.ts';
-import type { Store } from '../../store/index.ts';
+import { type Store, undoCopy } from '../../store/index.ts';
 import { createSamples } from '../../store/store-samples.contract.ts';
 import type { LexicalIndex } from '../../vector-store/index.ts';
 import { checkSecret } from '../secret-fingerprint.ts';
 import { backupInstallation } from './backup-installation.ts';
 import { migrateInstallation, planMigration, rollBackMigration } from './migrate-installation.ts';
-import { openSnapshot } from './open-places.ts';
+import { openSnapshot, openTarget } from './open-places.ts';
+import { findOwnRows } from './own-rows.ts';
 import type { Place } from './places.ts';
 import { restoreDatabase, undoDatabaseRestore } from './restore-database.ts';
 import { restoreInstallation } from './restore-installation.ts';
@@ -200,10 +201,117 @@ function describeMigration(name: string, target: () => Promise<Place>): void {
       expect((await look(from, sample)).file).toBe('file of one');
     });
 
+    it('tells what taking it back would lose, and counts no use of what was brought', async () => {
+      const to = await target();
+      const samples = createSamples(`since-${folders}`);
+      const source = await newSource(`kept-${folders}`);
+      const { tenantId } = source.sample;
+      const key = samples.apiKey();
+      await using(source.place, ({ store }) => store.forTenant(tenantId).apiKeys.create(key));
+      await migrateInstallation(request({ from: source.place, to }));
+      const back = () => rollBackMigration({ ...request({ to }), force: false });
+      await using(to, async ({ store }) => {
+        await store.system.touchApiKeys([key.id], 12);
+        await store.forTenant(tenantId).apiKeys.create(samples.apiKey());
+        await store.system.usage.add(
+          [0, 1].map(() => ({ ...samples.usage(), tenantId })),
+          [],
+        );
+      });
+      await expect(back()).rejects.toMatchObject({
+        code: 'migration_target_changed',
+        message: expect.stringContaining('since the migration: usage (2 more), api_keys (1 more). Emptying'),
+      });
+      await rollBackMigration({ ...request({ to }), force: true });
+      await migrateInstallation(request({ from: source.place, to }));
+      await using(to, ({ store }) => store.system.touchApiKeys([key.id], 14));
+      expect(await back()).toMatchObject({ state: 'done' });
+    });
+
+    it('loses nothing when a server has only started and trained the demo bot', async () => {
+      const to = await target();
+      const samples = createSamples(`demo-${folders}`);
+      const source = await newSource(`started-${folders}`);
+      const { tenantId } = source.sample;
+      await migrateInstallation(request({ from: source.place, to }));
+      const bot = samples.bot();
+      await using(to, async ({ store }) => {
+        const tenant = store.forTenant(tenantId);
+        await store.system.setSetting('demo_bot_id', bot.id);
+        await store.system.setSetting('admin_key_hash', 'h');
+        await tenant.bots.create(bot);
+        const readme = samples.source(bot.id, { externalKey: 'README.md' });
+        await tenant.sources.create(readme);
+        await tenant.documents.add(bot.id, readme.id, samples.document(['what it is']));
+        await tenant.generations.create({ ...samples.generation(bot.id), state: { type: 'active', at: 1 } });
+        await tenant.apiKeys.create(samples.apiKey({ name: 'demo page', bots: [bot.id] }));
+      });
+      const back = () => rollBackMigration({ ...request({ to }), force: false });
+      expect(await back()).toMatchObject({ state: 'done' });
+      await migrateInstallation(request({ from: source.place, to }));
+      await using(to, async ({ store }) => {
+        await store.system.setSetting('demo_bot_id', bot.id);
+        await store.forTenant(tenantId).bots.create(bot);
+        await store.forTenant(tenantId).sources.create(samples.source(bot.id, { externalKey: null }));
+      });
+      await expect(back()).rejects.toMatchObject({ message: expect.stringContaining('sources (1 more)') });
+    });
+
+    it('takes back what was killed between the rows and the files', async () => {
+      const to = await target();
+      await migrateInstallation(request({ to }));
+      const killed = await openTarget(to, { ...request({ to }), dataFolder: join(root, 'server') });
+      await undoCopy(killed.connection, { evenIfChanged: false, findOwnRows, signal: never });
+      await killed.close();
+      await expect(using(to, async () => {})).rejects.toMatchObject({ code: 'migration_unfinished' });
+      const back = () => rollBackMigration({ ...request({ to }), force: false });
+      expect(await back()).toMatchObject({ state: 'emptying' });
+      await expect(back()).rejects.toMatchObject({ code: 'nothing_to_roll_back' });
+      await expect(using(to, ({ readFile: read }) => read(sample.blobHash))).rejects.toThrow();
+      const again = await target();
+      await migrateInstallation(request({ to: again }));
+      const half = await openTarget(again, { ...request({ to: again }), dataFolder: join(root, 'server') });
+      await undoCopy(half.connection, { evenIfChanged: false, findOwnRows, signal: never });
+      await half.close();
+      expect(await migrateInstallation(request({ to: again }))).toMatchObject({ resumed: false, bots: 1 });
+      expect((await look(again, sample)).file).toBe('file of one');
+    });
+
+    it('says before it begins what it would refuse, with counts', async () => {
+      const to = await target();
+      if (to.kind === 'sqlite') await mkdir(to.folder);
+      await using(to, async ({ store }) => {
+        const tenant = createSamples('there').tenant();
+        await store.tenants.create(tenant);
+        await store.forTenant(tenant.id).bots.create(createSamples('there').bot());
+      });
+      const { refusal } = await planMigration(request({ to }));
+      expect(refusal).toMatchObject({ code: 'restore_target_not_empty', rows: { tenants: 1, bots: 1 } });
+      await expect(migrateInstallation(request({ to }))).rejects.toMatchObject({
+        code: refusal?.code,
+        message: refusal?.message,
+      });
+      const begun = await target();
+      await interruptAt(begun, 'documents');
+      expect(await planMigration(request({ to: begun }))).toMatchObject({
+        target: { state: 'copying' },
+        refusal: null,
+      });
+      const other = await newSource('other');
+      expect(await planMigration(request({ from: other.place, to: begun }))).toMatchObject({
+        refusal: { code: 'migration_unfinished', rows: { bots: 1 } },
+      });
+      await migrateInstallation(request({ to: begun }));
+      expect(await planMigration(request({ to: begun }))).toMatchObject({ target: { state: 'done' }, refusal: null });
+      expect(await planMigration(request({ from: other.place, to: begun }))).toMatchObject({
+        refusal: { code: 'restore_target_not_empty' },
+      });
+    });
+
     it('says what it would do and changes nothing', async () => {
       const to = await target();
       const plan = await planMigration(request({ to }));
-      expect(plan).toMatchObject({ files: 1, target: null, tables: { bots: 1, chunks: 3 } });
+      expect(plan).toMatchObject({ files: 1, target: null, refusal: null, tables: { bots: 1, chunks: 3 } });
       await expect(rollBackMigration({ ...request({ to }), force: false })).rejects.toMatchObject({
         code: 'nothing_to_roll_back',
       });

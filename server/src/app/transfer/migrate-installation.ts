@@ -4,10 +4,13 @@ import { removeData } from '../../adapters/file-system/index.ts';
 import { AppError, type Clock, type Logger } from '../../kernel/index.ts';
 import {
   type Copied,
+  type CopyRefusal,
   type CopyRun,
   copyDatabase,
   createRowSource,
-  findCopyRun,
+  forgetCopy,
+  planCopy,
+  type RowSource,
   type TransferProgress,
   undoCopy,
 } from '../../store/index.ts';
@@ -15,6 +18,7 @@ import type { Config } from '../config.ts';
 import { secretInFolder } from '../data-folder.ts';
 import type { VectorStoreKind } from '../database-config.ts';
 import { openSource, openTarget, refuseServers, requireVectorStore } from './open-places.ts';
+import { findOwnRows } from './own-rows.ts';
 import { type Place, placeName } from './places.ts';
 
 export interface MigrationRequest {
@@ -53,6 +57,7 @@ export async function migrateInstallation(request: MigrationRequest): Promise<Mi
         files: source.files,
         blobs: target.blobs,
         now: request.clock.now,
+        findOwnRows,
         onProgress: request.onProgress,
         signal: request.signal,
       });
@@ -72,6 +77,8 @@ export interface MigrationPlan {
   readonly files: number;
   /** What is in the target: nothing that a migration made, or a copy that would go on, or that is done. */
   readonly target: CopyRun | null;
+  /** Why the migration would be refused; null: it would not. */
+  readonly refusal: CopyRefusal | null;
 }
 
 export async function planMigration(request: MigrationRequest): Promise<MigrationPlan> {
@@ -81,7 +88,8 @@ export async function planMigration(request: MigrationRequest): Promise<Migratio
     const rows = createRowSource(source.connection);
     const tables: Record<string, number> = {};
     for (const table of await rows.tables()) tables[table.name] = await rows.count(table);
-    return { tables, files: source.files.hashes.length, target: await copyRunAt(request) };
+    const { run, refusal } = await planAt(request, rows);
+    return { tables, files: source.files.hashes.length, target: run, refusal };
   } finally {
     await source.close();
   }
@@ -96,25 +104,34 @@ export async function rollBackMigration(
   if (missing) throw new AppError('nothing_to_roll_back', `There is no database in ${to.folder}: nothing was changed.`);
   const target = await openTarget(to, { ...request, dataFolder: config.dataFolder });
   try {
-    const run = await undoCopy(target.connection, { evenIfChanged: request.force, signal });
+    const run = await undoCopy(target.connection, { evenIfChanged: request.force, findOwnRows, signal });
     await target.removeBlobs();
     // What is still open of them goes with its last user. In the data folder of servers on another database, files may be theirs.
     const keep = to.kind === 'sqlite' && to.folder === resolve(config.dataFolder) ? ['blobs'] : [];
     if (to.kind === 'sqlite') await removeData(to.folder, { keep });
+    else await forgetCopy(target.connection);
     return run;
   } finally {
     await target.close();
   }
 }
 
-async function copyRunAt(request: MigrationRequest): Promise<CopyRun | null> {
-  const { to, config } = request;
-  if (to.kind === 'sqlite' && !(await exists(join(to.folder, 'chatsphere.db')))) return null;
-  const target = await openTarget(to, { ...request, dataFolder: config.dataFolder });
+/** Errors of opening a target that a migration would meet, too. */
+const REFUSALS: readonly string[] = ['migration_source_in_use', 'data_folder_locked'];
+
+async function planAt(request: MigrationRequest, source: RowSource): ReturnType<typeof planCopy> {
+  const { from, to, config, signal } = request;
+  if (to.kind === 'sqlite' && !(await exists(join(to.folder, 'chatsphere.db')))) return { run: null, refusal: null };
   try {
-    return await findCopyRun(target.connection.database);
-  } finally {
-    await target.close();
+    const target = await openTarget(to, { ...request, dataFolder: config.dataFolder });
+    try {
+      return await planCopy({ source, sourceName: placeName(from), target: target.connection, signal });
+    } finally {
+      await target.close();
+    }
+  } catch (error) {
+    if (!(error instanceof AppError) || !REFUSALS.includes(error.code)) throw error;
+    return { run: null, refusal: { code: error.code, message: error.message, rows: {} } };
   }
 }
 

@@ -1,7 +1,14 @@
 import type { Clock, Logger } from '../../kernel/index.ts';
-import { type ReadBackup, restoreIntoDatabase, type TransferProgress, undoCopy } from '../../store/index.ts';
+import {
+  forgetCopy,
+  type ReadBackup,
+  restoreIntoDatabase,
+  type TransferProgress,
+  undoCopy,
+} from '../../store/index.ts';
 import type { Config } from '../config.ts';
 import { openTarget, requireVectorStore } from './open-places.ts';
+import { findOwnRows } from './own-rows.ts';
 import type { Place } from './places.ts';
 import type { Restored } from './restore-installation.ts';
 import { keysAfterRestore } from './secret-state.ts';
@@ -33,6 +40,7 @@ export async function restoreDatabase(request: DatabaseRestoreRequest): Promise<
       target: target.connection,
       blobs: target.blobs,
       now: clock.now(),
+      findOwnRows,
       onProgress: request.onProgress,
       signal,
     });
@@ -54,8 +62,13 @@ export async function undoDatabaseRestore(
 ): Promise<string> {
   const target = await openTarget(request.place, { ...request, dataFolder: request.config.dataFolder });
   try {
-    const run = await undoCopy(target.connection, { evenIfChanged: request.force, signal: request.signal });
+    const run = await undoCopy(target.connection, {
+      evenIfChanged: request.force,
+      findOwnRows,
+      signal: request.signal,
+    });
     await target.removeBlobs();
+    await forgetCopy(target.connection);
     return run.source;
   } finally {
     await target.close();

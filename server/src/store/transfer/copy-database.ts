@@ -1,11 +1,13 @@
 import { Readable } from 'node:stream';
-import { AppError } from '../../kernel/index.ts';
+import { AppError, type ErrorCode } from '../../kernel/index.ts';
 import type { BlobStore } from '../blob-store-ports.ts';
 import type { HeldFiles, TransferProgress } from './backup-writer.ts';
 import {
   beginCopy,
   type CopyRun,
+  countRows,
   findCopyRun,
+  findCopyToGoOn,
   readCopied,
   readCopiedFile,
   saveCopied,
@@ -13,6 +15,7 @@ import {
   saveRun,
 } from './copy-progress.ts';
 import { type Compared, compareTables } from './copy-verification.ts';
+import { digestKept, type FindOwnRows } from './kept-rows.ts';
 import { createRowSink } from './row-sink.ts';
 import { createRowSource, type RowSource } from './row-source.ts';
 import type { TransferConnection } from './transfer-engine.ts';
@@ -26,6 +29,7 @@ export interface CopyOptions {
   readonly files: HeldFiles;
   readonly blobs: Pick<BlobStore, 'put'>;
   readonly now: () => number;
+  readonly findOwnRows: FindOwnRows;
   readonly onProgress: (progress: TransferProgress) => void;
   readonly signal: AbortSignal;
 }
@@ -73,17 +77,51 @@ export async function copyDatabase(options: CopyOptions): Promise<Copied> {
       options.onProgress({ step: 'index', done: indexed, total: null });
     },
   });
-  await saveRun(target.database, { ...verified, state: 'done', endedAt: now() });
+  const kept = await digestKept(target, options);
+  await saveRun(target.database, { ...verified, kept, state: 'done', endedAt: now() });
   return { tables: verified.tables ?? {}, bots: verified.bots ?? 0, resumed: run !== begun, files };
+}
+
+/** Why a copy would not begin, and what is in the way. */
+export interface CopyRefusal {
+  readonly code: ErrorCode;
+  readonly message: string;
+  /** Rows in the target, by table. */
+  readonly rows: Readonly<Record<string, number>>;
+}
+
+/** What `copyDatabase` would find in the target. Changes nothing. */
+export async function planCopy(
+  options: Pick<CopyOptions, 'source' | 'sourceName' | 'target' | 'signal'>,
+): Promise<{ readonly run: CopyRun | null; readonly refusal: CopyRefusal | null }> {
+  const { source, sourceName, target } = options;
+  const run = await findCopyRun(target.database);
+  if (run?.state === 'done' && run.source === sourceName) {
+    if ((await compareIfEqual({ source, target, signal: options.signal, onProgress: () => {} })) !== null) {
+      return { run, refusal: null };
+    }
+  }
+  try {
+    await findCopyToGoOn(target, sourceName);
+    return { run, refusal: null };
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    const { code, message } = error;
+    return { run, refusal: { code, message, rows: await countRows(target.database) } };
+  }
 }
 
 /** A copy that was done and whose end was not told; null when there is none, or either side was written to since. */
 async function finishedBefore(options: CopyOptions): Promise<Copied | null> {
   const run = await findCopyRun(options.target.database);
   if (run?.state !== 'done' || run.source !== options.sourceName) return null;
+  const compared = await compareIfEqual(options);
+  return compared === null ? null : { ...compared, resumed: true, files: await copyFiles(options) };
+}
+
+async function compareIfEqual(options: Parameters<typeof compareTables>[0]): Promise<Compared | null> {
   try {
-    const compared = await compareTables(options);
-    return { ...compared, resumed: true, files: await copyFiles(options) };
+    return await compareTables(options);
   } catch (error) {
     if (error instanceof AppError && error.code === 'migration_mismatch') return null;
     throw error;

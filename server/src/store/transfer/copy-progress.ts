@@ -3,6 +3,7 @@ import { AppError } from '../../kernel/index.ts';
 import { readJson } from '../json-columns.ts';
 import { appliedMigrations } from '../migrations.ts';
 import type { Schema } from '../schema.ts';
+import type { KeptDigests } from './kept-rows.ts';
 import type { RowDigest } from './row-digests.ts';
 import { fromRowLine, toRowLine } from './row-line.ts';
 import type { RowKey } from './row-source.ts';
@@ -14,10 +15,15 @@ export interface CopyRun {
   /** Where the rows come from, without secrets. */
   readonly source: string;
   readonly startedAt: number;
-  /** `verified`: all rows are there and were compared. `done`: what is derived from them is made, too. */
-  readonly state: 'copying' | 'verified' | 'done';
+  /**
+   * `verified`: all rows are there and were compared. `done`: what is derived from them is made, too. `emptying`: the rows
+   * are gone again, and maybe not all files yet.
+   */
+  readonly state: 'copying' | 'verified' | 'done' | 'emptying';
   /** Of the tables as they were copied, once they were compared. */
   readonly tables?: Readonly<Record<string, RowDigest>>;
+  /** Of what users would miss, when the copy was done. Earlier versions did not write it. */
+  readonly kept?: KeptDigests;
   /** How many bots were compared. */
   readonly bots?: number;
   readonly endedAt?: number;
@@ -55,25 +61,37 @@ export async function refuseUnfinishedCopy(database: Kysely<Schema>): Promise<vo
 }
 
 /**
- * Begins a copy in an empty database, or goes on with the one that was begun from the same source. Rejects with
- * `restore_target_not_empty` for a database with rows of its own.
+ * The copy from the source that goes on when it is begun; null: a new one begins. Changes nothing. Rejects with what
+ * `beginCopy` rejects with.
  */
-export async function beginCopy({ database }: TransferConnection, started: CopyRun): Promise<CopyRun> {
+export async function findCopyToGoOn({ database }: TransferConnection, source: string): Promise<CopyRun | null> {
   const known = await findCopyRun(database);
-  if (known !== null && known.state !== 'done') {
-    if (known.source === started.source) return known;
+  if (known !== null && known.state !== 'done' && known.state !== 'emptying') {
+    if (known.source === source) return known;
     throw new AppError(
       'migration_unfinished',
-      `The database is being filled from ${known.source}, not from ${started.source}. Finish that, or empty it with --rollback.`,
+      `The database is being filled from ${known.source}, not from ${source}. Finish that, or empty it with --rollback.`,
     );
   }
   await refuseRows(database);
-  if (known === null) {
-    await sql`create table transfer_progress (name text primary key, value text not null)`.execute(database);
-  } else {
-    await sql`delete from transfer_progress`.execute(database);
-  }
-  await saveRun(database, started);
+  return null;
+}
+
+/**
+ * Begins a copy in an empty database, or goes on with the one that was begun from the same source. Rejects with
+ * `restore_target_not_empty` for a database with rows of its own.
+ */
+export async function beginCopy(target: TransferConnection, started: CopyRun): Promise<CopyRun> {
+  const { database } = target;
+  const known = await findCopyToGoOn(target, started.source);
+  if (known !== null) return known;
+  await database.transaction().execute(async (transaction) => {
+    await sql`create table if not exists transfer_progress (name text primary key, value text not null)`.execute(
+      transaction,
+    );
+    await sql`delete from transfer_progress`.execute(transaction);
+    await saveRun(transaction, started);
+  });
   return started;
 }
 
@@ -101,23 +119,39 @@ export function saveCopiedFile(database: Kysely<Schema>, hash: string): Promise<
   return saveValue(database, 'file', hash);
 }
 
+/** In the transaction that removes the rows: what was copied is forgotten, that something was is not. */
+export async function saveEmptying(database: Kysely<Schema>, { source, startedAt }: CopyRun): Promise<void> {
+  await sql`delete from transfer_progress`.execute(database);
+  await saveRun(database, { source, startedAt, state: 'emptying' });
+}
+
 /** Forgets that the database was ever filled by a copy. */
-export async function forgetCopy(database: Kysely<Schema>): Promise<void> {
+export async function forgetCopy({ database }: Pick<TransferConnection, 'database'>): Promise<void> {
   await sql`drop table transfer_progress`.execute(database);
 }
 
-async function refuseRows(database: Kysely<Schema>): Promise<void> {
-  if ((await appliedMigrations(database)).length === 0) return;
+/** How many rows there are, by table, of those tables that have any. */
+export async function countRows(database: Kysely<Schema>): Promise<Readonly<Record<string, number>>> {
+  if ((await appliedMigrations(database)).length === 0) return {};
   const there = new Set((await database.introspection.getTables()).map(({ name }) => name));
+  const counts: Record<string, number> = {};
   for (const table of TRANSFER_KEYS.keys()) {
     if (!there.has(table)) continue;
-    const { rows } = await sql`select 1 from ${sql.table(table)} limit 1`.execute(database);
-    if (rows.length === 0) continue;
-    throw new AppError(
-      'restore_target_not_empty',
-      `The target has rows in ${table} already: a server has run on it, or it was filled before. Give an empty database or folder.`,
-    );
+    const { rows } = await sql<{ rows: number }>`select count(*) as "rows" from ${sql.table(table)}`.execute(database);
+    const count = Number(rows[0]?.rows ?? 0);
+    if (count > 0) counts[table] = count;
   }
+  return counts;
+}
+
+async function refuseRows(database: Kysely<Schema>): Promise<void> {
+  const counts = Object.entries(await countRows(database));
+  if (counts.length === 0) return;
+  const listed = counts.map(([table, rows]) => `${table} ${rows}`).join(', ');
+  throw new AppError(
+    'restore_target_not_empty',
+    `The target is not empty: a server has run on it, or it was filled before. Rows: ${listed}. Give an empty database or folder.`,
+  );
 }
 
 async function readValue(database: Kysely<Schema>, name: string): Promise<string | null> {

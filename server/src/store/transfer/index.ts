@@ -8,9 +8,10 @@ export {
   type WrittenBackup,
   writeBackup,
 } from './backup-writer.ts';
-export { type Copied, type CopyOptions, copyDatabase } from './copy-database.ts';
-export { type CopyRun, findCopyRun, refuseUnfinishedCopy } from './copy-progress.ts';
+export { type Copied, type CopyOptions, type CopyRefusal, copyDatabase, planCopy } from './copy-database.ts';
+export { type CopyRun, forgetCopy, refuseUnfinishedCopy } from './copy-progress.ts';
 export { undoCopy } from './copy-rollback.ts';
 export { restoreIntoDatabase } from './database-restore.ts';
+export type { FindOwnRows } from './kept-rows.ts';
 export { createRowSource, type RowSource } from './row-source.ts';
 export type { TransferConnection, TransferEngine } from './transfer-engine.ts';
