@@ -20,6 +20,8 @@ export interface BullMqOptions {
   readonly meter: Meter;
   /** How often the queue is measured, in milliseconds; default 5,000. */
   readonly measureMs?: number;
+  /** For how long announcements of one job that wait are one, in milliseconds; default 60,000. */
+  readonly oneForMs?: number;
 }
 
 /** What the receiver of announcements does with each. */
@@ -45,6 +47,8 @@ const NAME = 'jobs';
 const HELD = 2;
 /** Ended announcements that are kept to be looked at. */
 const KEPT = { count: 200 };
+/** An announcement that was lost on its way, with a process that was killed say, stands in the way of the next no longer than this. */
+const ONE_FOR_MS = 60_000;
 const EVENTS_KEPT = 1_000;
 /** More are not kept waiting: runners look at the database by themselves. */
 const MOST_WAITING = 10_000;
@@ -57,7 +61,8 @@ const STOP_MS = 2_000;
 const STATES = ['wait', 'active', 'completed', 'failed', 'delayed'] as const;
 
 /** Nothing is connected, or even loaded, before `start`. */
-export function openBullMq({ settings, logger, meter, measureMs = 5_000 }: BullMqOptions): BullMqQueue {
+export function openBullMq(options: BullMqOptions): BullMqQueue {
+  const { settings, logger, meter, measureMs = 5_000, oneForMs = ONE_FOR_MS } = options;
   const prefix = `${settings.prefix}@/bullmq`;
   let clients: QueueClients | null = null;
   let queue: Queue<Announcement> | null = null;
@@ -130,7 +135,8 @@ export function openBullMq({ settings, logger, meter, measureMs = 5_000 }: BullM
       if (queue === null || underWay >= MOST_UNDER_WAY) throw new Error('Redis is not there.');
       if (waiting >= MOST_WAITING) return 'skipped';
       underWay += 1;
-      const added = queue.add('ready', { job: jobId }, { jobId: nameOf(jobId), deduplication: { id: jobId } });
+      const deduplication = { id: jobId, ttl: oneForMs };
+      const added = queue.add('ready', { job: jobId }, { jobId: nameOf(jobId), deduplication });
       const settled = added.finally(() => {
         underWay -= 1;
       });

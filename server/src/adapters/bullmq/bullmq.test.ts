@@ -1,4 +1,5 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { Redis } from 'ioredis';
+import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import type { JobTransport } from '../../jobs/index.ts';
 import { describeJobTransportContract } from '../../jobs/job-transport.contract.ts';
 import { type Meter, silentLogger, silentMeter } from '../../kernel/index.ts';
@@ -26,14 +27,14 @@ describeWithRedis('bullmq', () => {
     await Promise.all(opened.splice(0).map((transport) => transport.stop()));
   });
 
-  function open({ prefix = `t${++made}:`, timeoutMs = 5_000 } = {}): Opened {
+  function open({ prefix = `t${++made}:`, timeoutMs = 5_000, oneForMs = 60_000 } = {}): Opened {
     const outcomes: string[] = [];
     const meter: Meter = {
       ...silentMeter,
       count: (_name, labels) => void outcomes.push(labels['outcome'] ?? ''),
     };
     const settings = { url: redis.url, prefix, timeoutMs };
-    const queue = openBullMq({ settings, logger: silentLogger, meter, measureMs: 200 });
+    const queue = openBullMq({ settings, logger: silentLogger, meter, measureMs: 200, oneForMs });
     const transport = createBullMqTransport({ queue, meter });
     opened.push(transport);
     return { queue, transport, outcomes };
@@ -99,6 +100,27 @@ describeWithRedis('bullmq', () => {
       await until(() => heard.size === 400);
       await until(async () => (await queue.queue()?.getJobCounts('wait', 'active'))?.['wait'] === 0);
       expect((await queue.queue()?.getJobCounts('completed'))?.['completed']).toBeLessThanOrEqual(200);
+    });
+
+    it('announces a job again whose announcement was lost with the process that took it, or with Redis', async () => {
+      const prefix = 'dead:';
+      const dead = open({ prefix });
+      await dead.transport.start();
+      await dead.transport.announce('job_1');
+      const keys = new Redis(redis.url);
+      onTestFinished(() => keys.disconnect());
+      // Taken off the list, and never heard of again.
+      expect(await keys.lpop(`${prefix}@/bullmq:jobs:wait`)).toMatch(/^job_1~/);
+      expect(await keys.pttl(`${prefix}@/bullmq:jobs:de:job_1`)).toBeGreaterThan(0);
+      const { transport } = open({ prefix, oneForMs: 200 });
+      await transport.start();
+      await keys.pexpire(`${prefix}@/bullmq:jobs:de:job_1`, 200);
+      const heard: string[] = [];
+      transport.subscribe((id) => void heard.push(id));
+      await until(async () => {
+        await transport.announce('job_1');
+        return heard.length > 0;
+      });
     });
 
     it(
