@@ -9,6 +9,7 @@ import { silentLogger, systemClock } from '../../kernel/index.ts';
 import { describeBlobStoreContract } from '../../store/blob-store.contract.ts';
 import { createFileBlobStore } from '../file-system/index.ts';
 import { createPostgresBlobStore, openPostgres, type Postgres } from './index.ts';
+import type { LocalBlobs } from './postgres-blob-store.ts';
 import { describeWithPostgres, startTestPostgres, type TestPostgres } from './postgres-server.contract.ts';
 
 describeWithPostgres('blobs in PostgreSQL', () => {
@@ -56,6 +57,45 @@ describeWithPostgres('blobs in PostgreSQL', () => {
     expect((await readFile(paths[0] ?? '')).equals(bytes)).toBe(true);
     await writeFile(paths[0] ?? '', 'the copy is used again');
     expect(await readFile(await there.blobs.localPath(hash), 'utf8')).toBe('the copy is used again');
+  });
+
+  it('fetches a copy for all who want it, until the last of them leaves', async () => {
+    const shared = await database();
+    const [here, there] = [await machine(shared), await machine(shared)];
+    let begun = 0;
+    let isOpen = false;
+    const signals: (AbortSignal | undefined)[] = [];
+    const slow: LocalBlobs = {
+      ...there.local,
+      async put(content, options) {
+        begun += 1;
+        signals.push(options.signal);
+        while (!isOpen) await new Promise((resolve) => setImmediate(resolve));
+        return there.local.put(content, options);
+      },
+    };
+    const blobs = createPostgresBlobStore({ databases: shared.databases, local: slow, now: systemClock.now });
+    const { hash } = await here.blobs.put(Readable.from([Buffer.from('wanted by two')]), { maxBytes: 100 });
+    const [first, second] = [new AbortController(), new AbortController()];
+    const path = blobs.localPath(hash, first.signal);
+    const same = blobs.localPath(hash, second.signal);
+    await expect.poll(() => begun).toBe(1);
+    first.abort(new Error('the first has left'));
+    await expect(path).rejects.toThrow('the first has left');
+    isOpen = true;
+    expect(await readFile(await same, 'utf8')).toBe('wanted by two');
+    expect(begun).toBe(1);
+
+    isOpen = false;
+    const { hash: unwanted } = await here.blobs.put(Readable.from([Buffer.from('wanted by none')]), { maxBytes: 100 });
+    const leaving = new AbortController();
+    const never = blobs.localPath(unwanted, leaving.signal);
+    await expect.poll(() => begun).toBe(2);
+    leaving.abort(new Error('all have left'));
+    await expect(never).rejects.toThrow('all have left');
+    expect(signals[1]?.aborted).toBe(true);
+    isOpen = true;
+    expect(await readFile(await blobs.localPath(unwanted), 'utf8')).toBe('wanted by none');
   });
 
   it('lets copies go that are not used, and fetches them again', async () => {

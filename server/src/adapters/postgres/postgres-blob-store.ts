@@ -4,6 +4,7 @@ import { stat, utimes } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { type Kysely, sql, type Transaction } from 'kysely';
 import { AppError } from '../../kernel/index.ts';
+import { createSingleFlight } from '../../resilience/index.ts';
 import type { BlobStore } from '../../store/index.ts';
 import type { PostgresDatabases } from './open-postgres.ts';
 
@@ -43,7 +44,7 @@ const TABLES_LOCK = 7_246_536;
  */
 export function createPostgresBlobStore({ databases, local, now }: PostgresBlobStoreOptions): PostgresBlobStore {
   const database = databases.database as unknown as Kysely<BlobTables>;
-  const fetching = new Map<string, Promise<void>>();
+  const fetching = createSingleFlight<void>();
 
   async function* partsOf(hash: string): AsyncGenerator<Buffer> {
     for (let position = 0; ; position += 1) {
@@ -63,11 +64,11 @@ export function createPostgresBlobStore({ databases, local, now }: PostgresBlobS
     return row === undefined ? null : Number(row.bytes);
   }
 
-  async function fetchCopy(hash: string, signal: AbortSignal | undefined): Promise<void> {
+  async function fetchCopy(hash: string, signal: AbortSignal): Promise<void> {
     const bytes = await sizeOf(hash);
     if (bytes === null) return;
     const content = Readable.from(partsOf(hash), { objectMode: false });
-    const copy = await local.put(content, { maxBytes: bytes, ...(signal === undefined ? {} : { signal }) });
+    const copy = await local.put(content, { maxBytes: bytes, signal });
     if (copy.hash !== hash) throw damaged();
   }
 
@@ -115,10 +116,7 @@ export function createPostgresBlobStore({ databases, local, now }: PostgresBlobS
         )
       )
         return path;
-      const known = fetching.get(hash);
-      const fetched = known ?? fetchCopy(hash, signal).finally(() => fetching.delete(hash));
-      if (known === undefined) fetching.set(hash, fetched);
-      await fetched;
+      await fetching.run(hash, (wanted) => fetchCopy(hash, wanted), signal);
       return path;
     },
     async sweep(inUse, olderThan) {
