@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { ADMIN_KEY, type BuiltServer, callServer, jobEnded, runBuiltCli, startBuiltServer } from './built-server.ts';
 import { type PineconeStandin, startPineconeStandin } from './pinecone-standin/pinecone-standin.ts';
 
@@ -18,6 +18,14 @@ describe('a server with its vectors at Pinecone', { timeout: 180_000 }, () => {
     server = await startBuiltServer({ dataFolder, env: { ...environment(), PINECONE_SPARSE: 'on' } });
     await callServer(server, { path: '/v1/bots', json: { name: 'Bakery', slug: 'bakery' } });
   }, 180_000);
+  // A test that fails leaves nothing to be found by the next.
+  afterEach(async () => {
+    Object.assign(standin.settings, { always: 'none', struck: null, lagReads: 0, lagMs: 0 });
+    const { body } = await callServer(server, { path: '/v1/bots/bakery/sources' });
+    for (const { id } of body['data'] as { id: string }[]) {
+      await callServer(server, { method: 'DELETE', path: `/v1/bots/bakery/sources/${id}` });
+    }
+  });
   afterAll(async () => {
     Object.assign(standin.settings, { always: 'none', faults: [] });
     await server.stop();
@@ -44,6 +52,12 @@ describe('a server with its vectors at Pinecone', { timeout: 180_000 }, () => {
     const { body } = await callServer(server, { path: '/v1/bots/bakery/search', json: { query } });
     return body['data'] as { title: string; scores: { dense: number | null } }[];
   };
+  /** On a busy machine words answer alone at first: vectors have little time. */
+  const searchByVectors = (query: string): Promise<void> =>
+    vi.waitFor(async () => {
+      const [first] = await search(query);
+      expect(first).toMatchObject({ title: 'Hours', scores: { dense: expect.any(Number) } });
+    }, PATIENT);
   const botId = async (): Promise<string> =>
     String((await callServer(server, { method: 'GET', path: '/v1/bots/bakery' })).body['id']);
   const held = async (): Promise<readonly string[]> => {
@@ -57,10 +71,9 @@ describe('a server with its vectors at Pinecone', { timeout: 180_000 }, () => {
     const { source, job } = await train('Hours', OPENING);
     await jobEnded(server, job);
     expect(standin.indexes.get('acceptance')).toMatchObject({ dimension: 256, metric: 'dotproduct' });
-    const [first] = await search('Sunday opening');
+    await searchByVectors('Sunday opening');
     const asked = standin.requests.filter(({ path, body }) => path === '/query' && body['topK'] !== 1);
     expect(asked.map(({ body }) => 'sparseVector' in body)).toContain(true);
-    expect(first).toMatchObject({ title: 'Hours', scores: { dense: expect.any(Number) } });
     const { body } = await callServer(server, {
       path: '/v1/chat/completions',
       json: { model: 'bakery', messages: [{ role: 'user', content: 'When does the bakery open on Sundays?' }] },
@@ -144,6 +157,6 @@ describe('a server with its vectors at Pinecone', { timeout: 180_000 }, () => {
     server = await startBuiltServer({ dataFolder, env: environment() });
     expect((await search('Sunday opening')).map(({ title }) => title)).toEqual(['Hours']);
     await vi.waitFor(async () => expect(await held()).toHaveLength(1), PATIENT);
-    expect((await search('Sunday opening again'))[0]?.scores.dense).toEqual(expect.any(Number));
+    await searchByVectors('Sunday opening again');
   });
 });
