@@ -61,7 +61,7 @@ export function createCeleryTasks({ http, apiKey }: CeleryTasksOptions): Readonl
   /** Trains a bot on one source and gives what became of it. The task's id names the source unless it has a key of its own. */
   async function train(task: CeleryTask, signal: AbortSignal): Promise<JsonValue> {
     const bot = part('bot', task);
-    const key = encodeURIComponent(optional('external_key', task) ?? `celery:${task.id}`);
+    const key = segment('external_key', optional('external_key', task) ?? `celery:${task.id}`);
     const path = `/v1/bots/${bot}/sources/by-key/${key}`;
     const begun = await call(task, signal, { method: 'PUT', path, body: contentOf(task) });
     const sourcePath = `/v1/bots/${bot}/sources/${String(begun['id'])}`;
@@ -159,8 +159,18 @@ function codeOf(code: JsonValue | undefined): ErrorCode {
 /** A name that becomes part of a path; required. */
 function part(name: string, task: CeleryTask): string {
   const value = optional(name, task);
-  if (value !== null) return encodeURIComponent(value);
+  if (value !== null) return segment(name, value);
   throw new CeleryTaskError(`invalid_request: The task needs ${name}=...`, { type: 'ValueError' });
+}
+
+/** A value as one part of a path. Throws for what would name another path, or is no text. */
+function segment(name: string, value: string): string {
+  try {
+    if (value !== '.' && value !== '..') return encodeURIComponent(value);
+  } catch {
+    // Half a character.
+  }
+  throw new CeleryTaskError(`invalid_request: ${name} cannot have this value.`, { type: 'ValueError' });
 }
 
 function optional(name: string, { kwargs }: CeleryTask): string | null {
