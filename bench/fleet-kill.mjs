@@ -4,8 +4,9 @@
 // JSON object, and ends with 1 when something was lost, doubled or stuck, or a request failed at a process that lived.
 //   node bench/fleet-kill.mjs --kills 50 --seed 1        (50 kills of each process)
 import { parseArgs } from 'node:util';
+import { freePort, startRedis } from './lib/brokers.mjs';
 import { createClient } from './lib/client.mjs';
-import { freePort, startMember, startPostgres, startRedis } from './lib/fleet.mjs';
+import { startMember, startPostgres } from './lib/fleet.mjs';
 import { checkPostgres } from './lib/fleet-checks.mjs';
 import { createKeyWork } from './lib/key-work.mjs';
 import { retryCancelled, settled, sourcesByKey, verifyKeys } from './lib/kill-verify.mjs';

@@ -4,9 +4,9 @@
 import { loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import { createClient, percentile } from './lib/client.mjs';
-import { startRedis } from './lib/redis-server.mjs';
 import { BENCH_KEY, sleep, startServer } from './lib/server.mjs';
 import { startUpstream } from './lib/upstream-process.mjs';
+import { startWiredRedis } from './lib/wired-redis.mjs';
 
 const { values } = parseArgs({
   options: {
@@ -18,7 +18,7 @@ const { values } = parseArgs({
 const [rate, seconds, maxAddedMs] = [values.rate, values.seconds, values['max-added-ms']].map(Number);
 const TOKENS = 8;
 
-const redis = await startRedis();
+const redis = await startWiredRedis();
 const upstream = await startUpstream({ delayMs: 10, tokens: TOKENS });
 const server = await startServer({
   env: {

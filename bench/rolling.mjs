@@ -3,8 +3,9 @@
 // what was said and ends with an error that says so. Prints one JSON object, and ends with 1 when something failed.
 //   node bench/rolling.mjs --proxies haproxy,nginx --rounds 2
 import { parseArgs } from 'node:util';
+import { freePort, startRedis } from './lib/brokers.mjs';
 import { createClient } from './lib/client.mjs';
-import { freePort, startMember, startPostgres, startProxy, startRedis } from './lib/fleet.mjs';
+import { startMember, startPostgres, startProxy } from './lib/fleet.mjs';
 import { createLoad } from './lib/fleet-load.mjs';
 import { readResumed } from './lib/resumed-stream.mjs';
 import { BENCH_KEY, sleep } from './lib/server.mjs';

@@ -1,11 +1,12 @@
 // What several processes stand on, each started on a free port of this machine and in a folder that goes with it:
-// PostgreSQL, Redis, HAProxy or nginx.
+// PostgreSQL, HAProxy or nginx.
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, chownSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePort } from './brokers.mjs';
 import { sleep, startServer } from './server.mjs';
 
 const VERSIONS = '/usr/lib/postgresql';
@@ -59,15 +60,6 @@ export async function startPostgres() {
     pid: server.pid,
     stop: stopperOf(server, folder, 'SIGINT'),
   };
-}
-
-export async function startRedis() {
-  const folder = folderOf('redis');
-  const port = await freePort();
-  const args = ['--port', port, '--bind', '127.0.0.1', '--dir', folder, '--save', '', '--appendonly', 'no'];
-  const server = spawn('redis-server', args.map(String), { stdio: 'ignore' });
-  await answering(port, server);
-  return { url: `redis://127.0.0.1:${port}/0`, pid: server.pid, stop: stopperOf(server, folder) };
 }
 
 /** The example configuration of the proxy with this machine's ports in place of its own. */
@@ -167,15 +159,6 @@ export async function startMember({ name, command, port, env }) {
       rmSync(folder, { recursive: true, force: true });
     },
   };
-}
-
-export async function freePort() {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const { port } = probe.address();
-  probe.close();
-  await once(probe, 'close');
-  return port;
 }
 
 function folderOf(name, user = {}) {
