@@ -3,7 +3,8 @@ import { readdirSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import { startPostgres, startRedis } from './fleet.mjs';
+import { startRedis } from './brokers.mjs';
+import { startPostgres } from './fleet.mjs';
 import { treeCpuSeconds, treeRssMb } from './server.mjs';
 
 const requireOfServer = createRequire(new URL('../../server/package.json', import.meta.url));
