@@ -120,15 +120,17 @@ async function findLacking(
       where.or([
         where.exists(
           where
-            .selectFrom('sources')
-            .innerJoin('documents', (join) =>
-              join
-                .onRef('documents.tenant_id', '=', 'sources.tenant_id')
-                .onRef('documents.source_id', '=', 'sources.id'),
-            )
+            .selectFrom('documents')
             .select(sql.lit(1).as('one'))
-            .whereRef('sources.tenant_id', '=', 'bots.tenant_id')
-            .whereRef('sources.bot_id', '=', 'bots.id')
+            .whereRef('documents.tenant_id', '=', 'bots.tenant_id')
+            // Joined, SQLite would walk through the documents of all bots of the tenant.
+            .where('documents.source_id', 'in', (of) =>
+              of
+                .selectFrom('sources')
+                .select('sources.id')
+                .whereRef('sources.tenant_id', '=', 'bots.tenant_id')
+                .whereRef('sources.bot_id', '=', 'bots.id'),
+            )
             .where('documents.state', '=', 'searchable')
             .where((inner) =>
               inner.not(

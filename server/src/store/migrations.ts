@@ -13,6 +13,7 @@ import { addBotPrompts } from './migration-011-bot-prompts.ts';
 import { addBotModels } from './migration-012-bot-models.ts';
 import { addPromptVersions } from './migration-013-prompt-versions.ts';
 import { addLeases } from './migration-020-leases.ts';
+import { indexManyBots } from './migration-024-many-bots.ts';
 import type { Schema } from './schema.ts';
 import type { SqlDialect } from './sql-dialect.ts';
 import { TENANT_TABLES } from './tenant-tables.ts';
@@ -38,6 +39,7 @@ const MIGRATIONS: readonly Migration[] = [
   { number: 12, name: 'bot-models', up: addBotModels },
   { number: 13, name: 'prompt-versions', up: addPromptVersions },
   { number: 20, name: 'leases', up: addLeases },
+  { number: 24, name: 'many-bots', up: indexManyBots },
 ];
 
 const TENANT_COLUMNS: ReadonlyMap<string, string> = new Map([

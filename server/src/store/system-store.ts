@@ -1,4 +1,4 @@
-import type { Kysely } from 'kysely';
+import { type Kysely, type SqlBool, sql } from 'kysely';
 import { chunkSetOr } from './answering-set.ts';
 import { toApiKey } from './api-keys.ts';
 import { findBlobsInUse } from './blobs-in-use.ts';
@@ -105,13 +105,22 @@ export function createSystemStore({ database, background, dialect, now, processI
 
 async function findUnfinished(database: Kysely<Schema>, before: number) {
   const rows = await database
-    .selectFrom('sources')
-    .innerJoin('documents', (join) =>
-      join.onRef('documents.tenant_id', '=', 'sources.tenant_id').onRef('documents.source_id', '=', 'sources.id'),
+    .selectFrom('documents')
+    .select(['documents.source_id', 'documents.tenant_id', 'documents.bot_id', 'documents.id'])
+    // Not joined: SQLite would walk through the documents of all bots.
+    .where((where) =>
+      where(
+        where.refTuple('documents.tenant_id', 'documents.source_id'),
+        'in',
+        where
+          .selectFrom('sources')
+          .select(['sources.tenant_id', 'sources.id'])
+          // Spelled out, as the index has it.
+          .where(sql<SqlBool>`sources.status = 'failed'`)
+          .where('sources.updated_at', '<', before)
+          .$asTuple('tenant_id', 'id'),
+      ),
     )
-    .select(['sources.id as source_id', 'sources.tenant_id', 'sources.bot_id', 'documents.id'])
-    .where('sources.status', '=', 'failed')
-    .where('sources.updated_at', '<', before)
     .where('documents.state', '=', 'building')
     .limit(UNFINISHED_AT_ONCE)
     .execute();
