@@ -35,12 +35,15 @@ export function dimensionMismatch(): AppError {
   return new AppError('embedding_dimension_mismatch', 'The vectors of one namespace must have the same dimensions.');
 }
 
-/** The number of a namespace, which is made when it is not there. All records must have its dimensions. */
+/**
+ * The number of a namespace, which is made when it is not there; null: so are none of the documents. All records must have its
+ * dimensions.
+ */
 export async function openNamespace(
   database: Kysely<Schema>,
   { tenantId, botId, generation }: Namespace,
   records: readonly VectorRecord[],
-): Promise<number> {
+): Promise<number | null> {
   const dimensions = records[0]?.vector.length ?? 0;
   if (records.some(({ vector }) => vector.length !== dimensions)) throw dimensionMismatch();
   const find = sql<{ number: number; dimensions: number }>`select number, dimensions from vector_namespaces
@@ -48,14 +51,20 @@ export async function openNamespace(
   let row = (await find.execute(database)).rows[0];
   if (row === undefined) {
     await sql`insert into vector_namespaces (tenant_id, bot_id, generation, dimensions)
-      values (${tenantId}, ${botId}, ${generation}, ${dimensions}) on conflict do nothing`.execute(database);
+      select ${tenantId}, ${botId}, ${generation}, ${dimensions}::integer
+      where exists (select 1 from documents where tenant_id = ${tenantId} and ${ofDocuments(records)})
+      on conflict do nothing`.execute(database);
     row = (await find.execute(database)).rows[0];
+    if (row === undefined) return null;
   }
-  if (row?.dimensions !== dimensions) throw dimensionMismatch();
+  if (row.dimensions !== dimensions) throw dimensionMismatch();
   return row.number;
 }
 
-/** Adds or replaces rows; those of vectors that cannot be compared are taken out. */
+/**
+ * Adds or replaces rows; those of vectors that cannot be compared are taken out. Those of documents that are gone are left out: the
+ * lock has who deletes one wait until the rows are there to go along, or has us wait until the document is gone.
+ */
 export async function putRows(
   database: Kysely<Schema>,
   { tenantId, number }: { readonly tenantId: string; readonly number: number },
@@ -66,15 +75,18 @@ export async function putRows(
   const rows = [...latest].sort(([one], [other]) => (one < other ? -1 : 1)).map(([, record]) => record);
   const usable = rows.filter(({ vector }) => isUsable(vector));
   for (let first = 0; first < usable.length; first += ROWS_A_STATEMENT) {
-    const values = usable
-      .slice(first, first + ROWS_A_STATEMENT)
-      .map(
-        ({ chunkId, window, documentId, sourceId, vector }) =>
-          sql`(${tenantId}, ${number}, ${chunkId}, ${window}, ${documentId}, ${sourceId}, ${toVector(vector)})`,
-      );
-    await sql`insert into vector_windows
-        (tenant_id, namespace_number, chunk_id, position, document_id, source_id, embedding)
-      values ${sql.join(values)}
+    const part = usable.slice(first, first + ROWS_A_STATEMENT);
+    const values = part.map(
+      ({ chunkId, window, documentId, sourceId, vector }) =>
+        sql`(${chunkId}, ${window}::integer, ${documentId}, ${sourceId}, ${toVector(vector)})`,
+    );
+    await sql`with present as materialized (
+        select id from documents where tenant_id = ${tenantId} and ${ofDocuments(part)} order by id for key share
+      )
+      insert into vector_windows (tenant_id, namespace_number, chunk_id, position, document_id, source_id, embedding)
+      select ${tenantId}, ${number}::bigint, given.*
+      from (values ${sql.join(values)}) as given (chunk_id, position, document_id, source_id, embedding)
+      where document_id in (select id from present)
       on conflict (namespace_number, chunk_id, position) do update
         set document_id = excluded.document_id, source_id = excluded.source_id, embedding = excluded.embedding`.execute(
       database,
@@ -84,6 +96,10 @@ export async function putRows(
     await sql`delete from vector_windows
       where namespace_number = ${number} and chunk_id = ${chunkId} and position = ${window}`.execute(database);
   }
+}
+
+function ofDocuments(records: readonly VectorRecord[]) {
+  return isOneOf(sql.ref('id'), [...new Set(records.map(({ documentId }) => documentId))]);
 }
 
 /** The backlog no longer names the vectors of these chunks. */

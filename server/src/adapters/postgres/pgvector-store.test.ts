@@ -36,7 +36,7 @@ describeWithPgvector('vectors in PostgreSQL', () => {
     return store;
   };
 
-  describeVectorStoreContract('pgvector', () => started());
+  describeVectorStoreContract('pgvector', async () => withDocuments(postgres, await started()));
   describe('with graphs', () => {
     let other: Postgres;
     beforeAll(async () => {
@@ -47,7 +47,7 @@ describeWithPgvector('vectors in PostgreSQL', () => {
     afterAll(() => other.store.stop());
 
     describeVectorStoreContract('pgvector, graphs from 30 vectors on', async () => {
-      const store = other.openVectorStore({ mostExact: 30 });
+      const store = withDocuments(other, other.openVectorStore({ mostExact: 30 }));
       await store.start();
       return store;
     });
@@ -87,7 +87,7 @@ describeWithPgvector('vectors in PostgreSQL', () => {
           sourceId: seed % 100 === 0 ? 'few' : 'many',
         }),
       );
-      const builder = await started({ mostExact: 1_000 });
+      const builder = withDocuments(postgres, await started({ mostExact: 1_000 }));
       await builder.upsert(namespace, records);
       // Stopping waits for the graph.
       await builder.stop();
@@ -177,9 +177,71 @@ describeWithPgvector('vectors in PostgreSQL', () => {
       expect(await idsIn(store, namespace)).toEqual([]);
     });
 
+    it.each(['before', 'after'] as const)(
+      'keeps nothing of a document that another process deletes at the same time, committed %s',
+      async (order) => {
+        const { own, botId, sourceId, namespace } = await newBot();
+        const store = await open();
+        const document = samples.document(['one']);
+        await own.documents.add(botId, sourceId, document);
+        const of = { documentId: document.document.id, sourceId };
+        await store.upsert(namespace, [record('known', x, of)]);
+        const rows = async () => {
+          const found = await sql`select 1 from vector_windows where tenant_id = ${namespace.tenantId}`.execute(
+            postgres.databases.database,
+          );
+          return found.rows.length;
+        };
+        expect(await rows()).toBe(1);
+        const [deleting, watching] = [1, 2].map(() => new Client({ connectionString: server.superuserUrl }));
+        if (deleting === undefined || watching === undefined) throw new Error('no clients');
+        await Promise.all([deleting.connect(), watching.connect()]);
+        const waiting = async () => {
+          const { rows: waits } = await watching.query(
+            "select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
+          );
+          return waits.length;
+        };
+        const remove = () => deleting.query('delete from documents where id = $1', [of.documentId]);
+        try {
+          if (order === 'before') {
+            await deleting.query('begin');
+            await remove();
+            const upserting = store.upsert(namespace, [record('late', x, of)]);
+            await vi.waitFor(async () => expect(await waiting()).toBe(1), PATIENT);
+            await deleting.query('commit');
+            await upserting;
+          } else {
+            // Holds the upsert up behind the lock that it takes on the document.
+            await watching.query('begin');
+            await watching.query('lock table vector_windows in share mode');
+            const upserting = store.upsert(namespace, [record('late', x, of)]);
+            const removing = vi.waitFor(async () => expect(await waiting()).toBe(1), PATIENT).then(remove);
+            await vi.waitFor(async () => expect(await waiting()).toBe(2), PATIENT);
+            await watching.query('commit');
+            await Promise.all([upserting, removing]);
+          }
+        } finally {
+          await Promise.all([deleting.end(), watching.end()]);
+        }
+        expect(await rows()).toBe(0);
+      },
+    );
+
+    it('makes no namespace for documents that are gone', async () => {
+      const namespace = { tenantId: 'tnt_gone', botId: 'bot', generation: 'g' };
+      const store = await open();
+      await store.upsert(namespace, [record('a', x)]);
+      expect(await idsIn(store, namespace)).toEqual([]);
+      const { rows } = await sql`select 1 from vector_namespaces where tenant_id = 'tnt_gone'`.execute(
+        postgres.databases.database,
+      );
+      expect(rows).toEqual([]);
+    });
+
     it('ends the query in the database when the caller leaves', async () => {
       const { namespace } = await newBot();
-      const store = await open();
+      const store = withDocuments(postgres, await open());
       await store.upsert(namespace, [record('a', x)]);
       const client = new Client({ connectionString: server.superuserUrl });
       await client.connect();
@@ -230,3 +292,37 @@ describeWithPgvector('vectors in PostgreSQL', () => {
     });
   });
 });
+
+/** Makes the documents that vectors are of, where a suite has vectors alone. Ids of documents are unique among tenants. */
+function withDocuments({ databases }: Postgres, store: VectorStore): VectorStore {
+  const owned = ({ tenantId }: Namespace, documentId: string) => `${tenantId}/${documentId}`;
+  return {
+    ...store,
+    async upsert(namespace, records, signal) {
+      const { tenantId } = namespace;
+      const own = records.map((each) => ({ ...each, documentId: owned(namespace, each.documentId) }));
+      const ids = JSON.stringify([...new Set(own.map(({ documentId }) => documentId))]);
+      const id = owned(namespace, 'parent');
+      await sql`with made_tenant as (
+          insert into tenants (id, name, created_at, updated_at) values (${tenantId}, '', 1, 1) on conflict do nothing
+        ), made_bot as (
+          insert into bots (tenant_id, id, name, slug, instructions, created_at, updated_at, retrieval_json, privacy_json, metadata_json)
+          values (${tenantId}, ${id}, '', ${id}, '', 1, 1, '{}', '{}', '{}') on conflict do nothing
+        ), made_source as (
+          insert into sources (tenant_id, id, bot_id, type, title, status, content_hash, progress_done, progress_total,
+            created_at, updated_at, counts_json, metadata_json, inputs_json)
+          values (${tenantId}, ${id}, ${id}, 'text', '', 'ready', '', 0, 0, 1, 1, '{}', '{}', '[]') on conflict do nothing
+        )
+        insert into documents (tenant_id, id, bot_id, source_id, title, input_name, state, content_hash, tokens, created_at, text)
+        select ${tenantId}, document, ${id}, ${id}, '', '', 'searchable', '', 0, 1, ''
+        from json_array_elements_text(${ids}::json) as document on conflict do nothing`.execute(databases.database);
+      await store.upsert(namespace, own, signal);
+    },
+    deleteDocuments: (namespace, documentIds, signal) =>
+      store.deleteDocuments(
+        namespace,
+        documentIds.map((documentId) => owned(namespace, documentId)),
+        signal,
+      ),
+  };
+}

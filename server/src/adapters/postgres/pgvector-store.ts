@@ -70,6 +70,7 @@ export function createPgvectorStore(options: PgvectorStoreOptions): VectorStore 
   async function put(into: Kysely<Schema>, namespace: Namespace, records: readonly VectorRecord[]): Promise<void> {
     if (records.length === 0) return;
     const number = await openNamespace(into, namespace, records);
+    if (number === null) return;
     await putRows(into, { tenantId: namespace.tenantId, number }, records);
     graphs.noteAdded({ number, dimensions: records[0]?.vector.length ?? 0 }, records.length);
   }
