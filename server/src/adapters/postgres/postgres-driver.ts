@@ -12,7 +12,7 @@ export interface PostgresDriverOptions {
   readonly scope: Scope;
   /** Of the tenants' transactions within this process, so that those that wait for each other hold no connections. */
   readonly turns: Turns;
-  /** How long a statement may take before its connection is given up; null: as long as it likes. */
+  /** How long a statement may take before its connection is given up, and soon after the database gives it up; null: as long as it likes. */
   readonly statementTimeoutMs: number | null;
 }
 
@@ -117,9 +117,10 @@ class ScopedConnection implements DatabaseConnection {
 
   #preface() {
     if (this.#transaction === 'open') return [];
-    if (this.#transaction === 'none') return [scopeOfStatement(this.#options.scope)];
+    const { scope, statementTimeoutMs } = this.#options;
+    if (this.#transaction === 'none') return [scopeOfStatement(scope, statementTimeoutMs)];
     this.#transaction = 'open';
-    return scopeOfTransaction(this.#options.scope);
+    return scopeOfTransaction(scope, statementTimeoutMs);
   }
 
   #run(batch: Batch): Promise<StatementResult> {

@@ -129,7 +129,7 @@ function named(url: string): string {
 
 async function begin(pool: ConnectionPool, client: PoolClient): Promise<void> {
   const settings = `select set_config('${TENANT_SETTING}', $1, true),
-    set_config('idle_in_transaction_session_timeout', '0', true)`;
+    set_config('idle_in_transaction_session_timeout', '0', true), set_config('statement_timeout', '0', true)`;
   await pool.run(
     client,
     {

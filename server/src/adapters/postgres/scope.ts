@@ -25,9 +25,21 @@ export const TENANT_SETTING = 'app.tenant_id';
 /** How long a transaction may wait for its next statement before the database rolls it back. */
 const IDLE_TRANSACTION_MS = 30_000;
 
+/** How much later than the client the database itself gives a statement up: the client has heard of it by then. */
+const STATEMENT_GRACE_MS = 1_000;
+
+/** The database would work on for nobody when a client has given up and left. Null: as long as it takes, whatever the role's default. */
+function timeoutOf(statementTimeoutMs: number | null): string {
+  return String(statementTimeoutMs === null ? 0 : statementTimeoutMs + STATEMENT_GRACE_MS);
+}
+
 /** Sent in front of a statement that is a transaction of its own. */
-export function scopeOfStatement({ tenantId, durability, settings = {} }: Scope): Statement {
-  const further = Object.entries(durability === 'synced' ? settings : { ...settings, synchronous_commit: 'off' });
+export function scopeOfStatement(
+  { tenantId, durability, settings = {} }: Scope,
+  statementTimeoutMs: number | null,
+): Statement {
+  const timed = { ...settings, statement_timeout: timeoutOf(statementTimeoutMs) };
+  const further = Object.entries(durability === 'synced' ? timed : { ...timed, synchronous_commit: 'off' });
   return {
     sql: [
       `select set_config('${TENANT_SETTING}', $1, true)`,
@@ -41,14 +53,18 @@ export function scopeOfStatement({ tenantId, durability, settings = {} }: Scope)
  * Sent in front of the first statement of a transaction. Those of one tenant take turns, as the store promises: what one
  * has read is still so when it writes. The lock is released by its end.
  */
-export function scopeOfTransaction({ tenantId, durability }: Scope): readonly Statement[] {
+export function scopeOfTransaction(
+  { tenantId, durability }: Scope,
+  statementTimeoutMs: number | null,
+): readonly Statement[] {
   return [
     { sql: 'begin', parameters: [] },
     {
       sql: `select set_config('${TENANT_SETTING}', $1, true),
         set_config('idle_in_transaction_session_timeout', '${IDLE_TRANSACTION_MS}', true),
-        set_config('synchronous_commit', $2, true)`,
-      parameters: [tenantId, durability === 'synced' ? 'on' : 'off'],
+        set_config('synchronous_commit', $2, true),
+        set_config('statement_timeout', $3, true)`,
+      parameters: [tenantId, durability === 'synced' ? 'on' : 'off', timeoutOf(statementTimeoutMs)],
     },
     ...(tenantId === EVERY_TENANT ? [] : [turnOf(tenantId)]),
   ];
