@@ -29,8 +29,9 @@ export const TRANSFER_ERROR_EXPLANATIONS = {
     remedy: 'Stop all servers, empty the target with `chatsphere migrate --rollback`, and begin again.',
   },
   migration_source_in_use: {
-    meaning: 'Servers are connected to the database that is to be migrated: what they write would be left behind.',
-    remedy: 'Stop them and run the migration again.',
+    meaning:
+      'Servers or workers are on the database that is to be migrated, or were 20 seconds ago: what they write would be left behind. Or another migration fills it.',
+    remedy: 'Stop them, wait 20 seconds and run the migration again.',
   },
   migration_target_changed: {
     meaning:

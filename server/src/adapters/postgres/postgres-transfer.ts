@@ -1,7 +1,7 @@
 import { type DatabaseConnection, type Driver, Kysely, type QueryResult, sql } from 'kysely';
 import type { PoolClient } from 'pg';
 import { AppError, type Logger } from '../../kernel/index.ts';
-import type { Schema, TransferConnection, TransferEngine } from '../../store/index.ts';
+import { LIVES, type Schema, type TransferConnection, type TransferEngine } from '../../store/index.ts';
 import { toConnectError } from './connect-failure.ts';
 import { type ConnectionPool, createConnectionPool } from './connection-pool.ts';
 import { createUniqueColumns } from './constraint-columns.ts';
@@ -76,7 +76,7 @@ export async function openPostgresSnapshot({ url, logger }: PostgresTransferOpti
 export async function openPostgresForFilling({ url, logger }: PostgresTransferOptions): Promise<TransferConnection> {
   await requireUsable(named(url), logger);
   const pool = createConnectionPool({ url: named(url), connections: 3, logger });
-  let unlock: () => void;
+  let unlock: () => Promise<void>;
   try {
     unlock = await takeLock(pool);
   } catch (error) {
@@ -90,19 +90,37 @@ export async function openPostgresForFilling({ url, logger }: PostgresTransferOp
     database: new Kysely<Schema>({ dialect: postgresDialect(driver) }),
     engine: postgresTransferEngine,
     async close() {
-      unlock();
+      await unlock();
       await pool.stop();
     },
   };
 }
 
-/** Takes a connection of its own, which holds it until what this gives is called. */
-async function takeLock(pool: ConnectionPool): Promise<() => void> {
+/**
+ * Takes a connection of its own, with a transaction that holds the lock until what this gives is called: a lock of the session would be
+ * left behind in a pooler, where nobody finds it again.
+ */
+async function takeLock(pool: ConnectionPool): Promise<() => Promise<void>> {
   const client = await pool.connect();
+  const run = (...statements: readonly string[]) => {
+    const sent = statements.map((text) => ({ sql: text, parameters: [] }));
+    return pool.run(client, { statements: sent, asked: sent.length - 1 }, null);
+  };
   try {
-    const asked = { sql: `select pg_try_advisory_lock(${FILLING_LOCK}) as taken`, parameters: [] };
-    const { rows } = await pool.run(client, { statements: [asked], asked: 0 }, null);
-    if (rows[0]?.['taken'] === true) return () => client.release(true);
+    const { rows } = await run(
+      'begin',
+      `select set_config('idle_in_transaction_session_timeout', '0', true), set_config('statement_timeout', '0', true)`,
+      `select pg_try_advisory_xact_lock(${FILLING_LOCK}) as taken`,
+    );
+    if (rows[0]?.['taken'] === true) {
+      return async () => {
+        const isFree = await run('rollback').then(
+          () => true,
+          () => false,
+        );
+        client.release(!isFree);
+      };
+    }
   } catch (error) {
     client.release(true);
     throw error;
@@ -114,11 +132,29 @@ async function takeLock(pool: ConnectionPool): Promise<() => void> {
   );
 }
 
-/** How many connections of servers the database has. */
-export async function countServerConnections({ database }: Pick<TransferConnection, 'database'>): Promise<number> {
-  const { rows } = await sql<{ connections: number }>`select count(*) as connections from pg_stat_activity
-    where datname = current_database() and application_name = ${SERVERS}`.execute(database);
-  return Number(rows[0]?.connections ?? 0);
+/** Servers and workers say that they live every five seconds. */
+const QUIET_MS = 20_000;
+
+/**
+ * Whether servers or workers work on the database: their connections, or their leases when they have connections only to a pooler. What a
+ * pooler keeps of theirs after their end does not count once nobody has used it for that long.
+ */
+export async function hasServers(
+  { database }: Pick<TransferConnection, 'database'>,
+  { quietMs = QUIET_MS }: { readonly quietMs?: number } = {},
+): Promise<boolean> {
+  // Within a transaction, the database would show the connections of before again.
+  await sql`select pg_stat_clear_snapshot()`.execute(database);
+  const connected = await sql`select 1 from pg_stat_activity
+    where datname = current_database() and application_name = ${SERVERS}
+      and (state <> 'idle' or state_change > clock_timestamp() - ${quietMs} * interval '1 millisecond')
+    limit 1`.execute(database);
+  if (connected.rows.length > 0) return true;
+  const { rows: tables } = await sql`select 1 where to_regclass('leases') is not null`.execute(database);
+  if (tables.length === 0) return false;
+  const { rows } = await sql`select 1 from leases where name like ${`${LIVES}%`}
+    and expires_at > extract(epoch from clock_timestamp()) * 1000 limit 1`.execute(database);
+  return rows.length > 0;
 }
 
 function named(url: string): string {

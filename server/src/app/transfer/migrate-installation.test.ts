@@ -5,6 +5,11 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createFileBlobStore } from '../../adapters/file-system/index.ts';
 import { createPostgresBlobStore, openPostgres } from '../../adapters/postgres/index.ts';
 import {
+  describeWithPgBouncer,
+  startPgBouncer,
+  type TestPgBouncer,
+} from '../../adapters/postgres/pgbouncer.contract.ts';
+import {
   describeWithPostgres,
   startTestPostgres,
   type TestPostgres,
@@ -427,6 +432,62 @@ describeWithPostgres('with PostgreSQL', () => {
       await expect(restore(path)).rejects.toMatchObject({ code: 'restore_target_not_empty' });
       expect(await undoDatabaseRestore({ ...parts, config, place, force: false })).toBe('a backup');
       expect(await restore(path)).toMatchObject({ keys: 'valid' });
+    });
+  });
+
+  describeWithPgBouncer('through PgBouncer, which pools by transaction', () => {
+    let pooler: TestPgBouncer;
+    beforeAll(async () => {
+      pooler = await startPgBouncer(server, { connections: 4 });
+    });
+    afterAll(() => pooler?.stop());
+    const through = (database: string) => pooler.url.replace(/chatsphere$/, database);
+
+    it('is one at a time, and leaves nothing behind that keeps the next one out', { timeout: 120_000 }, async () => {
+      const folder = await mkdtemp(join(tmpdir(), 'chatsphere-pooled-'));
+      targets.push(folder);
+      await makeSampleData(folder, 'pooled');
+      await server.createDatabase('pooled');
+      const to = { kind: 'postgres', url: through('pooled') } as const;
+      const request = {
+        config: { dataFolder: folder, secret: null },
+        ...{ from: { kind: 'sqlite', folder } as const, to, clock: systemClock, logger: silentLogger, signal: never },
+      };
+      for (let round = 0; round < 3; round += 1) {
+        const meanwhile: Promise<unknown>[] = [];
+        await migrateInstallation({
+          ...request,
+          onProgress() {
+            if (meanwhile.length >= 4) return;
+            const back = rollBackMigration({ ...request, force: true });
+            back.catch(() => {});
+            meanwhile.push(back);
+          },
+        });
+        expect(meanwhile.length).toBeGreaterThan(0);
+        for (const back of meanwhile) await expect(back).rejects.toMatchObject({ code: 'migration_source_in_use' });
+        await rollBackMigration({ ...request, force: true });
+      }
+    });
+
+    it('is refused while a server is on it, although its connections are those of the pooler', async () => {
+      const folder = await mkdtemp(join(tmpdir(), 'chatsphere-pooled-'));
+      targets.push(folder);
+      await makeSampleData(folder, 'served');
+      await server.createDatabase('served');
+      const to = { kind: 'postgres', url: through('served') } as const;
+      const request = {
+        config: { dataFolder: folder, secret: null },
+        ...{ from: { kind: 'sqlite', folder } as const, to, clock: systemClock, logger: silentLogger, signal: never },
+      };
+      await migrateInstallation({ ...request, onProgress: () => {} });
+      await using(to, async ({ store }) => {
+        const { leases } = store.system;
+        await leases.live({ now: systemClock.now(), expiresAt: systemClock.now() + 15_000 });
+        await expect(rollBackMigration({ ...request, force: true })).rejects.toMatchObject({
+          code: 'migration_source_in_use',
+        });
+      });
     });
   });
 

@@ -2,8 +2,8 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createFileBlobStore, finishSwap, holdBlobs, lockDataFolder } from '../../adapters/file-system/index.ts';
 import {
-  countServerConnections,
   createPostgresBlobStore,
+  hasServers,
   openPostgresForFilling,
   openPostgresSnapshot,
   openStoredBlobs,
@@ -127,12 +127,12 @@ export async function requireVectorStore(place: Place, { connection }: TargetPla
   }
 }
 
-/** Rejects with `migration_source_in_use` when servers are connected. */
+/** Rejects with `migration_source_in_use` when servers work on it. */
 export async function refuseServers(place: Place, connection: TransferConnection): Promise<void> {
-  if (place.kind === 'sqlite' || (await countServerConnections(connection)) === 0) return;
+  if (place.kind === 'sqlite' || !(await hasServers(connection))) return;
   throw new AppError(
     'migration_source_in_use',
-    `Servers are connected to ${placeName(place)}: what they write would be left behind. Stop them all and run it again.`,
+    `Servers or workers are on ${placeName(place)}, or were so seconds ago: what they write would be left behind. Stop them all, wait 20 seconds and run it again.`,
   );
 }
 
