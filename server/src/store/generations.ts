@@ -143,7 +143,9 @@ async function findLacking(
                     .where('chunks.chunk_set', '=', chunkSetOr(chunkSet)),
                 ),
               ),
-            ),
+            )
+            .limit(1)
+            .offset(0),
         ),
         where.exists(
           where
@@ -161,7 +163,10 @@ async function findLacking(
             .whereRef('chunks.bot_id', '=', 'bots.id')
             .where('chunks.chunk_set', '=', chunkSetOr(chunkSet))
             .where('documents.state', '=', 'searchable')
-            .where('chunk_vectors.chunk_number', 'is', null),
+            .where('chunk_vectors.chunk_number', 'is', null)
+            // With an offset, PostgreSQL asks for each bot in place of making one set of all that anybody lacks.
+            .limit(1)
+            .offset(0),
         ),
       ]),
     )
