@@ -35,6 +35,7 @@ export interface DoctorParts {
 export function createDoctorCommand(parts: DoctorParts): Command {
   return {
     name: 'doctor',
+    mostArguments: 0,
     summary: 'check the machine, the settings and the data folder',
     help: `Usage: chatsphere doctor [--json]
 
@@ -157,7 +158,9 @@ async function checkServer(parts: DoctorParts, dataFolder: string | undefined): 
 async function checkWorkers(parts: DoctorParts, dataFolder: string | undefined): Promise<CheckResult> {
   const answer = await parts.findWorkers(dataFolder);
   if (answer === null) return { level: 'ok', detail: 'not running; the server runs jobs itself' };
-  const alive = asList(answer['data']).filter((worker) => worker['alive'] === true).length;
+  const heardOf = asList(answer['data']).filter((worker) => worker['alive'] === true);
+  // Runners of one process give signs of life of their own.
+  const alive = new Set(heardOf.map(({ host, pid }) => `${String(pid)} ${String(host)}`)).size;
   const jobs = asNumber(asWire(answer['waiting'])['jobs']);
   const seconds = Math.round(asNumber(asWire(answer['waiting'])['oldest_seconds']));
   const waiting = jobs === 0 ? 'no job waits' : `${jobs} jobs wait, one for ${seconds} s`;

@@ -50,6 +50,8 @@ describe('job watch', () => {
     expect(warnings).toHaveLength(2);
     const worker = { id: 'w', host: 'h', pid: 1, places: 2, running: 0, startedAt: 0, seenAt: clock.now() + 60_000 };
     await workers.beat(worker);
+    // Another runner of the same process.
+    await workers.beat({ ...worker, id: 'w:follow' });
     await pass(70_000);
     expect(gauges.get('chatsphere_workers_alive')).toBe(1);
     expect(warnings).toHaveLength(2);

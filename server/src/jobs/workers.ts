@@ -13,6 +13,12 @@ export function isAlive({ seenAt }: Pick<Worker, 'seenAt'>, now: number): boolea
   return now - seenAt < ALIVE_MS;
 }
 
+/** Processes that run jobs and were heard of lately; each may have several runners, which give signs of life of their own. */
+export function countAlive(workers: readonly Pick<Worker, 'host' | 'pid' | 'seenAt'>[], now: number): number {
+  const alive = workers.filter((worker) => isAlive(worker, now));
+  return new Set(alive.map(({ host, pid }) => `${pid} ${host}`)).size;
+}
+
 export interface JobWatchOptions {
   readonly claims: Pick<JobClaims, 'countQueued'>;
   readonly workers: Pick<WorkerRegistry, 'list' | 'removeUnseen'>;
@@ -32,7 +38,7 @@ export function createJobWatch({ claims, workers, clock, logger, meter }: JobWat
   async function look(): Promise<void> {
     const now = clock.now();
     const [queued, known] = await Promise.all([claims.countQueued(now), workers.list()]);
-    const alive = known.filter((worker) => isAlive(worker, now)).length;
+    const alive = countAlive(known, now);
     const dueSince = queued.flatMap((group) => (group.dueSince === null ? [] : [group.dueSince]));
     const waitedMs = dueSince.length === 0 ? 0 : Math.max(0, now - Math.min(...dueSince));
     for (const labels of measured.values()) meter.gauge('chatsphere_jobs_queued', labels, 0);

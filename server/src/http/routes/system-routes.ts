@@ -1,4 +1,4 @@
-import { isAlive } from '../../jobs/index.ts';
+import { countAlive } from '../../jobs/index.ts';
 import { AppError, createDeadline } from '../../kernel/index.ts';
 import { wireHealth, wireReady, wireWorkers } from '../contract/index.ts';
 import type { HttpParts, ServingState } from '../http-app-options.ts';
@@ -88,7 +88,7 @@ async function readiness({ store, clock, servingState, redisState }: SystemParts
   const workers = await store.system.workers.list();
   return {
     status: 'ready' as const,
-    workers_alive: workers.filter((worker) => isAlive(worker, now)).length,
+    workers_alive: countAlive(workers, now),
     ...(redisState === undefined ? {} : { redis: redisState() }),
   };
 }

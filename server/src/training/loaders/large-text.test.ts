@@ -51,7 +51,7 @@ describe('a huge text', () => {
     expect(parts.length).toBeGreaterThan(3);
     expect(textsOf(parts).join('\n\n')).toBe(text);
     for (const document of textsOf(parts)) expect(document).toMatch(/^## Day/);
-    expect(parts.map(({ documents }) => documents[0]?.title).slice(0, 2)).toEqual(['Big (part 1)', 'Big (part 2)']);
+    expect(parts.map(({ documents }) => documents[0]?.title).slice(0, 2)).toEqual(['Big', 'Big']);
     expect(parts[1]?.documents[0]?.name).toBe('big.md (part 2)');
     expect(parts.at(-1)?.share).toBe(1);
     const again = await createParser()({

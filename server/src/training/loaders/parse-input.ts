@@ -111,24 +111,21 @@ async function partOfLoaded(loaded: LoadedContent, input: PartOfInput, make: Mak
   };
 }
 
-/** Later stretches are not what the whole is called. */
+/** All are called what the whole is called: which part it is would be searched and embedded, and stands in its name alone. */
 function partOf<Text extends LoadedText>(
   text: Text,
   of: { readonly name: string; readonly position: number; readonly stretches: readonly unknown[] },
 ): Text & NamedText {
   const { name, position, stretches } = of;
   if (stretches.length === 1) return { ...text, name };
-  const part = position + 1;
-  const title = text.title === null || position === 0 ? text.title : `${text.title} (part ${part})`;
-  return { ...text, name, title, part };
+  return { ...text, name, part: position + 1 };
 }
 
 async function toDocument(given: NamedText, fallbackTitle: string, make: Making): Promise<ParsedDocument> {
   const loaded = make.arrange(given);
   const { part } = loaded;
-  const suffix = part === undefined ? '' : ` (part ${part})`;
-  const name = `${loaded.name}${suffix}`;
-  const title = loaded.title ?? `${fallbackTitle}${suffix}`;
+  const name = part === undefined ? loaded.name : `${loaded.name} (part ${part})`;
+  const title = loaded.title ?? fallbackTitle;
   const chunks = await make.cut({ ...loaded, title });
   const tokens = chunks.reduce((sum, { tokens: own }) => sum + own, 0);
   const contentHash = createHash('sha256').update(loaded.text).digest('hex');

@@ -304,8 +304,8 @@ describe('pages', () => {
     }
     expect(texts).toEqual([
       'book.pdf 1 (The book): This is page 1.\n\nThis is page 2.',
-      'book.pdf 2 (The book (part 2)): This is page 3.\n\nThis is page 4.',
-      'book.pdf 3 (The book (part 3)): This is page 5.',
+      'book.pdf 2 (The book): This is page 3.\n\nThis is page 4.',
+      'book.pdf 3 (The book): This is page 5.',
     ]);
     expect(starts).toEqual([
       [0, 17],

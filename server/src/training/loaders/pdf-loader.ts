@@ -96,7 +96,7 @@ function pagesPerPart(limits: PdfLimits): number {
 
 function numbered({ first }: PageRange, title: string | null, limits: PdfLimits): Pick<NamedText, 'part' | 'title'> {
   const part = Math.floor((first - 1) / pagesPerPart(limits)) + 1;
-  return { part, title: title === null || part === 1 ? title : `${title} (part ${part})` };
+  return { part, title };
 }
 
 function asError({ code, message }: RefusedPart): AppError {
