@@ -1,4 +1,5 @@
-import { z } from 'zod';
+import type { z } from 'zod';
+import { oneOf, wholeNumber } from './environment-values.ts';
 
 /** Durations in milliseconds, sizes in bytes. */
 export interface AnswerCacheSettings {
@@ -15,16 +16,11 @@ const MONTH_SECONDS = 31 * 86_400;
 
 /** The settings of kept answers, for the schema of the environment. */
 export const answerCacheEnvironment = {
-  ANSWER_CACHE: z.enum(['on', 'off'], { error: 'must be on or off' }).default('on'),
-  ANSWER_CACHE_TTL_SECONDS: z.coerce.number().int().min(1).max(MONTH_SECONDS).default(3600),
-  ANSWER_CACHE_STALE_SECONDS: z.coerce.number().int().min(0).max(MONTH_SECONDS).default(86_400),
-  SEMANTIC_CACHE: z.enum(['on', 'off'], { error: 'must be on or off' }).default('off'),
-  ANSWER_CACHE_BYTES: z.coerce
-    .number()
-    .int()
-    .min(65_536)
-    .max(64 * 1024 ** 3)
-    .default(32 * 1024 ** 2),
+  ANSWER_CACHE: oneOf(['on', 'off']).default('on'),
+  ANSWER_CACHE_TTL_SECONDS: wholeNumber(1, MONTH_SECONDS).default(3600),
+  ANSWER_CACHE_STALE_SECONDS: wholeNumber(0, MONTH_SECONDS).default(86_400),
+  SEMANTIC_CACHE: oneOf(['on', 'off']).default('off'),
+  ANSWER_CACHE_BYTES: wholeNumber(65_536, 64 * 1024 ** 3).default(32 * 1024 ** 2),
 };
 
 /** Null: no answer is given again. */

@@ -1,10 +1,10 @@
-import { z } from 'zod';
+import { oneOf } from './environment-values.ts';
 
 export type BlobStoreKind = 'folder' | 'database';
 
 /** Where uploaded files are kept, for the schema of the environment. */
 export const blobEnvironment = {
-  BLOB_STORE: z.enum(['auto', 'folder', 'database'], { error: 'must be auto, folder or database' }).default('auto'),
+  BLOB_STORE: oneOf(['auto', 'folder', 'database']).default('auto'),
 };
 
 interface BlobEnvironment {

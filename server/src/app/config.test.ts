@@ -112,6 +112,27 @@ describe('config', () => {
     expect(String(error)).not.toMatch(/hunter2|pass@/);
   });
 
+  it('says in plain words what was given and what may be, of all faults at once', () => {
+    const error = String(
+      catchError(() =>
+        readConfig({
+          ...{ PORT: '99999', MAX_UPLOAD_BYTES: '1.5', LOG_LEVEL: 'loud', LLM_HEDGE_AFTER_MS: 'soon', ROLE: 'boss' },
+          ...{ DATABASE_POOL_SIZE: '', CHATSPHERE_SECRET: 'short', CELERY_API_KEY: 'short2', CHAT_MODEL: 'acme/llm' },
+        }),
+      ),
+    );
+    expect(error.split('\n').slice(1, -1).sort()).toEqual([
+      '  - CELERY_API_KEY must have at least 16 characters',
+      '  - CHATSPHERE_SECRET must have at least 32 characters',
+      expect.stringMatching(/^ {2}- CHAT_MODEL /),
+      '  - LLM_HEDGE_AFTER_MS must be off, p95 or a whole number of milliseconds from 1 to 3600000, not "soon"',
+      '  - LOG_LEVEL must be debug, info, warn, error or silent, not "loud"',
+      '  - MAX_UPLOAD_BYTES must be a whole number from 1024 to 10737418240, not "1.5"',
+      '  - PORT must be a whole number from 0 to 65535, not "99999"',
+      '  - ROLE must be all, serve or worker, not "boss"',
+    ]);
+  });
+
   it.each([
     [{ CHAT_MODEL: 'acme/llm', OPENAI_API_KEY: 'sk-x' }, 'CHAT_MODEL'],
     [{ CHAT_MODEL_FALLBACKS: 'acme/llm', OPENAI_API_KEY: 'sk-x' }, 'CHAT_MODEL_FALLBACKS'],

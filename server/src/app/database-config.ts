@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { wholeNumber } from './environment-values.ts';
 import type { Role } from './role-config.ts';
 
 /** The settings of the database, for the schema of the environment. */
@@ -11,7 +12,7 @@ export const databaseEnvironment = {
     .string()
     .refine(isPostgresUrl, { error: 'must be a postgres:// address that names a database' })
     .optional(),
-  DATABASE_POOL_SIZE: z.coerce.number().int().min(2).max(500).default(10),
+  DATABASE_POOL_SIZE: wholeNumber(2, 500).default(10),
 };
 
 /** A PostgreSQL database that processes share. */

@@ -12,7 +12,8 @@ import {
 import { AppError, type Clock, type Lifecycle, type Logger, type Meter, toAppError } from '../kernel/index.ts';
 import { parseModelId, type TokenCounter } from '../llm/index.ts';
 import type { RightOfWay } from '../resilience/index.ts';
-import type { Config, ModelName } from './config.ts';
+import type { Config } from './config.ts';
+import type { ModelName } from './model-choice.ts';
 import type { Providers } from './providers.ts';
 
 interface EmbedderParts {

@@ -18,7 +18,8 @@ import {
 } from '../llm/index.ts';
 import type { CircuitStates } from '../resilience/index.ts';
 import type { Bot, BotModel } from '../store/index.ts';
-import type { Config, ModelName } from './config.ts';
+import type { Config } from './config.ts';
+import type { ModelName } from './model-choice.ts';
 import { fingerprintOf } from './model-keys.ts';
 import type { Providers } from './providers.ts';
 

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { PineconeSettings } from '../adapters/pinecone/index.ts';
+import { oneOf } from './environment-values.ts';
 
 const PINECONE = 'pinecone';
 
@@ -15,13 +16,13 @@ export const pineconeEnvironment = {
     .default('chatsphere'),
   PINECONE_HOST: z.string().refine(isAddress, { error: 'must be the address of an index' }).optional(),
   PINECONE_CONTROLLER_HOST: z.string().refine(isAddress, { error: 'must be an address' }).optional(),
-  PINECONE_CLOUD: z.enum(['aws', 'gcp', 'azure'], { error: 'must be aws, gcp or azure' }).default('aws'),
+  PINECONE_CLOUD: oneOf(['aws', 'gcp', 'azure']).default('aws'),
   PINECONE_REGION: z
     .string()
     .regex(/^[a-z0-9-]{1,64}$/, 'must be a region such as us-east-1')
     .default('us-east-1'),
-  PINECONE_METRIC: z.enum(['cosine', 'dotproduct'], { error: 'must be cosine or dotproduct' }).optional(),
-  PINECONE_SPARSE: z.enum(['on', 'off'], { error: 'must be on or off' }).default('off'),
+  PINECONE_METRIC: oneOf(['cosine', 'dotproduct']).optional(),
+  PINECONE_SPARSE: oneOf(['on', 'off']).default('off'),
   /** A switch of the SDK that writes the key to the terminal. */
   PINECONE_DEBUG_CURL: z.undefined({ error: 'would print the API key with every call. Unset it' }).optional(),
 };

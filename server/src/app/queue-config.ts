@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { CelerySettings } from '../adapters/celery/index.ts';
+import { oneOf, wholeNumber } from './environment-values.ts';
 
 /** Who tells processes that a job is ready. */
 export type QueueKind = 'memory' | 'bullmq' | 'celery';
@@ -25,9 +26,7 @@ const QUEUE_NAME = z
 
 /** The settings of the queue, for the schema of the environment. */
 export const queueEnvironment = {
-  QUEUE: z
-    .enum(['auto', 'memory', 'bullmq', 'celery'], { error: 'must be auto, memory, bullmq or celery' })
-    .default('auto'),
+  QUEUE: oneOf(['auto', 'memory', 'bullmq', 'celery']).default('auto'),
   CELERY_BROKER_URL: z
     .string()
     .refine((text) => isAddress(text, ['redis:', 'rediss:', 'amqp:', 'amqps:']), {
@@ -40,12 +39,12 @@ export const queueEnvironment = {
       error: 'must be rpc:// or a redis:// or rediss:// address',
     })
     .optional(),
-  CELERY_RESULT_EXPIRES_SECONDS: z.coerce.number().int().min(60).max(31_536_000).default(86_400),
+  CELERY_RESULT_EXPIRES_SECONDS: wholeNumber(60, 31_536_000).default(86_400),
   CELERY_QUEUE: QUEUE_NAME.default('chatsphere'),
   CELERY_API_KEY: z.string().min(16, 'must have at least 16 characters').optional(),
-  CELERY_CONCURRENCY: z.coerce.number().int().min(1).max(1000).default(16),
+  CELERY_CONCURRENCY: wholeNumber(1, 1000).default(16),
   CELERY_EVENTS_QUEUE: QUEUE_NAME.optional(),
-  CELERY_EVENTS_RESEND_SECONDS: z.coerce.number().int().min(5).max(86_400).optional(),
+  CELERY_EVENTS_RESEND_SECONDS: wholeNumber(5, 86_400).optional(),
 };
 
 interface QueueEnvironment {

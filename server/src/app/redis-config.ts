@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { RedisSettings } from '../adapters/redis/index.ts';
+import { wholeNumber } from './environment-values.ts';
 
 /** The settings of Redis, for the schema of the environment. */
 export const redisEnvironment = {
@@ -11,7 +12,7 @@ export const redisEnvironment = {
     .string()
     .regex(/^[\w.:-]{1,64}$/, 'must have 1 to 64 letters, digits or _ . : -')
     .default('chatsphere:'),
-  REDIS_TIMEOUT_MS: z.coerce.number().int().min(5).max(1000).default(50),
+  REDIS_TIMEOUT_MS: wholeNumber(5, 1000).default(50),
 };
 
 /** Null: without Redis, what processes share is in the memory of the one that there is. */

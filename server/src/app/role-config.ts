@@ -1,13 +1,13 @@
-import { z } from 'zod';
+import { oneOf, wholeNumber } from './environment-values.ts';
 
 /** What a process does: take requests and run jobs, or one of both. */
 export type Role = 'all' | 'serve' | 'worker';
 
 /** The settings of roles, for the schema of the environment. */
 export const roleEnvironment = {
-  ROLE: z.enum(['all', 'serve', 'worker'], { error: 'must be all, serve or worker' }).default('all'),
-  WORKER_PORT: z.coerce.number().int().min(0).max(65_535).default(3001),
-  SHUTDOWN_DELAY_MS: z.coerce.number().int().min(0).max(600_000).default(0),
+  ROLE: oneOf(['all', 'serve', 'worker']).default('all'),
+  WORKER_PORT: wholeNumber(0, 65_535).default(3001),
+  SHUTDOWN_DELAY_MS: wholeNumber(0, 600_000).default(0),
 };
 
 export interface RoleSettings {

@@ -27,6 +27,7 @@ const V8_FLAGS = [`--heap-growing-percent=${HEAP_GROWTH_PERCENT}`, '--no-paralle
 export function createServeCommand(parts: ServeParts): Command {
   return {
     name: 'serve',
+    mostArguments: 0,
     summary: 'start the server',
     help: `Usage: chatsphere serve [--port N] [--host H] [--data-dir FOLDER] [--no-worker] [--new-secret]
 
@@ -59,6 +60,7 @@ With --no-worker (or ROLE=serve) it only serves, and processes of \`chatsphere w
 export function createWorkerCommand(parts: Pick<ServeParts, 'config' | 'startWorker'>): Command {
   return {
     name: 'worker',
+    mostArguments: 0,
     summary: 'start a worker: a process that only trains',
     help: `Usage: chatsphere worker [--port N] [--host H]
 

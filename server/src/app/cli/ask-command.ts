@@ -32,6 +32,7 @@ Examples:
 
 export const chatCommand: Command = {
   name: 'chat',
+  mostArguments: 0,
   summary: 'talk with a bot in a conversation',
   help: `Usage: chatsphere chat --bot BOT
 

@@ -20,6 +20,7 @@ export interface BackupParts {
 export function createBackupCommand({ clock, backup }: BackupParts): Command {
   const command: Command = {
     name: 'backup',
+    mostArguments: 1,
     summary: 'write everything to one file, also while the server runs',
     help: `Usage: chatsphere backup FILE|FOLDER [--no-secret]
 

@@ -9,6 +9,7 @@ import { printJson, printLine, say } from './terminal.ts';
 
 export const exportCommand: Command = {
   name: 'export',
+  mostArguments: 0,
   summary: 'write a bot to one file: settings, files, documents, chunks, vectors',
   help: `Usage: chatsphere export --bot BOT [--output FILE] [--no-files]
 
@@ -66,6 +67,7 @@ function exportFailure(file: string, error: unknown): CliError {
 
 export const importCommand: Command = {
   name: 'import',
+  mostArguments: 1,
   summary: 'make a bot of a file that export wrote',
   help: `Usage: chatsphere import FILE [--slug S] [--name NAME]
 

@@ -20,6 +20,8 @@ export interface Command {
   /** The text of `--help`, with examples. */
   readonly help: string;
   readonly options: NonNullable<ParseArgsConfig['options']>;
+  /** How many arguments without a name it takes at most, by its action where it has actions; absent: any number. */
+  readonly mostArguments?: number | Readonly<Record<string, number>>;
   run(context: CommandContext): Promise<ExitCode>;
 }
 
@@ -39,7 +41,7 @@ export interface ParsedArguments {
   readonly values: Readonly<Record<string, string | boolean | undefined>>;
 }
 
-/** Rejects with a usage error (exit code 2) that names the option at fault. */
+/** Rejects with a usage error (exit code 2) that names the option or argument at fault. */
 export function parseArguments(command: Command, args: readonly string[]): ParsedArguments {
   try {
     const parsed = parseArgs({
@@ -47,10 +49,22 @@ export function parseArguments(command: Command, args: readonly string[]): Parse
       allowPositionals: true,
       options: { ...COMMON_OPTIONS, ...command.options },
     });
+    refuseSurplus(command, parsed.positionals);
     return { positionals: parsed.positionals, values: parsed.values as ParsedArguments['values'] };
   } catch (error) {
+    if (error instanceof CliError) throw error;
     throw usageError(command, error instanceof Error ? error.message.split('. ')[0] : 'The arguments cannot be read');
   }
+}
+
+/** What nobody would look at is likely a mistake: a name with spaces and no quotes, say. */
+function refuseSurplus(command: Command, positionals: readonly string[]): void {
+  const { mostArguments } = command;
+  if (mostArguments === undefined) return;
+  const [action = ''] = positionals;
+  const most = typeof mostArguments === 'number' ? mostArguments : 1 + (mostArguments[action] ?? positionals.length);
+  const surplus = positionals[most];
+  if (surplus !== undefined) throw usageError(command, `The argument "${surplus}" is one too many`);
 }
 
 export function usageError(command: Pick<Command, 'name'>, message: string | undefined): CliError {

@@ -6,6 +6,7 @@ import { printJson, printLine, say } from './terminal.ts';
 
 export const generationsCommand: Command = {
   name: 'generations',
+  mostArguments: { list: 0, build: 0, show: 1, activate: 1, rollback: 0, delete: 1 },
   summary: 'change the embedder or chunking of a bot, and go back',
   help: `Usage: chatsphere generations [list] --bot BOT
        chatsphere generations build --bot BOT [--embedding-model MODEL] [--dimensions N] [--activate POLICY]

@@ -8,8 +8,9 @@ const FILTERS = ['state', 'bot', 'kind', 'source'] as const;
 
 export const jobsCommand: Command = {
   name: 'jobs',
+  mostArguments: { list: 0, show: 1, cancel: 1, retry: 1 },
   summary: 'list background jobs, cancel them or run failed ones again',
-  help: `Usage: chatsphere jobs [list] [--state failed] [--bot BOT] [--source SOURCE]
+  help: `Usage: chatsphere jobs [list] [--state failed] [--bot BOT] [--source SOURCE] [--kind train]
        chatsphere jobs show JOB
        chatsphere jobs cancel JOB
        chatsphere jobs retry JOB

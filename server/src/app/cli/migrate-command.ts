@@ -46,6 +46,7 @@ type VectorStoreName = (typeof VECTOR_STORES)[number];
 export function createMigrateCommand(parts: MigrateParts): Command {
   const command: Command = {
     name: 'migrate',
+    mostArguments: 0,
     summary: 'bring everything to PostgreSQL, or back to a data folder',
     help: `Usage: chatsphere migrate --to postgres://USER:PASSWORD@HOST/DATABASE
        chatsphere migrate --to sqlite:FOLDER

@@ -8,6 +8,7 @@ const BOT_OPTION = { bot: { type: 'string' as const, short: 'b' } };
 
 export const botsCommand: Command = {
   name: 'bots',
+  mostArguments: { list: 0, show: 1, delete: 1 },
   summary: 'list, create, show or delete bots',
   help: `Usage: chatsphere bots [list]
        chatsphere bots create NAME [--slug S] [--instructions TEXT]
@@ -54,6 +55,7 @@ export const botsCommand: Command = {
 
 export const sourcesCommand: Command = {
   name: 'sources',
+  mostArguments: { list: 0, duplicates: 0, show: 1, delete: 1 },
   summary: 'list, show or delete what a bot was trained on',
   help: `Usage: chatsphere sources [list] --bot BOT
        chatsphere sources show SOURCE --bot BOT
@@ -107,18 +109,37 @@ export const sourcesCommand: Command = {
   },
 };
 
+/** As `POST /v1/api_keys` takes them; a test compares. */
+export const SCOPES: readonly string[] = [
+  ...['chat', 'search', 'sources:read', 'sources:write', 'bots:read', 'bots:write'],
+  ...['keys', 'usage:read', 'privacy', 'metrics', 'admin'],
+];
+
+/** Rejects with a usage error for scopes that do not exist. */
+function scopes(value: string | boolean | undefined): readonly string[] {
+  const given = splitList(value);
+  const unknown = given.find((scope) => !SCOPES.includes(scope));
+  if (unknown !== undefined) {
+    throw usageError(keysCommand, `There is no scope "${unknown}"; the scopes are ${SCOPES.join(', ')}`);
+  }
+  if (value !== undefined && given.length === 0) throw usageError(keysCommand, '--scopes names no scope');
+  return given;
+}
+
 export const keysCommand: Command = {
   name: 'keys',
+  mostArguments: { list: 0, revoke: 1 },
   summary: 'list, create or revoke API keys',
   help: `Usage: chatsphere keys [list]
        chatsphere keys create NAME [--scopes chat,search] [--bots BOT,BOT]
        chatsphere keys revoke KEY_ID [--yes]
 
-Scopes: chat search sources:read sources:write bots:read bots:write keys usage:read privacy metrics admin.
+Scopes: ${SCOPES.join(' ')}.
 The secret is printed once, to stdout.`,
   options: { scopes: { type: 'string' }, bots: { type: 'string' } },
   async run(context) {
     const [action = 'list', ...rest] = context.positionals;
+    if (action === 'create') scopes(context.values['scopes']);
     const client = await context.connect();
     if (action === 'list') {
       return printList(context, await listAll(client, '/v1/api_keys', context.signal), {
@@ -139,7 +160,7 @@ The secret is printed once, to stdout.`,
       const bots = splitList(context.values['bots']);
       const json = {
         name,
-        scopes: splitList(context.values['scopes'] ?? 'chat,search'),
+        scopes: scopes(context.values['scopes'] ?? 'chat,search'),
         ...(bots.length > 0 ? { bots } : {}),
       };
       const key = await client.request('POST', '/v1/api_keys', { json, signal: context.signal });

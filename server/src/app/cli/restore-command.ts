@@ -41,6 +41,7 @@ interface Undone {
 export function createRestoreCommand(parts: RestoreParts): Command {
   const command: Command = {
     name: 'restore',
+    mostArguments: 1,
     summary: 'make the installation of a backup',
     help: `Usage: chatsphere restore FILE [--data-dir FOLDER] [--force]
        chatsphere restore FILE --verify

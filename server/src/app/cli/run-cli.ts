@@ -25,23 +25,22 @@ export interface CliOptions {
   }): Promise<Connection>;
 }
 
+/** Every command, in the order of the overview. */
+export function commandsOf({
+  applicationCommands,
+  clock,
+}: Pick<CliOptions, 'applicationCommands' | 'clock'>): readonly Command[] {
+  return [
+    ...applicationCommands,
+    createTrainCommand(clock),
+    ...[askCommand, chatCommand, searchCommand, botsCommand, sourcesCommand, jobsCommand, keysCommand],
+    ...[exportCommand, importCommand, generationsCommand, usageCommand],
+  ];
+}
+
 /** Runs one command line and returns its exit code; never throws and never ends the process. */
 export async function runCli(args: readonly string[], options: CliOptions): Promise<ExitCode> {
-  const commands = [
-    ...options.applicationCommands,
-    createTrainCommand(options.clock),
-    askCommand,
-    chatCommand,
-    searchCommand,
-    botsCommand,
-    sourcesCommand,
-    jobsCommand,
-    keysCommand,
-    exportCommand,
-    importCommand,
-    generationsCommand,
-    usageCommand,
-  ];
+  const commands = commandsOf(options);
   const [name, ...rest] = args;
   if (name === '--version' || name === '-v') {
     options.terminal.stdout.write(`${options.version}\n`);

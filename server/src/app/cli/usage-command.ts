@@ -10,6 +10,7 @@ const AMOUNTS = ['REQUESTS', 'CALLS', 'FAILED', 'INPUT', 'OUTPUT', 'USD', 'UNPRI
 
 export const usageCommand: Command = {
   name: 'usage',
+  mostArguments: 0,
   summary: 'tokens and money, by model, bot, key, user, tenant or day',
   help: `Usage: chatsphere usage [--by model,day] [--start DAY] [--end DAY]
        [--bot BOT] [--key-id KEY_ID] [--user USER] [--model PROVIDER/MODEL] [--outcome failed] [--kind chat]
