@@ -11,7 +11,13 @@ export {
 } from './circuit-breaker.ts';
 export type { CircuitStates, OpenCircuit } from './circuit-states.ts';
 export { createMemoryCircuitStates } from './memory-circuit-states.ts';
-export { type BusListener, type BusSubscription, createMemoryBus, type MessageBus } from './message-bus.ts';
+export {
+  type BusListener,
+  type BusSubscription,
+  createBusTopics,
+  createMemoryBus,
+  type MessageBus,
+} from './message-bus.ts';
 export { type RetryOptions, retry } from './retry.ts';
 export { createRightOfWay, type RightOfWay } from './right-of-way.ts';
 export { createSingleFlight, type SingleFlight } from './single-flight.ts';

@@ -19,12 +19,28 @@ export interface BusSubscription {
   close(): void;
 }
 
-/** A bus within one process. */
-export function createMemoryBus(): MessageBus {
+/** Who listens to what within this process. */
+interface BusTopics {
+  /** Null: there is a gap. */
+  deliver(topic: string, text: string | null): void;
+  /** Tells everybody that there is a gap. */
+  deliverGaps(): void;
+  subscribe(topic: string, listener: BusListener): BusSubscription;
+  clear(): void;
+}
+
+export function createBusTopics(): BusTopics {
   const topics = new Map<string, Set<BusListener>>();
+  function deliver(topic: string, text: string | null): void {
+    for (const listener of [...(topics.get(topic) ?? [])]) {
+      if (text === null) listener.gap?.();
+      else listener.message(text);
+    }
+  }
   return {
-    publish(topic, text) {
-      for (const listener of [...(topics.get(topic) ?? [])]) listener.message(text);
+    deliver,
+    deliverGaps() {
+      for (const topic of topics.keys()) deliver(topic, null);
     },
     subscribe(topic, listener) {
       // An object of its own, so that a listener may come twice.
@@ -39,5 +55,12 @@ export function createMemoryBus(): MessageBus {
         },
       };
     },
+    clear: () => topics.clear(),
   };
+}
+
+/** A bus within one process. */
+export function createMemoryBus(): MessageBus {
+  const topics = createBusTopics();
+  return { publish: topics.deliver, subscribe: topics.subscribe };
 }

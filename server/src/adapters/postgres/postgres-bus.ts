@@ -1,6 +1,6 @@
 import { Client } from 'pg';
 import type { Clock, Lifecycle, Logger } from '../../kernel/index.ts';
-import type { BusListener, MessageBus } from '../../resilience/index.ts';
+import { createBusTopics, type MessageBus } from '../../resilience/index.ts';
 
 export interface PostgresBusOptions {
   /** Where notifications come: the database itself, not a pooler that shares sessions. */
@@ -36,7 +36,7 @@ type Message = readonly [number, string, string | null];
  * process hears itself alone; everybody is told of the gap when messages come again.
  */
 export function createPostgresBus({ listenUrl, notify, clock, logger }: PostgresBusOptions): PostgresBus {
-  const topics = new Map<string, Set<BusListener>>();
+  const topics = createBusTopics();
   /** Topics on which others missed something of ours. */
   const lost = new Set<string>();
   const stopping = new AbortController();
@@ -49,13 +49,6 @@ export function createPostgresBus({ listenUrl, notify, clock, logger }: Postgres
   let onHeard = (): void => {};
   let running: Promise<unknown> = Promise.resolve();
 
-  function deliver(topic: string, text: string | null): void {
-    for (const listener of [...(topics.get(topic) ?? [])]) {
-      if (text === null) listener.gap?.();
-      else listener.message(text);
-    }
-  }
-
   function hear(payload: string | undefined): void {
     const message = readMessage(payload);
     if (message === null) return;
@@ -63,10 +56,10 @@ export function createPostgresBus({ listenUrl, notify, clock, logger }: Postgres
     if (!isHearing) {
       isHearing = true;
       onHeard();
-      for (const topic of topics.keys()) deliver(topic, null);
+      topics.deliverGaps();
       tellLost();
     }
-    deliver(message[1], message[2]);
+    topics.deliver(message[1], message[2]);
   }
 
   function send(topic: string, text: string | null): void {
@@ -101,7 +94,7 @@ export function createPostgresBus({ listenUrl, notify, clock, logger }: Postgres
           if (topic === PULSE) continue;
           lost.add(topic);
           // Nobody else is told now, and this process hears itself no other way.
-          if (isHearing) deliver(topic, text);
+          if (isHearing) topics.deliver(topic, text);
         }
       }
     }
@@ -166,23 +159,11 @@ export function createPostgresBus({ listenUrl, notify, clock, logger }: Postgres
     publish(topic, text) {
       if (!isHearing) {
         lost.add(topic);
-        deliver(topic, text);
+        topics.deliver(topic, text);
       }
       send(topic, text);
     },
-    subscribe(topic, listener) {
-      // An object of its own, so that a listener may come twice.
-      const own = { ...listener };
-      const listeners = topics.get(topic) ?? new Set();
-      topics.set(topic, listeners.add(own));
-      return {
-        ready: Promise.resolve(),
-        close() {
-          listeners.delete(own);
-          if (listeners.size === 0 && topics.get(topic) === listeners) topics.delete(topic);
-        },
-      };
-    },
+    subscribe: topics.subscribe,
     async start() {
       const heard = new Promise<void>((resolve) => {
         onHeard = resolve;

@@ -51,7 +51,9 @@ export function scopeOfStatement(
 
 /**
  * Sent in front of the first statement of a transaction. Those of one tenant take turns, as the store promises: what one
- * has read is still so when it writes. The lock is released by its end.
+ * has read is still so when it writes. The lock is released by its end. It is the tenant's, not the bot's, because a transaction does
+ * not say beforehand what it will touch, and repositories read, decide and write without locks on rows (a lease and the work
+ * under it, the state of a source, what is still to be cut). What it costs stands in ARCHITECTURE.md (35).
  */
 export function scopeOfTransaction(
   { tenantId, durability }: Scope,
