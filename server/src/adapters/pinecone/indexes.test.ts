@@ -1,3 +1,6 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type PineconeStandin, startPineconeStandin } from '../../../test/pinecone-standin/pinecone-standin.ts';
 import type { Namespace, VectorStore } from '../../vector-store/index.ts';
@@ -106,6 +109,26 @@ describe('the indexes at Pinecone', () => {
   it('are made once by two processes at the same moment', async () => {
     await Promise.all([open(3), open(3)]);
     expect(widths()).toEqual({ chatsphere: 3 });
+  });
+
+  it.each([
+    ['answers 404 to everything', 404, '{"message": "no such page"}'],
+    ['answers with pages', 200, '<!doctype html><title>Welcome</title>'],
+    ['takes no such requests', 405, ''],
+  ])('are not looked for where something else %s', async (_, status, body) => {
+    const other = createServer((_request, response) => response.writeHead(status).end(body)).listen(0, '127.0.0.1');
+    await once(other, 'listening');
+    const host = `http://127.0.0.1:${(other.address() as AddressInfo).port}`;
+    for (const [settings, name] of [
+      [{ host, controllerHost: null }, 'PINECONE_HOST'],
+      [{ host: null, controllerHost: host }, 'PINECONE_CONTROLLER_HOST'],
+    ] as const) {
+      await expect(open(3, settings)).rejects.toMatchObject({
+        code: 'configuration_invalid',
+        message: expect.stringContaining(`What answers at ${name} (${host}) is no Pinecone`),
+      });
+    }
+    other.close();
   });
 
   it('refuse the wrong key at the start', async () => {

@@ -76,13 +76,28 @@ export function createPineconeIndexes(parts: {
       }
     }
     const control = settings.controllerHost ?? host;
-    const described = await describe(name, { control, signal });
+    const described = await describe(name, { control, signal }).catch(explained);
     if (described === null) {
-      return { target: await make(name, { dimensions, control, signal }), control };
+      return { target: await make(name, { dimensions, control, signal }).catch(explained), control };
     }
     if (described.dimension === dimensions) return { target: fit(described, control), control };
     if (described.tags?.['made_by'] === MADE_BY.made_by) return { target: null, control };
     throw misfit(`has ${described.dimension ?? 'no'} dimensions, and the embedder makes ${dimensions}`);
+  }
+
+  /** What is no Pinecone says neither what it has nor how it fails. Rejects with the error, or one that names the setting. */
+  function explained(error: unknown): never {
+    const { host, controllerHost } = settings;
+    const isForeign = hasStatus(error, 404) || hasStatus(error, 405);
+    const isUnreadable = error instanceof AppError && error.code === 'provider_invalid_response';
+    if (!isForeign && !isUnreadable) throw error;
+    const [setting, address] = host === null ? ['PINECONE_CONTROLLER_HOST', controllerHost] : ['PINECONE_HOST', host];
+    if (address === null) throw error;
+    throw new AppError(
+      'configuration_invalid',
+      `What answers at ${setting} (${address}) is no Pinecone: neither an index nor a control plane. Set it to the host that Pinecone shows for the index, or leave it out: the index is looked up by PINECONE_INDEX then.`,
+      { cause: error },
+    );
   }
 
   /** The width of the index at this address; null: there is no index but a control plane. */
@@ -96,7 +111,7 @@ export function createPineconeIndexes(parts: {
       throw misfit(`has ${value.dimension ?? 'no'} dimensions, and the embedder makes ${dimensions}`);
     } catch (error) {
       if (hasStatus(error, 404)) return null;
-      throw error;
+      return explained(error);
     }
   }
 
