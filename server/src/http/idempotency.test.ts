@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { AppError, createManualClock } from '../kernel/index.ts';
-import { START, startTestServer, type TestServer } from './test-server.contract.ts';
+import { ADMIN_KEY, START, startTestServer, type TestServer } from './test-server.contract.ts';
 
 let server: TestServer;
 beforeAll(async () => {
@@ -207,6 +207,40 @@ describe('an idempotency key in another process', () => {
       'idempotency_in_progress',
       true,
     ]);
+    await waiting.stop();
+  });
+
+  it('is no longer waited for when the client has left', async () => {
+    const clock = createManualClock();
+    const waiting = await startTestServer({ clock });
+    const tenant = waiting.store.forTenant('tnt_default');
+    let claims = 0;
+    waiting.store.forTenant = () => ({
+      ...tenant,
+      idempotency: {
+        ...tenant.idempotency,
+        async claim({ key, fingerprint, createdAt }) {
+          claims += 1;
+          return { key, fingerprint, createdAt, state: 'running', status: null, body: null };
+        },
+      },
+    });
+    const url = await waiting.app.listen({ port: 0, host: '127.0.0.1' });
+    const client = new AbortController();
+    const headers = {
+      authorization: `Bearer ${ADMIN_KEY}`,
+      'content-type': 'application/json',
+      'idempotency-key': 'elsewhere',
+    };
+    const sent = fetch(`${url}/v1/bots`, { method: 'POST', headers, body: '{"name":"Left"}', signal: client.signal });
+    sent.catch(() => {});
+    await expect.poll(() => claims, { interval: 1 }).toBe(1);
+    client.abort();
+    await expect
+      .poll(() => waiting.counted.filter(({ name }) => name === 'chatsphere_http_requests_total').length)
+      .toBe(1);
+    await clock.advance(61_000);
+    expect(claims).toBe(1);
     await waiting.stop();
   });
 });

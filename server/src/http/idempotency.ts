@@ -3,7 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { AppError, type Clock, type Logger } from '../kernel/index.ts';
 import { type IdempotencyRecord, idempotencyInProgress, idempotencyKeyReused, type Store } from '../store/index.ts';
 import { bearerOf } from './authentication.ts';
-import { headerOf, principalOf } from './request-context.ts';
+import { headerOf, principalOf, signalOfClient } from './request-context.ts';
 import { type ResponseSeal, sealFor } from './response-seal.ts';
 
 const POLL_MS = 200;
@@ -33,6 +33,14 @@ interface RunningAttempt {
   readonly outcome: Promise<Outcome>;
 }
 
+/** How long a request waits for another one. */
+interface Patience {
+  /** Milliseconds since 1970. */
+  readonly giveUpAt: number;
+  /** Aborts when its client leaves. */
+  readonly signal: AbortSignal;
+}
+
 /** What a request has claimed. */
 interface Held {
   readonly attempt: Attempt;
@@ -60,9 +68,9 @@ export function createIdempotency({ store, clock, logger, digestUpload }: Idempo
   async function begin(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined> {
     const attempt = attemptOf(request);
     if (attempt === null) return undefined;
-    const giveUpAt = clock.now() + MAX_WAIT_MS;
-    while (clock.now() < giveUpAt) {
-      const outcome = await join(attempt, request, giveUpAt);
+    const until: Patience = { giveUpAt: clock.now() + MAX_WAIT_MS, signal: signalOfClient(reply) };
+    while (clock.now() < until.giveUpAt) {
+      const outcome = await join(attempt, request, until);
       if (outcome === 'ours') return undefined;
       if (outcome.type === 'abandoned') continue;
       await requireSameUpload(outcome.answer, request);
@@ -71,12 +79,12 @@ export function createIdempotency({ store, clock, logger, digestUpload }: Idempo
     throw idempotencyInProgress();
   }
 
-  async function join(attempt: Attempt, request: FastifyRequest, giveUpAt: number): Promise<Outcome | 'ours'> {
+  async function join(attempt: Attempt, request: FastifyRequest, until: Patience): Promise<Outcome | 'ours'> {
     const id = `${attempt.tenantId}:${attempt.recordKey}`;
     const first = running.get(id);
     if (first !== undefined) {
       requireSameRequest(first, attempt);
-      return within(first.outcome, giveUpAt);
+      return within(first.outcome, until);
     }
     const { promise, resolve } = withResolvers<Outcome>();
     running.set(id, { fingerprint: attempt.fingerprint, outcome: promise });
@@ -85,7 +93,7 @@ export function createIdempotency({ store, clock, logger, digestUpload }: Idempo
       resolve(outcome);
     };
     try {
-      const record = await claim(attempt, giveUpAt);
+      const record = await claim(attempt, until);
       if (record !== null) {
         const outcome: Outcome = { type: 'answered', answer: openRecord(record, attempt) };
         end(outcome);
@@ -99,7 +107,7 @@ export function createIdempotency({ store, clock, logger, digestUpload }: Idempo
     return 'ours';
   }
 
-  async function claim(attempt: Attempt, giveUpAt: number): Promise<IdempotencyRecord | null> {
+  async function claim(attempt: Attempt, { giveUpAt, signal }: Patience): Promise<IdempotencyRecord | null> {
     const records = store.forTenant(attempt.tenantId).idempotency;
     for (;;) {
       const { recordKey: key, fingerprint } = attempt;
@@ -108,12 +116,15 @@ export function createIdempotency({ store, clock, logger, digestUpload }: Idempo
       requireSameRequest(record, attempt);
       if (record.state === 'done') return record;
       if (clock.now() >= giveUpAt) throw idempotencyInProgress();
-      await clock.sleep(POLL_MS);
+      await clock.sleep(POLL_MS, signal);
     }
   }
 
-  async function within(outcome: Promise<Outcome>, giveUpAt: number): Promise<Outcome> {
+  async function within(outcome: Promise<Outcome>, { giveUpAt, signal }: Patience): Promise<Outcome> {
     const timer = new AbortController();
+    const leave = (): void => timer.abort(signal.reason);
+    if (signal.aborted) leave();
+    signal.addEventListener('abort', leave, { once: true });
     const late = clock
       .sleep(Math.max(0, giveUpAt - clock.now()), timer.signal)
       .then(() => Promise.reject(idempotencyInProgress()));
@@ -121,6 +132,7 @@ export function createIdempotency({ store, clock, logger, digestUpload }: Idempo
     try {
       return await Promise.race([outcome, late]);
     } finally {
+      signal.removeEventListener('abort', leave);
       timer.abort();
     }
   }
