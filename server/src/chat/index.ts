@@ -26,6 +26,7 @@ export {
   type TrackedAnswerer,
 } from './response/index.ts';
 export {
+  type AnswerOrder,
   type AnswerStream,
   type AnswerStreams,
   createAnswerStreams,
@@ -35,5 +36,7 @@ export {
   type StreamAbout,
   type StreamBuffer,
   type StreamEnding,
+  type StreamMaking,
   type StreamName,
+  type TakenUp,
 } from './streams/index.ts';

@@ -87,6 +87,18 @@ export interface AnswerRequest extends ModelSettings {
   readonly wholeAnswer?: boolean;
   /** `off`: the answer is made anew, and not kept for others. */
   readonly cache?: 'off';
+  /** The answer goes on behind what another process has told of it: see `Answerer`. */
+  readonly continues?: ToldAnswer;
+}
+
+/** What was told of an answer whose process is gone. */
+export interface ToldAnswer {
+  /** As its start said. */
+  readonly conversationId: string | null;
+  readonly servedBy: string;
+  readonly passages: string | null;
+  /** The texts of its events, in order. */
+  readonly pieces: readonly string[];
 }
 
 /** Where an answer comes from: made for this request, or made for an equal one, or for one that means the same. */
@@ -108,6 +120,8 @@ export type AnswerEvent =
       readonly cache: CacheState;
       /** How the answer falls short of what was asked for: steps of the degradation ladder, `lexical_search`. Mostly empty. */
       readonly degraded: readonly string[];
+      /** Equal for equal passages in equal order, which the markers `[n]` point to. Absent: there are none. */
+      readonly passages?: string;
     }
   | { readonly type: 'text-delta'; readonly text: string }
   | ToolCallDelta
@@ -123,7 +137,12 @@ export type AnswerEvent =
       readonly degraded: readonly string[];
     };
 
-/** Question to cited answer. */
+/**
+ * Question to cited answer. With `continues` the events are a `start`, then what comes behind the told text, then an `end`
+ * that speaks of the whole: its usage holds an estimate of what was used before. Question and conversation are those
+ * that were opened then. Rejects with `stream_interrupted` when the answer cannot go on: the passages are others, it is
+ * JSON, or what is made now does not begin with what was told.
+ */
 export interface Answerer {
   /**
    * The iterator must be read to its end or returned; returning or aborting cancels the model call at once.

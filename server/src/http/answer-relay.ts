@@ -61,8 +61,8 @@ export async function relayAnswer(
       if (stream.isLive) logFailure(parts.logger, error, request);
       if (events.signal.aborted) return;
       const wire = toWireError(error, request.id);
-      const resume = { message: stream.about.id, after: nextNumber() - 1 };
-      await sendLast(events, encoder.failed(nextNumber(), { error: { ...wire.error, resume } }, stream.used()));
+      const resume = stream.canResume(error) ? { resume: { message: stream.about.id, after: nextNumber() - 1 } } : {};
+      await sendLast(events, encoder.failed(nextNumber(), { error: { ...wire.error, ...resume } }, stream.used()));
     }
   } finally {
     events.close();
@@ -80,7 +80,7 @@ async function sendLast(events: EventStream, frames: string): Promise<void> {
 async function relayEvents(relay: Relay, events: EventStream, position: { number: number }): Promise<void> {
   const { stream, encoder, after, overheadMs } = relay;
   let last: AnswerEvent['type'] | null = null;
-  for await (const { first, items } of stream.read({ signal: events.signal })) {
+  for await (const { first, items } of stream.read({ signal: events.signal, after })) {
     let frames = '';
     let number = first;
     for (const event of items) {

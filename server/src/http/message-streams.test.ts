@@ -171,7 +171,7 @@ describe('the stream of a message', () => {
     await expect.poll(() => state.cancelledWith?.code).toBe('request_aborted');
   });
 
-  it('breaks off for every viewer with one error that says where to go on, and again for who comes later', async () => {
+  it('breaks off for every viewer with one error, and again for who comes later, which no resuming would change', async () => {
     const { say } = heldAnswer();
     say('One ');
     const first = await ask();
@@ -186,10 +186,9 @@ describe('the stream of a message', () => {
     ]) {
       const last = frames.at(-1);
       expect(last?.id).toBe(3);
-      expect(JSON.parse(last?.data ?? '').error).toMatchObject({
-        code: 'stream_interrupted',
-        resume: { message: id, after: 2 },
-      });
+      const { error } = JSON.parse(last?.data ?? '');
+      expect(error).toMatchObject({ code: 'stream_interrupted' });
+      expect(error).not.toHaveProperty('resume');
       expect(frames.map(({ data }) => data).join()).not.toMatch(/\[DONE\]|"finish_reason":"/);
     }
   });

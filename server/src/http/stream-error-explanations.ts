@@ -2,7 +2,7 @@
 export const STREAM_ERROR_EXPLANATIONS = {
   stream_interrupted: {
     meaning: 'The answer broke off after it had begun, or the connection to the provider before it had.',
-    remedy: 'Ask again; what came so far is incomplete.',
+    remedy: 'Resume it if the error has `resume`, else ask again; what came so far is incomplete.',
   },
   stream_expired: {
     meaning: 'There is no stream of this message that the key may read: there never was, or it is no longer kept.',

@@ -369,4 +369,6 @@ export interface IdempotencyRecord {
   readonly status: number | null;
   readonly body: string | null;
   readonly createdAt: number;
+  /** The process that claimed it is dead; `body` names what it had begun. */
+  readonly isAbandoned?: true;
 }

@@ -5,7 +5,7 @@ import type { IdempotencyRepository } from './ports.ts';
 import type { IdempotencyTable } from './schema.ts';
 import type { TenantScope } from './tenant-scope.ts';
 
-/** `processId`: who claims here. What a dead process has claimed and not completed can be claimed again at once. */
+/** `processId`: who claims here. */
 export function createIdempotencyRepository(scope: TenantScope, processId: string): IdempotencyRepository {
   return {
     claim: ({ key, fingerprint, createdAt, body = null }) =>
@@ -23,6 +23,7 @@ export function createIdempotencyRepository(scope: TenantScope, processId: strin
             .delete('idempotency')
             .where('key', '=', key)
             .where('state', '=', 'running')
+            .where('body', 'is', null)
             .where('owner', '!=', processId)
             .where(({ ref }) => isDead(ref('idempotency.owner'), createdAt))
             .executeTakeFirst();
@@ -30,10 +31,13 @@ export function createIdempotencyRepository(scope: TenantScope, processId: strin
           const holder = await transaction
             .select('idempotency')
             .selectAll('idempotency')
+            .select(({ ref }) => isDead(ref('idempotency.owner'), createdAt).as('is_dead'))
             .where('key', '=', key)
             .executeTakeFirst();
           // Unless its holder has released it just now.
-          if (holder !== undefined) return toRecord(holder);
+          if (holder === undefined) continue;
+          const isAbandoned = holder.state === 'running' && holder.owner !== processId && Boolean(holder.is_dead);
+          return { ...toRecord(holder), ...(isAbandoned ? { isAbandoned } : {}) };
         }
       }),
     async complete(key, response) {

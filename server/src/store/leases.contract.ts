@@ -100,6 +100,22 @@ export function describeLeaseContract(name: string, openTwo: () => Promise<reado
       expect(await other.claim(claim('answered', 1_400))).toMatchObject({ state: 'done' });
     });
 
+    it('says of a key that a dead process had claimed for something with a name that it may be gone on with', async () => {
+      const { tenant } = await createTenantWithBot(stores[0], samples);
+      const [one, other] = [tenant.idempotency, stores[1].forTenant(tenant.tenantId).idempotency];
+      const claim = (body: string, createdAt: number) => ({ key: 'named', fingerprint: 'f', body, createdAt });
+      const [leases, others] = leasesOf();
+      await leases.live(at(0));
+      await others.live(at(0, 10 * SECOND));
+      expect(await one.claim(claim('msg_1', 10))).toBeNull();
+      expect(await other.claim(claim('msg_2', 900))).not.toHaveProperty('isAbandoned');
+      expect(await other.claim(claim('msg_2', 1_100))).toMatchObject({ body: 'msg_1', isAbandoned: true });
+      expect(await other.passOn('named', { from: 'msg_1', to: { body: 'msg_1', createdAt: 1_200 } })).toBe(true);
+      expect(await one.claim(claim('msg_3', 1_300))).not.toHaveProperty('isAbandoned');
+      await other.complete('named', { status: 200, body: 'msg_1' });
+      expect(await one.claim(claim('msg_3', 1_400))).toMatchObject({ state: 'done', body: 'msg_1' });
+    });
+
     it('ends all leases and lives, and leaves the marks', async () => {
       const [one, other] = leasesOf();
       await one.live(at(0));

@@ -1,4 +1,4 @@
-import { type Expression, type Kysely, type SqlBool, sql } from 'kysely';
+import { type Expression, type Kysely, type RawBuilder, type SqlBool, sql } from 'kysely';
 import { type LeaseRegistry, LIVES } from './lease-ports.ts';
 import type { Schema } from './schema.ts';
 
@@ -81,7 +81,7 @@ export function createLeaseRegistry(database: Kysely<Schema>, processId: string)
 }
 
 /** Whether the process of that id gives no sign of life any more. */
-export function isDead(processId: Expression<unknown>, now: number): Expression<SqlBool> {
+export function isDead(processId: Expression<unknown>, now: number): RawBuilder<SqlBool> {
   return sql<SqlBool>`not exists (
     select 1 from leases as lives where lives.name = ${sql.lit(LIVES)} || ${processId} and lives.expires_at > ${now}
   )`;

@@ -9,10 +9,24 @@ import type { TenantScope } from './tenant-scope.ts';
 
 export function createMessageRepository(scope: TenantScope): MessageRepository {
   const messages = () => scope.select('messages').selectAll('messages');
+  const complete = ({ id, conversation_id, ...row }: ReturnType<typeof toRow>) =>
+    scope
+      .update('messages')
+      .set(row)
+      .where('id', '=', id)
+      .where('conversation_id', '=', conversation_id)
+      .where('status', '=', 'incomplete')
+      .execute();
   return {
     async append(message) {
       try {
-        await scope.insert('messages', [toRow(message)]).execute();
+        const row = toRow(message);
+        const inserted = await scope
+          .insert('messages', [row])
+          .onConflict((conflict) => conflict.doNothing())
+          .returning('id')
+          .executeTakeFirst();
+        if (inserted === undefined) await complete(row);
       } catch (error) {
         if (!scope.dialect.isMissingParent(error)) throw error;
         throw new AppError('conversation_not_found', 'There is no such conversation.', { cause: error });

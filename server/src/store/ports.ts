@@ -292,6 +292,10 @@ export interface ConversationRepository {
 }
 
 export interface MessageRepository {
+  /**
+   * Of an id that is there the message takes the place of one that broke off; one that is complete stays as it is. Rejects
+   * with `conversation_not_found`.
+   */
   append(message: Omit<Message, 'tenantId'>): Promise<void>;
   get(id: string): Promise<Message | null>;
   list(conversationId: string, page: PageRequest): Promise<Page<Message>>;
@@ -305,7 +309,10 @@ export interface ApiKeyRepository {
 }
 
 export interface IdempotencyRepository {
-  /** Claims the key: null when it is now ours, else the record that holds it. Atomic. */
+  /**
+   * Claims the key: null when it is now ours, else the record that holds it. Atomic. What a dead process has claimed and
+   * not completed is free, unless its body names what may be gone on with (`isAbandoned`).
+   */
   claim(
     record: Pick<IdempotencyRecord, 'key' | 'fingerprint' | 'createdAt'> & Partial<Pick<IdempotencyRecord, 'body'>>,
   ): Promise<IdempotencyRecord | null>;

@@ -81,6 +81,14 @@ export function describeStoreContract(name: string, open: () => Promise<Store>):
         });
         await tenant.messages.append(message);
         expect(await tenant.messages.get(message.id)).toEqual({ ...message, tenantId });
+        // Two processes may have made the same answer: what is whole stays, what broke off gives way.
+        await tenant.messages.append({ ...message, content: 'Twice.' });
+        expect(await tenant.messages.get(message.id)).toEqual({ ...message, tenantId });
+        const broken = samples.message(botId, conversation.id, { role: 'assistant', status: 'incomplete' });
+        await tenant.messages.append(broken);
+        const whole = { ...broken, content: 'Whole.', status: 'complete' as const };
+        await tenant.messages.append(whole);
+        expect(await tenant.messages.get(broken.id)).toEqual({ ...whole, tenantId });
 
         const apiKey = samples.apiKey({ bots: [botId], origins: ['https://a.example'], expiresAt: samples.now });
         await tenant.apiKeys.create(apiKey);

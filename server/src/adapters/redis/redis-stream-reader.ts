@@ -49,10 +49,11 @@ export function createRedisStreamReader(options: RedisStreamReaderOptions): Redi
     );
   }
 
-  async function* read(name: StreamName, maker: string, signal?: AbortSignal): AsyncGenerator<Batch<AnswerEvent>> {
+  async function* read(name: StreamName, first: string, signal?: AbortSignal): AsyncGenerator<Batch<AnswerEvent>> {
     const news = createNews(bus, name.id);
     try {
       await news.ready;
+      let maker = first;
       let cursor = '0-0';
       let next = 1;
       let missedSince: number | null = null;
@@ -68,6 +69,9 @@ export function createRedisStreamReader(options: RedisStreamReaderOptions): Redi
           } else if (entry?.type === 'ending') {
             end(entry.ending);
             return;
+          } else if (entry?.type === 'maker' || entry?.type === 'about') {
+            if (entry.maker !== maker) missedSince = null;
+            maker = entry.maker;
           }
         }
         if (looked?.isAlive === true) missedSince = null;

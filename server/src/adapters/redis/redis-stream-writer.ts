@@ -1,9 +1,28 @@
 import type { Redis } from 'ioredis';
-import type { AnswerEvent, StreamAbout, StreamBuffer, StreamEnding } from '../../chat/index.ts';
+import type {
+  AnswerEvent,
+  AnswerOrder,
+  StreamAbout,
+  StreamBuffer,
+  StreamEnding,
+  StreamMaking,
+} from '../../chat/index.ts';
 import type { Clock } from '../../kernel/index.ts';
 import type { Batch, MessageBus } from '../../resilience/index.ts';
 import type { RedisConnection } from './redis-connection.ts';
-import { type StreamEntry, streamKey, streamTopic, writeEntry } from './stream-entries.ts';
+import { createScript } from './redis-script.ts';
+import type { WonStream } from './redis-stream-takeover.ts';
+import {
+  endOfSuccession,
+  entryIdAt,
+  FIELD,
+  SILENT_MS,
+  type StreamEntry,
+  type StreamPlace,
+  streamKey,
+  streamTopic,
+  writeEntry,
+} from './stream-entries.ts';
 
 export interface RedisStreamWriterOptions {
   readonly redis: RedisConnection;
@@ -19,7 +38,9 @@ export interface RedisStreamWriterOptions {
 }
 
 export interface RedisStreamWriter {
-  open(about: StreamAbout): Promise<void>;
+  open(about: StreamAbout, making: StreamMaking): Promise<void>;
+  /** Goes on with a stream that stands in Redis. */
+  adopt(won: WonStream, onReplaced: () => void): void;
   /** Resolves once it is written, or cannot be written now. */
   append(id: string, batch: Batch<AnswerEvent>): Promise<void>;
   finish(id: string, ending: StreamEnding): Promise<void>;
@@ -27,15 +48,27 @@ export interface RedisStreamWriter {
   beat(): void;
 }
 
-/** Least time that a stream is kept for when nothing more comes, its process being dead. */
-const SILENT_MS = 120_000;
 /** An entry of few characters is a piece of a word: this is far more than `maxBytes` lets through. */
 const MOST_ENTRIES = 100_000;
 const ENTRY_BYTES = 64;
 const KEPT_AT_ONCE = 500;
+/** What Redis says to entries of a maker that was replaced. */
+const OUTDATED = /equal or smaller/;
+
+/** Unless another maker has come after this one. */
+const WRITE_ANEW = createScript(`
+local last = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1]
+if last and tonumber(string.match(last[1], '^%d+')) >= tonumber(ARGV[1]) then return 0 end
+redis.call('DEL', KEYS[1])
+for i = 5, #ARGV do redis.call('XADD', KEYS[1], ARGV[2], ARGV[3], ARGV[i]) end
+redis.call('PEXPIRE', KEYS[1], ARGV[4])
+return 1`);
 
 interface Replica {
   readonly about: StreamAbout;
+  readonly order: AnswerOrder | null;
+  readonly onReplaced: () => void;
+  place: StreamPlace;
   pending: StreamEntry[];
   ending: (StreamEntry & { readonly type: 'ending' }) | null;
   bytes: number;
@@ -74,19 +107,20 @@ export function createRedisStreamWriter(options: RedisStreamWriterOptions): Redi
   async function write(ids: readonly string[]): Promise<void> {
     const parts = ids.flatMap((id) => {
       const replica = replicas.get(id);
-      return replica === undefined ? [] : [{ id, key: keyOf(replica), entries: replica.pending.splice(0) }];
+      if (replica === undefined) return [];
+      return [{ id, key: keyOf(replica), entryId: entryIdAt(replica.place), entries: replica.pending.splice(0) }];
     });
     if (parts.every(({ entries }) => entries.length === 0)) return;
     const added = await redis.ask<Results | null>(
       'stream_append',
       (client) => {
         const steps = client.pipeline();
-        for (const { key, entries } of parts) {
+        for (const { key, entryId, entries } of parts) {
           for (const entry of entries) {
-            steps.xadd(key, 'NOMKSTREAM', 'MAXLEN', '~', MOST_ENTRIES, '*', ...writeEntry(entry));
+            steps.xadd(key, 'NOMKSTREAM', 'MAXLEN', '~', MOST_ENTRIES, entryId, ...writeEntry(entry));
           }
         }
-        return allOf(steps.exec());
+        return allOf(steps.exec(), OUTDATED);
       },
       () => null,
     );
@@ -94,7 +128,8 @@ export function createRedisStreamWriter(options: RedisStreamWriterOptions): Redi
     for (const { id, entries } of parts) {
       const results = added?.slice(place, place + entries.length) ?? [];
       place += entries.length;
-      if (results.length === entries.length && results.every(([, entryId]) => entryId !== null)) {
+      if (results.some(([error]) => error !== null)) replaced(id);
+      else if (results.length === entries.length && results.every(([, entryId]) => entryId !== null)) {
         wrote(id);
       } else await tore(id);
     }
@@ -113,26 +148,35 @@ export function createRedisStreamWriter(options: RedisStreamWriterOptions): Redi
     // What comes meanwhile may be written twice: readers go by the numbers.
     replica.pending = [];
     const said = await wholeOf(id);
-    const { about, ending } = replica;
+    const { about, order, ending } = replica;
     const entries: StreamEntry[] = [{ type: 'about', about, maker }];
+    if (order !== null) entries.push({ type: 'order', order });
     if (said !== null) entries.push({ type: 'batch', batch: said });
     if (ending !== null) entries.push(ending);
-    const isWritten = await redis.ask(
+    const outcome = await redis.ask<unknown>(
       'stream_write',
-      async (client) => {
-        await writeAnew(client, keyOf(replica), entries);
-        return true;
-      },
-      () => false,
+      (client) => writeAnew(client, replica, entries),
+      () => null,
     );
-    replica.isTorn = !isWritten;
-    if (isWritten) wrote(id);
+    replica.isTorn = outcome !== WRITTEN;
+    if (outcome === WRITTEN) wrote(id);
+    else if (outcome !== null) replaced(id);
   }
 
-  async function writeAnew(client: Redis, key: string, entries: readonly StreamEntry[]): Promise<void> {
-    const steps = client.multi().del(key);
-    for (const entry of entries) steps.xadd(key, '*', ...writeEntry(entry));
-    await allOf(steps.pexpire(key, Math.max(keepMs, SILENT_MS)).exec());
+  function writeAnew(client: Redis, replica: Replica, entries: readonly StreamEntry[]): Promise<unknown> {
+    replica.place = { ...replica.place, writing: replica.place.writing + 1 };
+    const { place } = replica;
+    const texts = entries.map((entry) => writeEntry(entry)[1]);
+    return WRITE_ANEW.run(client, {
+      keys: [keyOf(replica)],
+      args: [endOfSuccession(place), entryIdAt(place), FIELD, Math.max(keepMs, SILENT_MS), ...texts],
+    });
+  }
+
+  function replaced(id: string): void {
+    const replica = replicas.get(id);
+    replicas.delete(id);
+    replica?.onReplaced();
   }
 
   /** Everything that the stream has said so far; null: nothing. */
@@ -196,10 +240,17 @@ export function createRedisStreamWriter(options: RedisStreamWriterOptions): Redi
   }
 
   return {
-    async open(about) {
-      const replica: Replica = { about, pending: [], ending: null, bytes: 0, isTorn: true };
-      replicas.set(about.id, replica);
+    async open(about, making) {
+      const place = { succession: 0, writing: 0 };
+      const { onReplaced } = making;
+      const order = making.order();
+      replicas.set(about.id, { about, order, onReplaced, place, pending: [], ending: null, bytes: 0, isTorn: true });
       await change(about.id, () => {});
+    },
+    adopt({ about, order, told, place }, onReplaced) {
+      const bytes = JSON.stringify(told).length + told.length * ENTRY_BYTES;
+      replicas.set(about.id, { about, order, onReplaced, place, pending: [], ending: null, bytes, isTorn: false });
+      bus.publish(streamTopic(about.id), '');
     },
     append: (id, batch) =>
       change(id, (replica) => {
@@ -225,13 +276,16 @@ export function createRedisStreamWriter(options: RedisStreamWriterOptions): Redi
   };
 }
 
+/** What the script returns for a stream that was written. */
+const WRITTEN = 1;
+
 type Results = readonly (readonly [Error | null, unknown])[];
 
-/** What every command of several gave; rejects when the connection was lost or the whole was refused. */
-async function allOf(executing: Promise<Results | null>): Promise<Results> {
+/** What every command of several gave; rejects when the connection was lost, or one failed otherwise than is allowed. */
+async function allOf(executing: Promise<Results | null>, allowed?: RegExp): Promise<Results> {
   const results = await executing;
   if (results === null) throw new Error('Redis did not carry out a transaction.');
-  const failed = results.find(([error]) => error !== null)?.[0];
+  const failed = results.find(([error]) => error !== null && allowed?.test(error.message) !== true)?.[0];
   if (failed !== undefined && failed !== null) throw failed;
   return results;
 }

@@ -1,6 +1,12 @@
 import { Redis } from 'ioredis';
-import { afterEach, beforeEach, expect, it } from 'vitest';
-import { type AnswerEvent, type Answerer, type AnswerStreams, createAnswerStreams } from '../../chat/index.ts';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import {
+  type AnswerEvent,
+  type Answerer,
+  type AnswerRequest,
+  type AnswerStreams,
+  createAnswerStreams,
+} from '../../chat/index.ts';
 import {
   AppError,
   createIdMaker,
@@ -57,7 +63,8 @@ function createRecords(): Pick<Store, 'forTenant'> {
       return isSame;
     },
   };
-  return { forTenant: () => ({ idempotency }) as never };
+  const bots = { get: async (id: string) => (id === bot.id ? bot : null) };
+  return { forTenant: () => ({ idempotency, bots }) as never };
 }
 
 /** A process: its Redis, and streams of an answer that says what it is told to. */
@@ -67,6 +74,7 @@ interface Process {
   say(text: string | null): void;
   /** Answers that it has begun to make. */
   readonly made: { count: number };
+  readonly requests: readonly AnswerRequest[];
 }
 
 describeWithRedis('answers of another process', () => {
@@ -90,10 +98,12 @@ describeWithRedis('answers of another process', () => {
     const redis = await openForTest({ url: server.url, clock });
     const said: (string | null)[] = [];
     const made = { count: 0 };
+    const requests: AnswerRequest[] = [];
     let wake = (): void => {};
     const answerer: Answerer = {
-      async *answer(_request, signal) {
+      async *answer(request, signal) {
         made.count += 1;
+        requests.push(request);
         yield START;
         for (;;) {
           const text = said.shift();
@@ -119,7 +129,7 @@ describeWithRedis('answers of another process', () => {
       said.push(text);
       wake();
     };
-    return { redis, streams, say, made };
+    return { redis, streams, say, made, requests };
   }
 
   /** Begins an answer that somebody reads, and resolves to its id. */
@@ -150,9 +160,9 @@ describeWithRedis('answers of another process', () => {
     }
   }
 
-  async function follow(id: string) {
+  async function follow(id: string, where = other) {
     const seen = { text: '' };
-    const stream = await other.streams.find(nameOf(id));
+    const stream = await where.streams.find(nameOf(id));
     expect(stream?.about).toMatchObject({ id, tenantId: 'tnt_1', botId: 'bot_1', model: 'guide' });
     const ended = readText(stream?.read(), (text) => {
       seen.text = text;
@@ -214,22 +224,171 @@ describeWithRedis('answers of another process', () => {
     expect(await viewer.ended).toBe('one two three');
   });
 
-  it('end with stream_interrupted when the process that makes them is gone', async () => {
-    const { id } = await begin();
-    maker.say('one ');
-    const viewer = await follow(id);
-    await until(() => viewer.seen.text === 'one ');
-    await maker.redis.stop();
-    let hasEnded = false;
-    void viewer.ended.then(() => {
-      hasEnded = true;
+  describe('whose process is gone', () => {
+    /** Nobody reads any more what the maker writes, as if it were killed: its time goes by. */
+    async function untilOver(ended: Promise<string>, ...more: Promise<string>[]): Promise<readonly string[]> {
+      let isOver = false;
+      const all = Promise.all([ended, ...more]);
+      void all.then(() => {
+        isOver = true;
+      });
+      // Its sign of life goes by the time of Redis, the patience of the reader by ours.
+      await until(async () => {
+        await clock.advance(1000);
+        return isOver;
+      });
+      return all;
+    }
+
+    it('are gone on with where they are read, with the numbers that they have', async () => {
+      const { id } = await begin();
+      maker.say('one ');
+      const viewer = await follow(id);
+      await until(() => viewer.seen.text === 'one ');
+      await maker.redis.stop();
+      other.say('two');
+      other.say(null);
+      expect(await untilOver(viewer.ended)).toEqual(['one two']);
+      const { messages, continues, messageId } = other.requests[0] ?? {};
+      const told = { conversationId: null, servedBy: 'openai/x', passages: null, pieces: ['one '] };
+      expect({ messages, continues, messageId }).toEqual({ messages: [], continues: told, messageId: id });
+      expect(await readText((await other.streams.find(nameOf(id)))?.read())).toBe('one two');
     });
-    // Its sign of life goes by the time of Redis, the patience of the reader by ours.
-    await until(async () => {
-      await clock.advance(1000);
-      return hasEnded;
+
+    it('are gone on with by one of many who read them, and followed by the others', async () => {
+      const third = await openProcess();
+      const { id } = await begin();
+      maker.say('one ');
+      const viewers = await Promise.all([follow(id), follow(id), follow(id, third), follow(id, third)]);
+      await until(() => viewers.every(({ seen }) => seen.text === 'one '));
+      await maker.redis.stop();
+      for (const process of [other, third]) {
+        process.say('two');
+        process.say(null);
+      }
+      const [first, ...more] = viewers.map(({ ended }) => ended);
+      expect(await untilOver(first as Promise<string>, ...more)).toEqual(Array(4).fill('one two'));
+      expect(other.made.count + third.made.count).toBe(1);
+      await third.redis.stop();
     });
-    expect(await viewer.ended).toBe('one  stream_interrupted');
+
+    it('are gone on with once more when that process is gone, too', async () => {
+      const third = await openProcess();
+      const { id } = await begin();
+      maker.say('one ');
+      const viewer = await follow(id, third);
+      await until(() => viewer.seen.text === 'one ');
+      await maker.redis.stop();
+      const second = await follow(id);
+      await until(async () => {
+        await clock.advance(1000);
+        return other.made.count + third.made.count > 0;
+      });
+      const [next, left] = third.made.count > 0 ? [other, third] : [third, other];
+      left.say('two ');
+      await until(() => viewer.seen.text === 'one two ' && second.seen.text === 'one two ');
+      await left.redis.stop();
+      next.say('three');
+      next.say(null);
+      const mine = next === third ? viewer : second;
+      expect(await untilOver(mine.ended)).toEqual(['one two three']);
+      await third.redis.stop();
+    });
+
+    it('end with stream_interrupted when they cannot be made here: for all who read them, and for good', async () => {
+      const { stream } = await maker.streams.begin({
+        answer: { bot: { ...bot, id: 'bot_deleted' }, messages: [] } as never,
+        model: 'guide',
+      });
+      const reading = readText(stream.read());
+      maker.say('one ');
+      await until(async () => (await other.streams.find(stream.about)) !== null);
+      const viewed = await other.streams.find(stream.about);
+      const ended = readText(viewed?.read());
+      await maker.redis.stop();
+      expect(await untilOver(ended)).toEqual(['one  stream_interrupted']);
+      expect(viewed?.canResume(new AppError('stream_interrupted', ''))).toBe(false);
+      const again = await other.streams.find(stream.about);
+      expect(await readText(again?.read())).toBe('one  stream_interrupted');
+      expect(again?.canResume(new AppError('stream_interrupted', ''))).toBe(false);
+      maker.say(null);
+      await reading;
+    });
+
+    it('are not gone on with for who has more of them than was kept', async () => {
+      const { id } = await begin();
+      maker.say('one ');
+      const stream = await other.streams.find(nameOf(id));
+      const ended = readText(stream?.read({ after: 7 }));
+      await maker.redis.stop();
+      expect(await untilOver(ended)).toEqual(['one  stream_interrupted']);
+      expect(other.made.count).toBe(0);
+    });
+
+    it('can be asked for again when Redis was lost meanwhile', async () => {
+      const { id } = await begin();
+      maker.say('one ');
+      const stream = await other.streams.find(nameOf(id));
+      const seen = { text: '' };
+      const ended = readText(stream?.read(), (text) => {
+        seen.text = text;
+      });
+      await until(() => seen.text === 'one ');
+      await maker.redis.stop();
+      await server.stop();
+      await until(() => other.redis.state() === 'away');
+      expect(await untilOver(ended)).toEqual(['one  stream_interrupted']);
+      expect(stream?.canResume(new AppError('stream_interrupted', ''))).toBe(true);
+      expect(other.made.count).toBe(0);
+    });
+
+    it('settle the key that they were asked for under', async () => {
+      const first = await maker.streams.begin(asked());
+      const reading = readText(first.stream.read());
+      maker.say('one ');
+      await until(async () => (await other.streams.find(first.stream.about)) !== null);
+      const second = await other.streams.begin(asked());
+      const ended = readText(second.stream.read());
+      await maker.redis.stop();
+      other.say('two');
+      other.say(null);
+      expect(await untilOver(ended)).toEqual(['one two']);
+      const again = await other.streams.begin(asked());
+      expect([second.isReplay, again.isReplay, again.stream.about.id]).toEqual([true, true, first.stream.about.id]);
+      expect(await readText(again.stream.read())).toBe('one two');
+      maker.say(null);
+      await reading;
+    });
+
+    it('are left by a process that was only frozen, whose words are no part of them', async () => {
+      const { id, ended } = await begin();
+      maker.say('one ');
+      const viewer = await follow(id);
+      await until(() => viewer.seen.text === 'one ');
+      const client = new Redis(server.url);
+      other.say('two ');
+      await until(async () => {
+        // As if it had not run for a while: its sign of life is gone, and comes back later.
+        const [makerKey] = await client.xrange(`test:tnt_1/@stream/${id}`, '-', '+', 'COUNT', 1).then(processesOf);
+        await client.del(makerKey ?? '');
+        await clock.advance(500);
+        return viewer.seen.text === 'one two ';
+      });
+      maker.say('TOO LATE ');
+      expect(await ended).toBe('one TOO LATE  stream_interrupted');
+      other.say('three');
+      other.say(null);
+      expect(await viewer.ended).toBe('one two three');
+      await until(async () => {
+        const there = await maker.streams.find(nameOf(id));
+        return there !== null && (await readText(there.read())) === 'one two three';
+      });
+      client.disconnect();
+    });
+
+    function processesOf(entries: [string, string[]][]): string[] {
+      return entries.map(([, fields]) => `test:@/process/${JSON.parse(fields[1] ?? '{}').maker}`);
+    }
   });
 
   const claimed = { key: 'key', fingerprint: 'first' };

@@ -1,5 +1,7 @@
+import { createHash } from 'node:crypto';
 import type { AppError } from '../../kernel/index.ts';
 import { type ChatMessage, countPrompt, type TokenUsage } from '../../llm/index.ts';
+import type { PackedPassage } from '../context/index.ts';
 import type { Preparation } from './answer-preparation.ts';
 import type { AnswererOptions } from './answerer-options.ts';
 import type { KeptAnswer } from './kept-answer.ts';
@@ -26,8 +28,12 @@ export interface AnswerRecord {
   readonly stale: KeptAnswer | null;
   /** It was given. */
   isKept: boolean;
-  /** As the client saw it. */
+  /** As the client saw it, with what was told before. */
   text: string;
+  /** What another process told and used of it: see `continues` of a request. */
+  before: { readonly characters: number; readonly usage: TokenUsage };
+  /** Of an answer that rests on passages: see `start`. */
+  readonly passages: string | null;
   /** Names and arguments of the calls of tools, for counting. */
   toolCallText: string;
   /** What the provider said; null: nothing. */
@@ -43,10 +49,21 @@ export function beginRecord({ plan, model, lexicalOnly }: Preparation): Omit<Ans
     degraded: lexicalOnly ? ['lexical_search'] : [],
     isKept: false,
     text: '',
+    before: { characters: 0, usage: { inputTokens: 0, outputTokens: 0 } },
+    passages: plan.type === 'ask' && plan.passages.length > 0 ? markOf(plan.passages) : null,
     toolCallText: '',
     usage: null,
   };
 }
+
+/** Ids of documents are never used again: another text has another one. */
+function markOf(passages: readonly PackedPassage[]): string {
+  const places = passages.map(({ documentId, start, end }) => `${documentId} ${start} ${end}`);
+  return createHash('sha256').update(places.join('\n')).digest('base64url').slice(0, PASSAGES_MARK);
+}
+
+/** In characters: 132 bits. */
+const PASSAGES_MARK = 22;
 
 function estimate(messages: readonly ChatMessage[]): number {
   return Math.ceil(messages.reduce((sum, { content }) => sum + content.length, 0) / CHARACTERS_A_TOKEN);
@@ -55,12 +72,17 @@ function estimate(messages: readonly ChatMessage[]): number {
 /** The usage of the call so far: as the provider said, else counted; zero when no model was asked. */
 export function usageOf({ plan }: Preparation, record: AnswerRecord, options: AnswererOptions): TokenUsage {
   if (plan.type === 'say') return { inputTokens: 0, outputTokens: 0 };
-  return (
-    record.usage ?? {
-      inputTokens: countPrompt(plan.request.messages, options.counter),
-      outputTokens: options.counter.count(record.text + record.toolCallText),
-    }
-  );
+  const { characters, usage: before } = record.before;
+  const own = record.usage ?? {
+    inputTokens: countPrompt(plan.request.messages, options.counter),
+    outputTokens: options.counter.count(record.text.slice(characters) + record.toolCallText),
+  };
+  if (characters === 0) return own;
+  return {
+    ...own,
+    inputTokens: own.inputTokens + before.inputTokens,
+    outputTokens: own.outputTokens + before.outputTokens,
+  };
 }
 
 /** Counts an answer that has ended, in whatever way. */

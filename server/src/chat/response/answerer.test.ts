@@ -218,6 +218,7 @@ describe('answerer', () => {
       servedBy: 'fake/model',
       attempts: 1,
       degraded: [],
+      passages: expect.stringMatching(/^[\w-]{22}$/),
     });
     expect(events.filter(({ type }) => type === 'start')).toHaveLength(1);
     expect(textOf(events)).toBe('Four hours per pay period [1].');
@@ -532,5 +533,105 @@ describe('answerer', () => {
     })();
     await expect(reading).rejects.toMatchObject({ code: 'request_aborted' });
     expect(['aborted', 'left']).toContain(model.calls[0]?.outcome);
+  });
+});
+
+describe('an answer that another process began', () => {
+  /** An answer whose process dies behind so many pieces of its text, in a conversation of its own. */
+  async function leftBehind(pieces: number, scene: Scene = {}) {
+    const setting = setUp({ replies: ['Four hours per pay period [1].', ...(scene.replies ?? [])], ...rest(scene) });
+    const events = setting.answerer
+      .answer(ask({ conversation: true, messageId: 'msg_told' }), signal)
+      [Symbol.asyncIterator]();
+    const start = (await events.next()).value;
+    if (start?.type !== 'start') throw new Error('the answer has no start');
+    const told: string[] = [];
+    while (told.length < pieces) {
+      const event = (await events.next()).value;
+      if (event?.type === 'text-delta') told.push(event.text);
+    }
+    await events.return?.();
+    // Nothing of it was stored but the question: the process was killed.
+    const places = setting.messages.flatMap(({ role }, place) => (role === 'assistant' ? [place] : []));
+    for (const place of places.toReversed()) setting.messages.splice(place, 1);
+    setting.usage.splice(0);
+    const { conversationId, servedBy, passages = null } = start;
+    const continues = { conversationId, servedBy, passages, pieces: told };
+    const goOn = (changes: Partial<AnswerRequest> = {}) =>
+      readAll(
+        setting.answerer.answer(ask({ conversation: true, messageId: 'msg_told', continues, ...changes }), signal),
+      );
+    return { ...setting, told, continues, goOn };
+  }
+
+  const rest = ({ replies: _, ...scene }: Scene): Scene => scene;
+
+  it('is gone on with by the model, and stored as one', async () => {
+    const { goOn, told, model, messages, usage } = await leftBehind(2, { replies: ['per pay period [1].'] });
+    const events = await goOn({ maxOutputTokens: 50 });
+    const whole = 'Four hours per pay period [1].';
+    expect(told.join('') + textOf(events)).toBe(whole);
+    const { request } = model.calls[1] ?? {};
+    expect(request?.messages.at(-2)).toEqual({ role: 'assistant', content: told.join('') });
+    expect(request?.messages.at(-1)?.role).toBe('user');
+    expect(request?.maxOutputTokens).toBe(48);
+    expect(messages.map(({ role }) => role)).toEqual(['user', 'assistant']);
+    const stored = messages[1];
+    expect(stored).toMatchObject({ id: 'msg_told', content: whole, status: 'complete', grounded: true });
+    expect(stored?.stream?.pieces.reduce((sum, length) => sum + length, 0)).toBe(whole.length);
+    const end = endOf(events);
+    expect(end.citations.map(({ quote }) => quote)).toEqual(['Sick leave accrues at four hours per pay period.']);
+    const rows = usage.map(({ requests, outcome, answerId, usageSource }) => ({
+      requests,
+      outcome,
+      answerId,
+      usageSource,
+    }));
+    expect(rows).toEqual([
+      { requests: 0, outcome: 'failed', answerId: 'msg_told', usageSource: 'counted' },
+      { requests: 1, outcome: 'ok', answerId: 'msg_told', usageSource: 'provider' },
+    ]);
+    expect(end.usage.inputTokens).toBe(usage.reduce((sum, { inputTokens }) => sum + inputTokens, 0));
+    expect(end.usage.outputTokens).toBe(usage.reduce((sum, { outputTokens }) => sum + outputTokens, 0));
+  });
+
+  it('has nothing twice when the model repeats it, and no false refusal', async () => {
+    const whole = 'Four hours per pay period [1].';
+    const { goOn, told } = await leftBehind(3, { replies: [whole] });
+    const events = await goOn();
+    expect(told.join('') + textOf(events)).toBe(whole);
+    expect(endOf(events).grounded).toBe(true);
+  });
+
+  it('is made once more without a model that reads prompts, and must begin as it did', async () => {
+    const whole = 'Four hours per pay period [1].';
+    const same = await leftBehind(2, { replies: [whole], readsPrompts: false });
+    const events = await same.goOn();
+    expect(same.told.join('') + textOf(events)).toBe(whole);
+    expect(same.model.calls[1]?.request.messages.at(-1)?.role).toBe('user');
+    expect(same.messages.at(-1)).toMatchObject({ content: whole, status: 'complete' });
+    const another = await leftBehind(2, { replies: ['Five hours.'], readsPrompts: false });
+    await expect(another.goOn()).rejects.toMatchObject({ code: 'stream_interrupted' });
+    expect(another.messages.at(-1)).toMatchObject({ id: 'msg_told', content: 'Four hours', status: 'incomplete' });
+  });
+
+  it('breaks off when its markers would point elsewhere, and when it is JSON', async () => {
+    for (const changes of [{ passages: 'others' }, {}]) {
+      const { goOn, continues, model, messages, usage } = await leftBehind(2);
+      const request = 'passages' in changes ? {} : { responseFormat: { type: 'json_object' } as const };
+      const failed = goOn({ continues: { ...continues, ...changes }, ...request });
+      await expect(failed).rejects.toMatchObject({ code: 'stream_interrupted' });
+      expect(model.calls).toHaveLength(1);
+      expect(messages.at(-1)).toMatchObject({ content: 'Four hours', status: 'incomplete' });
+      expect(usage.map(({ outcome }) => outcome)).toEqual(['failed']);
+    }
+  });
+
+  it('is neither taken from the cache nor put into it', async () => {
+    const { goOn, answerer, model } = await leftBehind(2, { replies: ['per pay period [1].', 'Anew.'], keeps: true });
+    await goOn();
+    const kept = await readAll(answerer.answer(ask(), signal));
+    expect([kept[0], model.calls.length]).toEqual([expect.objectContaining({ cache: 'exact' }), 2]);
+    expect(textOf(kept)).toBe('Four hours per pay period [1].');
   });
 });

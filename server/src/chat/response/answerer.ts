@@ -11,9 +11,9 @@ import { type AnswerOutcome, type AnswerRecord, beginRecord, CHARACTERS_A_TOKEN,
 import type { AnswererOptions } from './answerer-options.ts';
 import { createBackgroundWork } from './background-work.ts';
 import { citeAnswer } from './citations.ts';
+import { continued, createTextPass, reportCallBefore, requireSameGround } from './continuation.ts';
 import { type Delivery, deliver, type MadeEvent } from './delivery.ts';
 import { CACHED_ANSWER, type KeptAnswer, lastResortOf } from './kept-answer.ts';
-import { createMarkerFilter } from './marker-filter.ts';
 import { isRefusal } from './refusal.ts';
 import { type AnswererParts as Parts, remember, settle } from './settlement.ts';
 import { createTrainedBots } from './trained-bots.ts';
@@ -86,7 +86,9 @@ async function beginAnswer(parts: Parts, request: AnswerRequest, client: Client)
   signal.throwIfAborted();
   const make: MakeAnswer = (within, stale) => makeAnswer(parts, opening, { ...client, signal: within, stale });
   const source =
-    parts.cache === null ? { events: make(signal, null) } : await parts.cache.source(opening, make, signal);
+    parts.cache === null || request.continues !== undefined
+      ? { events: make(signal, null) }
+      : await parts.cache.source(opening, make, signal);
   return { ...source, opening, onStored: (answer) => remember(parts, opening, answer) };
 }
 
@@ -98,14 +100,17 @@ interface Making extends Client {
 async function* makeAnswer(parts: Parts, opening: AnswerOpening, making: Making): AsyncGenerator<MadeEvent> {
   const { signal, reportUsage, stale } = making;
   const startedAt = parts.clock.now();
-  const preparation = await prepareAnswer(parts, opening, signal).catch((error: unknown) => {
+  const prepared = await prepareAnswer(parts, opening, signal).catch((error: unknown) => {
     throw signal.aborted ? toAbortError(signal) : error;
   });
+  const { preparation, record: told } = continued(prepared, parts.counter);
   if (preparation.plan.type === 'ask') preparation.usage.withPrompt(preparation.plan.prompt.template.version);
-  const record: AnswerRecord = { ...beginRecord(preparation), startedAt, stale };
+  const record: AnswerRecord = { ...beginRecord(preparation), startedAt, stale, ...told };
   const onText = usageMeter(record, reportUsage);
   let outcome: AnswerOutcome = { type: 'cancelled' };
+  reportCallBefore(preparation, record);
   try {
+    requireSameGround(preparation, record);
     const lastResorts = stale === null ? [] : [lastResortOf(stale)];
     const finishReason = yield* speak(preparation, record, {
       ...{ signal, onText, lastResorts },
@@ -131,10 +136,13 @@ async function* makeAnswer(parts: Parts, opening: AnswerOpening, making: Making)
 }
 
 /** Reports the prompt now, and each text that is given to it as it is said, both estimated: the last report is exact. */
-function usageMeter({ promptEstimate }: AnswerRecord, reportUsage: Client['reportUsage']) {
+function usageMeter({ promptEstimate, before }: AnswerRecord, reportUsage: Client['reportUsage']) {
   let characters = 0;
   const report = (): void =>
-    reportUsage({ inputTokens: promptEstimate, outputTokens: Math.ceil(characters / CHARACTERS_A_TOKEN) });
+    reportUsage({
+      inputTokens: before.usage.inputTokens + promptEstimate,
+      outputTokens: before.usage.outputTokens + Math.ceil(characters / CHARACTERS_A_TOKEN),
+    });
   report();
   return (text: string): void => {
     if (promptEstimate === 0) return;
@@ -152,7 +160,7 @@ async function* speak(
   let begun = false;
   let finishReason: FinishReason | null = null;
   const { plan } = preparation;
-  const filter = createMarkerFilter(countOfPassages(plan));
+  const filter = createTextPass(preparation, countOfPassages(plan));
   for await (const event of spoken(preparation, call)) {
     if (event.type === 'start') {
       takeDown(record, event);
@@ -226,8 +234,9 @@ function takeDown(record: AnswerRecord, { servedBy, attempts, degraded }: ModelC
   record.isKept = degraded.includes(CACHED_ANSWER);
 }
 
-function startOf({ servedBy, attempts, degraded, isKept }: AnswerRecord): MadeEvent {
-  return { type: 'start', servedBy, attempts, degraded, cache: isKept ? 'exact' : 'miss' };
+function startOf({ servedBy, attempts, degraded, isKept, passages }: AnswerRecord): MadeEvent {
+  const ground = passages === null ? {} : { passages };
+  return { type: 'start', servedBy, attempts, degraded, cache: isKept ? 'exact' : 'miss', ...ground };
 }
 
 /** Citations that hold against the stored text; none for a refusal. */

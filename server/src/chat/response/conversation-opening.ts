@@ -11,7 +11,7 @@ const LONGEST_TITLE = 80;
  * existed.
  */
 export async function openConversation(
-  { bot, conversation, endUser }: AnswerRequest,
+  { bot, conversation, endUser, continues }: AnswerRequest,
   question: string,
   parts: {
     readonly conversations: TenantRepositories['conversations'];
@@ -19,16 +19,17 @@ export async function openConversation(
     readonly clock: Clock;
   },
 ): Promise<Conversation | null> {
-  if (conversation === undefined) return null;
-  if (conversation !== true) {
-    const found = await parts.conversations.get(conversation);
+  const opened = continues === undefined ? conversation : (continues.conversationId ?? undefined);
+  if (opened === undefined) return null;
+  if (opened !== true) {
+    const found = await parts.conversations.get(opened);
     if (found !== null && found.botId === bot.id && (found.endUser === null || found.endUser === endUser)) return found;
     throw new AppError('conversation_not_found', 'There is no such conversation with this bot. Begin a new one.', {
       param: 'conversation',
     });
   }
   const now = parts.clock.now();
-  const opened: Omit<Conversation, 'tenantId'> = {
+  const made: Omit<Conversation, 'tenantId'> = {
     id: parts.createId('conv'),
     botId: bot.id,
     endUser: endUser ?? null,
@@ -40,8 +41,8 @@ export async function openConversation(
     createdAt: now,
     updatedAt: now,
   };
-  await parts.conversations.create(opened);
-  return { ...opened, tenantId: bot.tenantId };
+  await parts.conversations.create(made);
+  return { ...made, tenantId: bot.tenantId };
 }
 
 function titleOf(question: string): string {

@@ -56,7 +56,9 @@ export async function* deliver(
   question.catch(() => {});
   const messageId = opening.usage.answerId;
   const conversationId = opening.conversation?.id ?? null;
-  const delivered: Delivered = { messageId, servedBy: null, text: '', pieces: [], stored: false };
+  const told = opening.request.continues?.pieces ?? [];
+  const pieces = told.map(({ length }) => length);
+  const delivered: Delivered = { messageId, servedBy: null, text: told.join(''), pieces, stored: false };
   try {
     for await (const event of events) {
       if (event.type === 'start') {
@@ -92,8 +94,9 @@ async function storeQuestion(
   { createId, clock }: AnswererOptions,
   { conversation, tenant, asked, request }: AnswerOpening,
 ): Promise<void> {
+  if (conversation === null || request.continues !== undefined) return;
   // The question of an exchange with tools was stored when it was asked.
-  if (conversation === null || (asked.exchange.length > 0 && request.conversation !== true)) return;
+  if (asked.exchange.length > 0 && request.conversation !== true) return;
   await tenant.messages.append({
     id: createId('msg'),
     botId: conversation.botId,

@@ -9,19 +9,22 @@ import {
   toAppError,
 } from '../../kernel/index.ts';
 import type { TokenUsage } from '../../llm/index.ts';
-import { type Batch, type Broadcast, createBroadcast, type MessageBus } from '../../resilience/index.ts';
+import { type Broadcast, createBroadcast, createSingleFlight, type MessageBus } from '../../resilience/index.ts';
 import type { Bot, Store } from '../../store/index.ts';
 import type { AnswerEvent, Answerer, AnswerRequest } from '../ports.ts';
-import type { KeptStream, StreamAbout, StreamBuffer, StreamEnding, StreamName } from './ports.ts';
+import { followStream } from './followed-stream.ts';
+import type { AnswerStream, StreamAbout, StreamBuffer, StreamClaim, StreamName, TakenUp } from './ports.ts';
 import { createStopCalls } from './stop-calls.ts';
-import { createStreamClaims, type StreamClaim } from './stream-claims.ts';
+import { createStreamClaims } from './stream-claims.ts';
+import { createStreamRecorder, type Recorded } from './stream-recorder.ts';
+import { brokenOff, goOn, orderToKeep } from './taken-up-stream.ts';
 
 export interface AnswerStreamsOptions {
   readonly answerer: Answerer;
   readonly buffer: StreamBuffer;
   /** Reaches the process that makes an answer which is stopped here. */
   readonly bus: MessageBus;
-  /** Remembers which stream belongs to a claim, for all processes. */
+  /** Has the bots, and remembers which stream belongs to a claim, for all processes. */
   readonly store: Pick<Store, 'forTenant'>;
   /** Remembers the live answers of chats for other processes; absent: there is no other. */
   readonly chatNames?: Cache;
@@ -46,22 +49,8 @@ export interface StreamRequest {
   /** A name that the client has for the chat, under which its live answer is found. */
   readonly chatKey?: string;
   readonly reportUsage?: (usage: TokenUsage) => void;
-}
-
-/** An answer that is made, or was. */
-export interface AnswerStream {
-  readonly about: StreamAbout;
-  /** Whether it is made now; else it is read again. */
-  readonly isLive: boolean;
-  /** What was used so far: estimated until the answer ends, then exact. Null: not known here. */
-  used(): TokenUsage | null;
-  /** Resolves once nothing is done for it any more. Never rejects. */
-  readonly settled: Promise<void>;
-  /**
-   * Every event from number 1 on, in batches. Whoever reads must read to the end, return, or abort: an answer that
-   * nobody reads is cancelled.
-   */
-  read(options?: { readonly signal?: AbortSignal }): AsyncIterable<Batch<AnswerEvent>>;
+  /** Ends the waiting for another stream under the claim. */
+  readonly signal?: AbortSignal;
 }
 
 /** Answers as numbered streams that can be read more than once, resumed, stopped, and finished before the process ends. */
@@ -88,6 +77,16 @@ interface Run extends AnswerStream {
   readonly broadcast: Broadcast<AnswerEvent>;
 }
 
+/** What a run is made of: an answer from its start, or one that another process began. */
+interface Launch {
+  readonly about: StreamAbout;
+  readonly produce: (signal: AbortSignal, onUsage: (usage: TokenUsage) => void) => AsyncIterable<AnswerEvent>;
+  readonly recorded: Recorded;
+  readonly isResumable: boolean;
+  readonly claim: StreamClaim | null;
+  readonly chatKey: string | null;
+}
+
 /** In characters of text. An answer that is longer than what is kept can be read to its end, but no longer from its start. */
 const MAX_AHEAD = 64 * 1024;
 const KEEP = 4 * 1024 ** 2;
@@ -110,6 +109,11 @@ export function createAnswerStreams(options: AnswerStreamsOptions): AnswerStream
     lostAfterMs: options.lostAfterMs ?? LOST_AFTER_MS,
   });
   const others = new Set<(reason: AppError) => void>();
+  const flights = createSingleFlight<Run | null>();
+  const successors = {
+    takeUp: async (name: StreamName) => runOf(name) ?? flights.run(name.id, () => takeUp(name)),
+    find: (name: StreamName) => buffer.find(name),
+  };
   let onLeft: (() => void) | null = null;
   const stopCalls = createStopCalls({
     buffer,
@@ -125,34 +129,83 @@ export function createAnswerStreams(options: AnswerStreamsOptions): AnswerStream
   }
 
   function start(request: StreamRequest, id: string): Run {
-    const { answer } = request;
-    const about: StreamAbout = {
-      id,
-      tenantId: answer.bot.tenantId,
-      botId: answer.bot.id,
-      keyId: answer.keyId ?? null,
-      endUser: answer.endUser ?? null,
-      model: request.model,
-      createdAt: clock.now(),
-    };
+    const { answer, isResumable = false, claim = null, chatKey = null, reportUsage } = request;
+    const { bot, ...rest } = answer;
+    const run: Run = launch({
+      about: {
+        id,
+        tenantId: bot.tenantId,
+        botId: bot.id,
+        keyId: answer.keyId ?? null,
+        endUser: answer.endUser ?? null,
+        model: request.model,
+        createdAt: clock.now(),
+      },
+      produce: (signal, onUsage) =>
+        answerer.answer({ ...answer, messageId: id }, signal, (usage) => {
+          onUsage(usage);
+          reportUsage?.(usage);
+        }),
+      recorded: {
+        type: 'begun',
+        making: {
+          order: () => orderToKeep({ answer: rest, isResumable, claim, chatKey }),
+          onReplaced: () => run.broadcast.cancel(brokenOff()),
+        },
+      },
+      ...{ isResumable, claim, chatKey },
+    });
+    return run;
+  }
+
+  /** Goes on with the answer of a process that is gone. Null: it is not ours to go on with. */
+  async function takeUp(name: StreamName): Promise<Run | null> {
+    let run: Run | null = null;
+    const taken = await buffer.takeUp(name, () => run?.broadcast.cancel(brokenOff()));
+    if (taken === null) return null;
+    const { about, order } = taken;
+    logger.info({ message: about.id }, 'the answer of a process that is gone is gone on with');
+    const claim = (await claimTakenUp(taken)) ? (order?.claim ?? null) : null;
+    run = launch({
+      about,
+      produce: (signal, reportUsage) => goOn(options, taken, { signal, reportUsage }),
+      recorded: { type: 'taken up', told: taken.told.length },
+      isResumable: order?.isResumable === true,
+      claim,
+      chatKey: order?.chatKey ?? null,
+    });
+    return run;
+  }
+
+  async function claimTakenUp({ about, order }: TakenUp): Promise<boolean> {
+    if (order === null || order.claim === null) return false;
+    try {
+      return await claims.takeOver(order.claim, about);
+    } catch (error) {
+      logger.error({ message: about.id, error }, 'the key of an answer that was taken up could not be taken over');
+      return false;
+    }
+  }
+
+  function launch({ about, produce, recorded, isResumable, claim, chatKey }: Launch): Run {
     let used: TokenUsage | null = null;
     const onUsage = (usage: TokenUsage): void => {
       used = usage;
-      request.reportUsage?.(usage);
     };
-    const record = createRecorder({ buffer, logger }, about);
+    const record = createStreamRecorder({ buffer, logger }, about, recorded);
     const broadcast = createBroadcast<AnswerEvent>({
-      produce: (signal) => answerer.answer({ ...answer, messageId: id }, signal, onUsage),
+      produce: (signal) => produce(signal, onUsage),
       weigh: weightOf,
       maxAhead: MAX_AHEAD,
       keep: KEEP,
       onBatch: record.batch,
-      ...(request.isResumable === true ? { grace: { clock, milliseconds: graceMs } } : {}),
+      ...(isResumable ? { grace: { clock, milliseconds: graceMs } } : {}),
     });
+    const chat = chatKey === null ? null : chatName({ tenantId: about.tenantId, id: about.botId }, chatKey);
     const settled = broadcast.settled.then(async () => {
       await record.end(broadcast);
-      if (request.claim !== undefined) await settleClaim(request.claim, run);
-      forget(request, run);
+      if (claim !== null) await settleClaim(claim, run);
+      forget(run, chat);
     });
     const run: Run = {
       about,
@@ -160,13 +213,13 @@ export function createAnswerStreams(options: AnswerStreamsOptions): AnswerStream
       used: () => used,
       broadcast,
       settled,
+      canResume: ({ code }) => code === 'server_draining',
       read: ({ signal } = {}) => broadcast.read(signal === undefined ? {} : { signal }),
     };
-    runs.set(id, run);
-    if (request.chatKey !== undefined) {
-      const name = chatName(answer.bot, request.chatKey);
-      chats.set(name, run);
-      void options.chatNames?.set(name, id, CHAT_NAME_MS);
+    runs.set(about.id, run);
+    if (chat !== null) {
+      chats.set(chat, run);
+      void options.chatNames?.set(chat, about.id, CHAT_NAME_MS);
     }
     meter.gauge('chatsphere_answer_streams', {}, runs.size);
     return run;
@@ -180,11 +233,10 @@ export function createAnswerStreams(options: AnswerStreamsOptions): AnswerStream
     }
   }
 
-  function forget({ chatKey, answer }: StreamRequest, run: Run): void {
+  function forget(run: Run, chat: CacheKey | null): void {
     runs.delete(run.about.id);
     meter.gauge('chatsphere_answer_streams', {}, runs.size);
-    const name = chatKey === undefined ? null : chatName(answer.bot, chatKey);
-    if (name !== null && chats.get(name) === run) chats.delete(name);
+    if (chat !== null && chats.get(chat) === run) chats.delete(chat);
     left();
   }
 
@@ -201,7 +253,7 @@ export function createAnswerStreams(options: AnswerStreamsOptions): AnswerStream
     const run = runOf(name);
     if (run !== null) return run;
     const kept = await buffer.find(name);
-    return kept === null ? null : readAgain(kept);
+    return kept === null ? null : followStream(kept, successors);
   }
 
   async function lookForClaimed(name: StreamName): Promise<AnswerStream | 'again' | null> {
@@ -213,10 +265,10 @@ export function createAnswerStreams(options: AnswerStreamsOptions): AnswerStream
 
   return {
     async begin(request) {
-      const { claim, answer } = request;
+      const { claim, answer, signal } = request;
       const id = createId('msg');
-      const first =
-        claim === undefined ? null : await claims.take(claim, { tenantId: answer.bot.tenantId, id }, lookForClaimed);
+      const claimant = { tenantId: answer.bot.tenantId, id, ...(signal === undefined ? {} : { signal }) };
+      const first = claim === undefined ? null : await claims.take(claim, claimant, lookForClaimed);
       return first === null ? { stream: start(request, id), isReplay: false } : { stream: first, isReplay: true };
     },
     find,
@@ -226,7 +278,7 @@ export function createAnswerStreams(options: AnswerStreamsOptions): AnswerStream
       if (run !== undefined) return run;
       const id = (await options.chatNames?.get(name)) ?? null;
       const kept = id === null ? null : await buffer.find({ tenantId: bot.tenantId, id });
-      return kept === null || kept.isOver ? null : readAgain(kept);
+      return kept === null || kept.isOver ? null : followStream(kept, successors);
     },
     async stop(name) {
       const run = runOf(name);
@@ -267,10 +319,6 @@ function chatName({ tenantId, id: botId }: Pick<Bot, 'tenantId' | 'id'>, chatKey
   return cacheKey({ tenantId, botId }, 'chat', [chatKey]);
 }
 
-function readAgain({ about, read }: KeptStream): AnswerStream {
-  return { about, isLive: false, used: () => null, settled: Promise.resolve(), read: (how) => read(how) };
-}
-
 /** What failed is better asked again; what was stopped was meant to be. */
 function isWorthReplaying({ broadcast: { failure } }: Run): boolean {
   return failure === null || toAppError(failure.error).code === 'answer_stopped';
@@ -279,43 +327,6 @@ function isWorthReplaying({ broadcast: { failure } }: Run): boolean {
 function weightOf(event: AnswerEvent): number {
   if (event.type === 'text-delta') return EVENT_WEIGHT + event.text.length;
   return event.type === 'tool-call-delta' ? EVENT_WEIGHT + event.argumentsText.length : EVENT_WEIGHT;
-}
-
-/** Hands what is said to the buffer, in order. A buffer that fails costs the resuming and not the answer. */
-function createRecorder(
-  { buffer, logger }: { readonly buffer: StreamBuffer; readonly logger: Logger },
-  about: StreamAbout,
-) {
-  let written: Promise<void> | null = null;
-  let isComplete = false;
-  const write = (act: () => Promise<void>): void => {
-    written = (written ?? buffer.open(about)).then(act);
-    written.catch(() => {});
-  };
-  return {
-    batch(batch: Batch<AnswerEvent>): void {
-      isComplete = batch.items.at(-1)?.type === 'end';
-      write(() => buffer.append(about.id, batch));
-    },
-    /** An answer that said nothing is not kept: its failure is the answer to the request. */
-    async end({ failure, latest }: Broadcast<AnswerEvent>): Promise<void> {
-      if (latest === 0) return;
-      write(() => buffer.finish(about.id, isComplete && failure === null ? { type: 'complete' } : toEnding(failure)));
-      try {
-        await written;
-      } catch (error) {
-        logger.warn({ message: about.id, error }, 'an answer could not be kept for resuming');
-      }
-    },
-  };
-}
-
-function toEnding(failure: { readonly error: unknown } | null): StreamEnding {
-  if (failure === null) {
-    return { type: 'failed', code: 'stream_interrupted', message: 'The answer broke off. Ask again.', retryable: true };
-  }
-  const { code, message, retryable } = toAppError(failure.error);
-  return { type: 'failed', code, message, retryable };
 }
 
 async function atMost(milliseconds: number, promise: Promise<void>): Promise<void> {

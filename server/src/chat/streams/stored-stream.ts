@@ -3,7 +3,7 @@ import type { FinishReason } from '../../llm/index.ts';
 import type { Batch } from '../../resilience/index.ts';
 import type { Message } from '../../store/index.ts';
 import type { AnswerEvent } from '../ports.ts';
-import type { AnswerStream } from './answer-streams.ts';
+import type { AnswerStream } from './ports.ts';
 
 /**
  * The stream of an answer as its stored message tells it, event by event with the numbers that it had. An answer that
@@ -28,6 +28,7 @@ export function createStoredStream(stored: {
     },
     isLive: false,
     used: () => null,
+    canResume: () => false,
     settled: Promise.resolve(),
     read: () => replay(message),
   };

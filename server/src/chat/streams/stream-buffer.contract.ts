@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createManualClock, type ManualClock } from '../../kernel/index.ts';
 import type { AnswerEvent } from '../ports.ts';
-import type { StreamAbout, StreamBuffer } from './ports.ts';
+import type { StreamAbout, StreamBuffer, StreamMaking } from './ports.ts';
 
 export const ABOUT: StreamAbout = {
   id: 'msg_1',
@@ -31,6 +31,7 @@ const END: AnswerEvent = {
 };
 const CALL: AnswerEvent = { type: 'tool-call-delta', index: 0, id: 'call_1', name: 'look', argumentsText: '{}' };
 const text = (words: string): AnswerEvent => ({ type: 'text-delta', text: words });
+export const MAKING: StreamMaking = { order: () => null, onReplaced: () => {} };
 
 /** What every stream buffer must do. The buffer that is made must keep ended streams for a minute by the clock. */
 export function describeStreamBuffer(
@@ -62,7 +63,7 @@ export function describeStreamBuffer(
     }
 
     it('gives back every event with its number, and whose stream it is', async () => {
-      await buffer.open(ABOUT);
+      await buffer.open(ABOUT, MAKING);
       await buffer.append('msg_1', { first: 1, items: [START, text('Grüß '), text('🦊'), CALL] });
       await buffer.append('msg_1', { first: 5, items: [text('\u2028 '), END] });
       await buffer.finish('msg_1', { type: 'complete' });
@@ -72,14 +73,14 @@ export function describeStreamBuffer(
     });
 
     it('gives it to nobody of another tenant', async () => {
-      await buffer.open(ABOUT);
+      await buffer.open(ABOUT, MAKING);
       await buffer.append('msg_1', { first: 1, items: [START] });
       expect(await buffer.find({ ...ABOUT, tenantId: 'tnt_2' })).toBe(null);
       expect(await buffer.find(ABOUT)).not.toBe(null);
     });
 
     it('follows a stream while it is made, for more than one reader', async () => {
-      await buffer.open(ABOUT);
+      await buffer.open(ABOUT, MAKING);
       await buffer.append('msg_1', { first: 1, items: [START] });
       const early = readAll('msg_1');
       await buffer.append('msg_1', { first: 2, items: [text('a')] });
@@ -91,7 +92,7 @@ export function describeStreamBuffer(
     });
 
     it('ends as the stream did', async () => {
-      await buffer.open(ABOUT);
+      await buffer.open(ABOUT, MAKING);
       await buffer.append('msg_1', { first: 1, items: [START, text('a')] });
       const reading = readAll('msg_1').catch((error: unknown) => error);
       await buffer.finish('msg_1', {
@@ -106,15 +107,29 @@ export function describeStreamBuffer(
     });
 
     it('lets a reader leave', async () => {
-      await buffer.open(ABOUT);
+      await buffer.open(ABOUT, MAKING);
       const controller = new AbortController();
       const reading = readAll('msg_1', controller.signal).catch((error: unknown) => error);
       controller.abort(new Error('left'));
       expect(await reading).toMatchObject({ message: 'left' });
     });
 
+    it('has nothing to take up while who makes it lives', async () => {
+      await buffer.open(ABOUT, MAKING);
+      await buffer.append('msg_1', { first: 1, items: [START, text('a')] });
+      const refused = () => {
+        throw new Error('It was taken up.');
+      };
+      expect(await buffer.takeUp(ABOUT, refused)).toBe(null);
+      expect(await buffer.takeUp({ ...ABOUT, id: 'msg_2' }, refused)).toBe(null);
+      await buffer.append('msg_1', { first: 3, items: [END] });
+      await buffer.finish('msg_1', { type: 'complete' });
+      expect(await buffer.takeUp(ABOUT, refused)).toBe(null);
+      expect(await readAll('msg_1')).toEqual({ numbers: [1, 2, 3], events: [START, text('a'), END] });
+    });
+
     it('keeps an ended stream for its time, and knows nothing of others', async () => {
-      await buffer.open(ABOUT);
+      await buffer.open(ABOUT, MAKING);
       await buffer.append('msg_1', { first: 1, items: [START, END] });
       await buffer.finish('msg_1', { type: 'complete' });
       await clock.advance(59_000);

@@ -1,12 +1,6 @@
 import type { Clock } from '../../kernel/index.ts';
 import { type IdempotencyRepository, idempotencyInProgress, idempotencyKeyReused } from '../../store/index.ts';
-import type { StreamName } from './ports.ts';
-
-/** A key that equal requests are sent under, and a hash of what is asked. */
-export interface StreamClaim {
-  readonly key: string;
-  readonly fingerprint: string;
-}
+import type { StreamClaim, StreamName } from './ports.ts';
 
 export interface StreamClaimsOptions {
   readonly records: (tenantId: string) => IdempotencyRepository;
@@ -18,13 +12,21 @@ export interface StreamClaimsOptions {
 /** The stream of an id; `again`: it has failed and frees its key now; null: it is neither live nor kept, as far as can be seen. */
 export type LookForStream<Stream> = (name: StreamName) => Promise<Stream | 'again' | null>;
 
+/** Who asks, and under which id its stream would be made. */
+export interface Claimant extends StreamName {
+  /** Ends the waiting, with its reason. */
+  readonly signal?: AbortSignal;
+}
+
 /** Which stream belongs to a key, for all processes: the database knows. */
 export interface StreamClaims {
   /**
-   * Null: the key is ours, for a stream of that name. Else the stream that it belongs to. Rejects with
-   * `idempotency_key_reused`, and with `idempotency_in_progress` when the stream cannot be found for a minute.
+   * Null: the key is the claimant's. Else the stream that it belongs to. Rejects with `idempotency_key_reused`, and with
+   * `idempotency_in_progress` when the stream cannot be found for a minute.
    */
-  take<Stream>(claim: StreamClaim, name: StreamName, look: LookForStream<Stream>): Promise<Stream | null>;
+  take<Stream>(claim: StreamClaim, claimant: Claimant, look: LookForStream<Stream>): Promise<Stream | null>;
+  /** This process goes on with the stream, which another had begun. False: the key is no longer that stream's. */
+  takeOver(claim: StreamClaim, name: StreamName): Promise<boolean>;
   /** The stream has ended, and stays the answer to the key. */
   keep(claim: StreamClaim, name: StreamName): Promise<void>;
   /** The stream has failed: the next request begins anew. */
@@ -36,7 +38,7 @@ const MAX_WAIT_MS = 60_000;
 
 export function createStreamClaims({ records, clock, lostAfterMs }: StreamClaimsOptions): StreamClaims {
   return {
-    async take(claim, { tenantId, id }, look) {
+    async take(claim, { tenantId, id, signal }, look) {
       const repository = records(tenantId);
       const { key, fingerprint } = claim;
       const giveUpAt = clock.now() + MAX_WAIT_MS;
@@ -48,16 +50,18 @@ export function createStreamClaims({ records, clock, lostAfterMs }: StreamClaims
         const stream = await look({ tenantId, id: holder });
         if (stream === 'again') continue;
         if (stream !== null) return stream;
-        if (held.state === 'done' || held.createdAt + lostAfterMs < clock.now()) {
+        if (held.state === 'done' || held.isAbandoned || held.createdAt + lostAfterMs < clock.now()) {
           const next = { body: id, createdAt: clock.now() };
           if (await repository.passOn(key, { from: holder, to: next })) return null;
           continue;
         }
         // Another process has begun it, and it has said nothing yet.
         if (clock.now() >= giveUpAt) throw idempotencyInProgress();
-        await clock.sleep(POLL_MS);
+        await clock.sleep(POLL_MS, signal);
       }
     },
+    takeOver: ({ key }, { tenantId, id }) =>
+      records(tenantId).passOn(key, { from: id, to: { body: id, createdAt: clock.now() } }),
     keep: ({ key }, { tenantId, id }) => records(tenantId).complete(key, { status: 200, body: id }),
     free: ({ key }, { tenantId }) => records(tenantId).release(key),
   };

@@ -10,7 +10,7 @@ import type { HttpParts } from '../http-app-options.ts';
 import { streamClaimOf } from '../idempotency.ts';
 import { createUIMessageEncoder } from '../mappers/ui-message-encoder.ts';
 import { findBot } from '../owned.ts';
-import { headerOf, principalOf } from '../request-context.ts';
+import { headerOf, principalOf, signalOfClient } from '../request-context.ts';
 import type { ZodApp } from '../zod-app.ts';
 
 const MAX_BODY_BYTES = 2 * 1024 * 1024;
@@ -47,7 +47,7 @@ export function addBotChatRoutes(app: ZodApp, { store, streams, clock, logger }:
         model: request.params.bot,
         isResumable: body.resumable === true,
         reportUsage: usageCounterOf(request),
-        ...(claim === null ? {} : { claim }),
+        ...(claim === null ? {} : { claim, signal: signalOfClient(reply) }),
         ...(body.id === undefined ? {} : { chatKey: chatKeyOf(keyId, body.id) }),
       });
       const encoder = createUIMessageEncoder(begun.stream.about.id);

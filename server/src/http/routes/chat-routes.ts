@@ -24,7 +24,7 @@ import {
 import { createCompletionEncoder } from '../mappers/completion-encoder.ts';
 import { toSeconds } from '../mappers/time.ts';
 import { findBot } from '../owned.ts';
-import { abortOfClient, headerOf, principalOf } from '../request-context.ts';
+import { abortOfClient, headerOf, principalOf, signalOfClient } from '../request-context.ts';
 import type { ZodApp } from '../zod-app.ts';
 
 /** A conversation, not a library: longer messages do not fit a model anyway. */
@@ -126,7 +126,7 @@ export function addChatRoutes(app: ZodApp, { store, answerer, streams, clock, lo
       model: body.model,
       isResumable: body.resumable === true,
       reportUsage: usageCounterOf(request),
-      ...(claim === null ? {} : { claim }),
+      ...(claim === null ? {} : { claim, signal: signalOfClient(reply) }),
     });
     const encoder = createCompletionEncoder({
       id: begun.stream.about.id,

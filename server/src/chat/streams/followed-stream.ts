@@ -1,0 +1,67 @@
+import { AppError } from '../../kernel/index.ts';
+import type { Batch } from '../../resilience/index.ts';
+import type { AnswerEvent } from '../ports.ts';
+import type { AnswerStream, KeptStream, StreamName } from './ports.ts';
+import { brokenOff } from './taken-up-stream.ts';
+
+export interface Successors {
+  /** The stream as this process goes on with it, whose maker is gone; null: it cannot take it up. */
+  takeUp(name: StreamName): Promise<AnswerStream | null>;
+  find(name: StreamName): Promise<KeptStream | null>;
+}
+
+/**
+ * A stream that another process makes, or made. When that is gone while it is read, this process takes it up, or follows
+ * who has.
+ */
+export function followStream(kept: KeptStream, successors: Successors): AnswerStream {
+  /** As far as was seen somebody may still go on with it. */
+  let mayGoOn = false;
+
+  async function* read({ signal, after = 0 }: ReadOptions = {}): AsyncGenerator<Batch<AnswerEvent>> {
+    const within = signal === undefined ? {} : { signal };
+    let given = 0;
+    async function* fresh(batches: AsyncIterable<Batch<AnswerEvent>>): AsyncGenerator<Batch<AnswerEvent>> {
+      for await (const { first, items } of batches) {
+        const rest = items.slice(Math.max(0, given + 1 - first));
+        if (rest.length === 0) continue;
+        const next = given + 1;
+        given = first + items.length - 1;
+        yield { first: next, items: rest };
+      }
+    }
+    for (let current = kept; ; ) {
+      try {
+        yield* fresh(current.read(within));
+        return;
+      } catch (error) {
+        signal?.throwIfAborted();
+        if (current.isOver || !(error instanceof AppError)) throw error;
+        mayGoOn = error.code === 'server_draining';
+        if (error.code !== 'stream_interrupted') throw error;
+        // Whoever has more of it than was kept would get another text behind that.
+        if (after > given) throw brokenOff();
+        const ours = await successors.takeUp(kept.about);
+        if (ours !== null) {
+          yield* fresh(ours.read(within));
+          return;
+        }
+        const theirs = await successors.find(kept.about);
+        mayGoOn = theirs === null;
+        if (theirs === null) throw error;
+        current = theirs;
+      }
+    }
+  }
+
+  return {
+    about: kept.about,
+    isLive: false,
+    used: () => null,
+    canResume: () => mayGoOn,
+    settled: Promise.resolve(),
+    read,
+  };
+}
+
+type ReadOptions = Parameters<AnswerStream['read']>[0];
