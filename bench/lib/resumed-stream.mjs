@@ -6,15 +6,15 @@ const PATIENCE_MS = 30_000;
 
 /**
  * Reads an answer, and takes it up at `resumeUrl`. `begun` resolves with its first event; `ended` with how it went: `whole`, or the code of the `error`
- * event that ended it, how often and how long after the break (in milliseconds) it was taken up, and whether each
- * event came once and in order.
+ * event that ended it, how often and how long after the break (in milliseconds) it was taken up, whether each
+ * event came once and in order, and for one that was taken up and became whole whether it is replayed as it was read.
  */
 export function readResumed({ url, resumeUrl = url, key, body }) {
   let onBegun = () => {};
   const begun = new Promise((resolve) => {
     onBegun = resolve;
   });
-  const state = { message: null, last: 0, inOrder: true, resumed: 0, resumedAfterMs: null, ending: null };
+  const state = { message: null, last: 0, inOrder: true, resumed: 0, resumedAfterMs: null, ending: null, text: '' };
   const headers = { authorization: `Bearer ${key}`, 'content-type': 'application/json' };
 
   async function read(response) {
@@ -35,6 +35,7 @@ export function readResumed({ url, resumeUrl = url, key, body }) {
       state.last = Math.max(state.last, number);
       onBegun();
     }
+    state.text += textOf(line);
     if (line === 'data: [DONE]') state.ending = 'whole';
     else if (line.startsWith('data: {"error"')) state.ending = JSON.parse(line.slice(6)).error.code;
   }
@@ -61,8 +62,21 @@ export function readResumed({ url, resumeUrl = url, key, body }) {
         await sleep(100);
       }
     }
-    return { ...state, endedAfterMs: brokeAt === null ? null : Math.round(performance.now() - brokeAt) };
+    const endedAfterMs = brokeAt === null ? null : Math.round(performance.now() - brokeAt);
+    const isReplayed = brokeAt !== null && state.ending === 'whole' && (await replayed()) === state.text;
+    return { ...state, endedAfterMs, isReplayed };
+  }
+
+  async function replayed() {
+    const response = await fetch(`${resumeUrl}/v1/messages/${state.message}/stream`, { headers }).catch(() => null);
+    const lines = (await response?.text().catch(() => ''))?.split('\n') ?? [];
+    return lines.map(textOf).join('');
   }
 
   return { begun, ended: run() };
+}
+
+function textOf(line) {
+  if (!line.startsWith('data: {')) return '';
+  return JSON.parse(line.slice(6)).choices?.[0]?.delta?.content ?? '';
 }
