@@ -78,7 +78,7 @@ try {
       node: process.version,
       load_before: loadavg().map(round),
     },
-    settings: values,
+    settings: { ...values, folder: undefined, 'database-url': undefined },
   };
   await measure(report);
   report.machine.load_after = loadavg().map(round);
@@ -126,10 +126,12 @@ async function measure(report) {
   report.database = await databaseReport(folder, state, made);
 
   // The same server with all its bots, from the beginning: nothing is in its memory.
+  const engineCpu = engine.cpuSeconds();
   to = await start({ dataFolder: folder, model: { OPENAI_BASE_URL: upstream.url, CHAT_MODEL: 'openai/paced' } });
   report.start_with_all = {
     ready_ms: round(to.server.readyMs),
     cpu_ms: round(to.server.cpuSeconds() * 1000),
+    engine_cpu_ms: round((engine.cpuSeconds() - engineCpu) * 1000),
     rss_mb: to.server.rssMb(),
   };
   seen = new Set();

@@ -67,6 +67,7 @@ export async function ask({ server, engine, agent }, { bots, zipf, total, rate, 
       cpu_ms_a_request: round(((server.cpuSeconds() - cpu.server) * 1000) / total),
       engine_cpu_ms_a_request: round(((engine.cpuSeconds() - cpu.engine) * 1000) / total),
       failures: results.filter(({ ok }) => !ok).length,
+      failed_with: [...new Set(results.filter(({ ok }) => !ok).map(({ error }) => error))],
       by_words_alone: results.filter(({ degraded }) => degraded).length,
       chats_with_a_citation: withResult('chat'),
       searches_with_a_hit: withResult('search'),
@@ -125,6 +126,7 @@ const REQUESTS = {
     const extra = body?.choices?.[0]?.message?.chatsphere;
     return {
       ok: status === 200,
+      error: errorOf(status, body),
       found: extra?.citations?.length ?? 0,
       degraded: extra?.degraded?.includes('lexical_search') ?? false,
     };
@@ -132,15 +134,24 @@ const REQUESTS = {
   async search(to, bot, number) {
     const query = questionOf(bot.template.topic, number);
     const { status, body } = await post(to, `/v1/bots/${bot.slug}/search`, { query });
-    return { ok: status === 200, found: body?.data?.length ?? 0, degraded: (body?.degraded?.length ?? 0) > 0 };
+    return {
+      ok: status === 200,
+      error: errorOf(status, body),
+      found: body?.data?.length ?? 0,
+      degraded: (body?.degraded?.length ?? 0) > 0,
+    };
   },
   async train(to, bot, number) {
     const content = documentOf({ topic: bot.template.topic, number: 1_000 + number, sections: 2 });
     const source = { type: 'text', title: `Added ${number}`, content };
-    const { status } = await post(to, `/v1/bots/${bot.slug}/sources`, source);
-    return { ok: status === 202, found: 0, degraded: false };
+    const { status, body } = await post(to, `/v1/bots/${bot.slug}/sources`, source);
+    return { ok: status === 202, error: errorOf(status, body), found: 0, degraded: false };
   },
 };
+
+function errorOf(status, body) {
+  return `${status} ${body?.error?.code ?? ''}`.trim();
+}
 
 function pick(shares, share) {
   let upTo = 0;
