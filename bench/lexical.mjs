@@ -4,15 +4,14 @@
 // FOLDER as in retrieval.mjs. DIST is the server/dist of another build that the same questions are put to in turn. With --keep
 // the content stays and the next run finds it. Each question is asked as a hybrid search does: `search` for the best 50, then
 // `score` for 50 other chunks. Prints one JSON object: milliseconds, and those of processor time in this process (`cpu`).
-import { readFile } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { percentile } from './lib/client.mjs';
+import { botOf, documentOf, readTexts, sourceOf, textOf } from './lib/measured-texts.mjs';
 import { mulberry32 } from './lib/random.mjs';
 
 const CHUNKS_A_DOCUMENT = 200;
-const SENTENCES_A_CHUNK = 5;
 const WARM_UP_QUERIES = 30;
 const MEASURED_QUERIES = 300;
 
@@ -35,7 +34,7 @@ const tenantId = `tnt_lexical_${count}`;
 const key = { tenantId, botId: `bot_lexical_${count}` };
 const builds = { this: await open(new URL('../server/dist/', import.meta.url)) };
 if (values.beside !== undefined) builds.beside = await open(pathToFileURL(`${resolve(values.beside)}/`));
-const { sentences, queries } = await readTexts();
+const { sentences, queries } = await readTexts(values.data);
 try {
   await fill(builds.this.store);
   console.log(JSON.stringify({ chunks: count, ...(await measure()) }));
@@ -66,7 +65,7 @@ async function fill(store) {
     await own.documents.add(
       key.botId,
       source.id,
-      documentOf(number, chunks, () => textOf(random)),
+      documentOf(`lexical_${number}`, chunks, () => textOf(sentences, random)),
     );
     if (number % 50 === 49) console.error(`${(number + 1) * CHUNKS_A_DOCUMENT} chunks ...`);
   }
@@ -118,67 +117,4 @@ async function measure() {
 function figuresOf(milliseconds) {
   const rounded = (share) => Math.round(percentile(milliseconds, share) * 100) / 100;
   return { p50: rounded(50), p95: rounded(95), most: rounded(100) };
-}
-
-/** Half of a chunk from one place of the texts, half from another: neighbours without being copies. */
-function textOf(random) {
-  const half = Math.ceil(SENTENCES_A_CHUNK / 2);
-  const from = () => {
-    const start = Math.floor(random() * (sentences.length - half));
-    return sentences.slice(start, start + half);
-  };
-  return [...from(), ...from()].slice(0, SENTENCES_A_CHUNK).join(' ');
-}
-
-async function readTexts() {
-  const read = async (folder, name) =>
-    (await readFile(join(folder, `${name}.jsonl`), 'utf8'))
-      .split('\n')
-      .filter((line) => line !== '')
-      .map((line) => JSON.parse(line));
-  const texts = { sentences: [], queries: [] };
-  for (const folder of values.data) {
-    for (const { text } of await read(folder, 'documents')) {
-      texts.sentences.push(...text.split(/(?<=[.!?])\s+|\n+/).filter((sentence) => sentence.length > 20));
-    }
-    for (const { text } of await read(folder, 'queries')) texts.queries.push(text);
-  }
-  const random = mulberry32(11);
-  const shuffled = texts.queries.map((text) => [random(), text]).sort(([one], [other]) => one - other);
-  return { sentences: texts.sentences, queries: shuffled.map(([, text]) => text) };
-}
-
-function botOf(id) {
-  return {
-    ...{ id, name: 'Benchmark', slug: id.replaceAll('_', '-'), instructions: null, model: null, temperature: null },
-    ...{ maxOutputTokens: null, refusalMessage: null, retrieval: {}, privacy: { pii: 'off' }, metadata: {} },
-    ...{ createdAt: 1, updatedAt: 1 },
-  };
-}
-
-function sourceOf(botId) {
-  return {
-    ...{ id: `src_${botId}`, botId, type: 'text', title: 'Texts', url: null, status: 'ready', stage: null },
-    ...{ progress: { done: 0, total: 0 }, counts: { documents: 0, chunks: 0, tokens: 0, reused: 0 } },
-    ...{ lastError: null, jobId: null, externalKey: null, metadata: {}, inputs: [], contentHash: '' },
-    ...{ createdAt: 1, updatedAt: 1 },
-  };
-}
-
-function documentOf(number, chunks, makeText) {
-  const id = `doc_lexical_${number}`;
-  const texts = Array.from({ length: chunks }, makeText);
-  let offset = 0;
-  return {
-    document: {
-      ...{ id, title: `Part ${number}`, url: null, inputName: 'a.txt', state: 'searchable', lastError: null },
-      ...{ contentHash: id, text: texts.join('\n'), tokens: 0 },
-    },
-    chunks: texts.map((text, position) => {
-      const start = offset;
-      offset += text.length + 1;
-      const place = { id: `chk_lexical_${number}_${position}`, position, start, end: start + text.length };
-      return { ...place, text, headingPath: [], page: null, tokens: 0, hash: `${id}/${position}` };
-    }),
-  };
 }

@@ -4,8 +4,7 @@
 // ends with 1 when a bar is missed: nDCG@10 within .01 on both, recall@10 >= .97 against exact, search p95 <= 40 ms without
 // the embedding of the question.
 import { execFile } from 'node:child_process';
-import { readFile } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs, promisify } from 'node:util';
 import { createStaticEmbedder } from '../server/dist/adapters/local-embedder/index.js';
@@ -16,13 +15,13 @@ import { silentLogger, silentMeter, systemClock } from '../server/dist/kernel/in
 import { queryTerms } from '../server/dist/vector-store/index.js';
 import { percentile } from './lib/client.mjs';
 import { databaseSizes } from './lib/database-sizes.mjs';
+import { botOf, documentOf, readTexts, sourceOf, textOf } from './lib/measured-texts.mjs';
 import { mulberry32 } from './lib/random.mjs';
 
 const MOST_NDCG_APART = 0.01;
 const LEAST_RECALL = 0.97;
 const MOST_P95_MS = 40;
 const CHUNKS_A_DOCUMENT = 50;
-const SENTENCES_A_CHUNK = 5;
 const TEXTS_A_CALL = 256;
 const MEASURED_QUERIES = 300;
 const WARM_UP_QUERIES = 30;
@@ -73,7 +72,7 @@ async function retrieval(folder, options) {
 }
 
 async function measureMany(count) {
-  const { sentences, queries } = await readTexts();
+  const { sentences, queries } = await readTexts(values.data);
   const embedder = createStaticEmbedder({
     wordVectors: { getMany: async () => new Map(), putMany: async () => {} },
     // Words that the table lacks are left out.
@@ -132,8 +131,10 @@ async function fill({ postgres, bot, namespace, embedder, sentences, count }) {
   const owners = [];
   let sample = null;
   for (let number = 0; number * CHUNKS_A_DOCUMENT < count; number += 1) {
-    const document = documentOf(number, Math.min(CHUNKS_A_DOCUMENT, count - number * CHUNKS_A_DOCUMENT), () =>
-      textOf(sentences, random),
+    const document = documentOf(
+      `bench_${number}`,
+      Math.min(CHUNKS_A_DOCUMENT, count - number * CHUNKS_A_DOCUMENT),
+      () => textOf(sentences, random),
     );
     await own.documents.add(bot.id, source.id, document);
     const windows = document.chunks.map(({ text }) =>
@@ -230,73 +231,4 @@ async function timeSearches({ postgres, vectors, bot, namespace, profile, vector
 
 function namespaceOf({ tenantId, id: botId }) {
   return { tenantId, botId };
-}
-
-/** Half of a chunk from one place of the texts, half from another: neighbours without being copies. */
-function textOf(sentences, random) {
-  const half = Math.ceil(SENTENCES_A_CHUNK / 2);
-  const from = () => {
-    const start = Math.floor(random() * (sentences.length - half));
-    return sentences.slice(start, start + half);
-  };
-  return [...from(), ...from()].slice(0, SENTENCES_A_CHUNK).join(' ');
-}
-
-async function readTexts() {
-  const read = async (folder, name) =>
-    (await readFile(join(folder, `${name}.jsonl`), 'utf8'))
-      .split('\n')
-      .filter((line) => line !== '')
-      .map((line) => JSON.parse(line));
-  const sentences = [];
-  const queries = [];
-  for (const folder of values.data) {
-    for (const { text } of await read(folder, 'documents')) {
-      sentences.push(...text.split(/(?<=[.!?])\s+|\n+/).filter((sentence) => sentence.length > 20));
-    }
-    for (const { text } of await read(folder, 'queries')) queries.push(text);
-  }
-  const random = mulberry32(11);
-  return {
-    sentences,
-    queries: queries
-      .map((text) => [random(), text])
-      .sort(([a], [b]) => a - b)
-      .map(([, text]) => text),
-  };
-}
-
-function botOf(id) {
-  return {
-    ...{ id, name: 'Benchmark', slug: id.replaceAll('_', '-'), instructions: null, model: null, temperature: null },
-    ...{ maxOutputTokens: null, refusalMessage: null, retrieval: {}, privacy: { pii: 'off' }, metadata: {} },
-    ...{ createdAt: 1, updatedAt: 1 },
-  };
-}
-
-function sourceOf(botId) {
-  return {
-    ...{ id: `src_${botId}`, botId, type: 'text', title: 'Texts', url: null, status: 'ready', stage: null },
-    ...{ progress: { done: 0, total: 0 }, counts: { documents: 0, chunks: 0, tokens: 0, reused: 0 } },
-    ...{ lastError: null, jobId: null, externalKey: null, metadata: {}, inputs: [], contentHash: '' },
-    ...{ createdAt: 1, updatedAt: 1 },
-  };
-}
-
-function documentOf(number, chunks, makeText) {
-  const id = `doc_bench_${number}`;
-  const texts = Array.from({ length: chunks }, makeText);
-  let offset = 0;
-  return {
-    document: {
-      ...{ id, title: `Part ${number}`, url: null, inputName: 'a.txt', state: 'searchable', lastError: null },
-      ...{ contentHash: id, text: texts.join('\n'), tokens: 0 },
-    },
-    chunks: texts.map((text, position) => {
-      const start = offset;
-      offset += text.length + 1;
-      const place = { id: `chk_bench_${number}_${position}`, position, start, end: start + text.length };
-      return { ...place, text, headingPath: [], page: null, tokens: 0, hash: `${id}/${position}` };
-    }),
-  };
 }

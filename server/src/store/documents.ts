@@ -1,5 +1,6 @@
-import { type Selectable, sql } from 'kysely';
+import type { Selectable } from 'kysely';
 import { AppError } from '../kernel/index.ts';
+import { hasChunks } from './answering-set.ts';
 import { reviseContent } from './content-revision.ts';
 import type { DocumentStructure } from './document-structure.ts';
 import type { AddedDocument, Document, Failure, NewChunk } from './entities.ts';
@@ -60,18 +61,7 @@ export function createDocumentRepository(scope: TenantScope, now: () => number):
         .where('documents.source_id', 'in', scope.select('sources').select('sources.id').where('bot_id', '=', botId))
         .where('documents.state', 'in', sourceId === undefined ? ['searchable'] : ['searchable', 'building'])
         .$if(sourceId !== undefined, (query) => query.where('documents.source_id', '=', sourceId ?? ''))
-        .where((where) =>
-          where.not(
-            where.exists(
-              where
-                .selectFrom('chunks')
-                .select(sql.lit(1).as('one'))
-                .whereRef('chunks.tenant_id', '=', 'documents.tenant_id')
-                .whereRef('chunks.document_id', '=', 'documents.id')
-                .where('chunks.chunk_set', '=', chunkSet),
-            ),
-          ),
-        )
+        .where((where) => where.not(hasChunks(where, chunkSet)))
         .orderBy('documents.number')
         .limit(limit)
         .execute();

@@ -1,4 +1,5 @@
-import { type Kysely, sql } from 'kysely';
+import type { Kysely } from 'kysely';
+import { hasChunks } from '../answering-set.ts';
 import type { Schema } from '../schema.ts';
 import type { TransferConnection } from './transfer-engine.ts';
 
@@ -42,16 +43,7 @@ async function* documentsOf(
       .where('documents.tenant_id', '=', tenantId)
       .where('documents.bot_id', '=', botId)
       .where('documents.number', '>', last)
-      .where((where) =>
-        where.exists(
-          where
-            .selectFrom('chunks')
-            .select(sql.lit(1).as('one'))
-            .whereRef('chunks.tenant_id', '=', 'documents.tenant_id')
-            .whereRef('chunks.document_id', '=', 'documents.id')
-            .where('chunks.chunk_set', '=', chunkSet),
-        ),
-      )
+      .where((where) => hasChunks(where, chunkSet))
       .orderBy('documents.number')
       .limit(DOCUMENTS_AT_ONCE)
       .execute();
