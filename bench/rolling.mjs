@@ -1,12 +1,14 @@
-// Restarts two servers behind a real HAProxy and a real nginx, in turn, under a load of questions, streams, searches and
-// uploads: no request may fail. Then one is killed in the midst of streams: they are taken up at the other, which makes
-// them whole. Prints one JSON object, and ends with 1 when something failed.
+// Restarts two servers behind a real HAProxy and a real nginx with the configurations of deploy/, in turn, under a load of
+// questions, streams, searches and uploads: no request may fail. Then one is killed under the same load, in the midst of streams: only
+// what was on it fails, and its streams are taken up at the other, which makes them whole. Prints one JSON object, and ends with 1 when something
+// failed that may not.
 //   node bench/rolling.mjs --proxies haproxy,nginx --rounds 2
 import { parseArgs } from 'node:util';
 import { freePort, startRedis } from './lib/brokers.mjs';
 import { createClient } from './lib/client.mjs';
-import { startMember, startPostgres, startProxy } from './lib/fleet.mjs';
-import { createLoad } from './lib/fleet-load.mjs';
+import { startMember, startPostgres } from './lib/fleet.mjs';
+import { createLoad, detailsOf } from './lib/fleet-load.mjs';
+import { startProxy } from './lib/proxies.mjs';
 import { readResumed } from './lib/resumed-stream.mjs';
 import { BENCH_KEY, sleep } from './lib/server.mjs';
 import { startUpstream } from './lib/upstream-process.mjs';
@@ -25,14 +27,17 @@ const BOT = 'rolled';
 const SLOW_BOT = 'slow';
 const BETWEEN_MS = 5_000;
 const CHECKS = 2;
+const LONG_CLIENTS = 4;
+const UNDER_WAY_MS = 2_000;
+const MOST_STREAMS = 200;
 const SECRET = 'a-secret-of-the-benchmark-that-is-long-enough';
 
 const [postgres, redis, upstream, slow] = await Promise.all([
   startPostgres(),
   startRedis(),
-  startUpstream({ delayMs: 50, tokens: 60 }),
-  // Still at it when its server is killed.
-  startUpstream({ delayMs: 50, tokens: 600 }),
+  startUpstream({ delayMs: 50, tokens: 20 }),
+  // Still at it when its server is killed; and servers that are told to stop refuse what is new as long.
+  startUpstream({ delayMs: 50, tokens: 400 }),
 ]);
 const env = {
   DATABASE_URL: postgres.url,
@@ -71,24 +76,36 @@ try {
 async function roll(kind) {
   const ports = members.map(({ port }) => port);
   const proxy = await startProxy(kind, ports);
+  const restarts = Number(values.rounds) * members.length;
+  let outcome;
   try {
     await sleep(BETWEEN_MS);
-    const load = createLoad({ url: proxy.url, key: BENCH_KEY, bot: BOT, clients: Number(values.clients) });
+    const load = createLoad(loadAt(proxy));
     await sleep(BETWEEN_MS);
-    for (let round = 0; round < Number(values.rounds); round += 1) {
-      for (const member of members) {
-        await member.kill('SIGTERM');
-        await member.restart();
-        if (kind === 'haproxy') await checked(member);
-        await sleep(BETWEEN_MS);
-      }
+    for (let restart = 0; restart < restarts; restart += 1) {
+      const member = members[restart % members.length];
+      await member.kill('SIGTERM');
+      await member.restart();
+      if (kind === 'haproxy') await checked(member);
     }
-    const rolled = await load.stop();
-    const restarts = Number(values.rounds) * members.length;
-    return { restarts, ...rolled, killed: await killOne(proxy) };
+    await sleep(BETWEEN_MS);
+    const { requests, kinds, failures } = await load.stop();
+    outcome = { restarts, requests, kinds, failed: failures.length, details: detailsOf(failures) };
+    outcome = { ...outcome, killed: await killOne(proxy) };
   } finally {
     await proxy.stop();
   }
+  const { load, killedAt, ...streams } = outcome.killed;
+  const isExcused = ({ request, begunAt }) => begunAt < killedAt && proxy.serversOf(request).includes(0);
+  const elsewhere = load.failures.filter((failure) => !isExcused(failure));
+  const failed = { failed_on_killed: load.failures.length - elsewhere.length, failed_elsewhere: elsewhere.length };
+  const killed = { requests: load.requests, ...failed, details: detailsOf(elsewhere), ...streams };
+  return { ...outcome, killed };
+}
+
+function loadAt({ url }) {
+  const bots = { bot: BOT, clients: Number(values.clients), longBot: SLOW_BOT, longClients: LONG_CLIENTS };
+  return { url, key: BENCH_KEY, ...bots };
 }
 
 /** Waits until the proxy's checks have found the server ready: only then may the other one go. */
@@ -101,22 +118,28 @@ async function checked(member) {
   }
 }
 
+/** Kills the first server while it makes at least half of the streams, and everything else goes on. */
 async function killOne(proxy) {
   const [killed] = members;
-  const streams = Array.from({ length: Number(values.streams) }, (_, number) =>
-    readResumed({
-      url: proxy.url,
-      key: BENCH_KEY,
-      body: { model: SLOW_BOT, stream: true, messages: [{ role: 'user', content: `Question ${number}` }] },
-    }),
-  );
-  await Promise.all(streams.map(({ begun }) => begun));
-  await sleep(500);
+  const streams = [];
+  while ((await answersOf(killed)) < Number(values.streams) / 2) {
+    if (streams.length > MOST_STREAMS) throw new Error('the proxy sends no streams to the first server');
+    const body = { model: SLOW_BOT, stream: true, messages: [{ role: 'user', content: `Question ${streams.length}` }] };
+    const stream = readResumed({ url: proxy.url, key: BENCH_KEY, body });
+    streams.push(stream);
+    await stream.begun;
+  }
+  const running = createLoad({ ...loadAt(proxy), longClients: 0 });
+  await sleep(UNDER_WAY_MS);
   await killed.kill('SIGKILL');
+  const killedAt = performance.now();
   const ended = await Promise.all(streams.map((stream) => stream.ended));
+  const load = await running.stop();
   await killed.restart();
   const broken = ended.filter(({ endedAfterMs }) => endedAfterMs !== null);
   return {
+    load,
+    killedAt,
     streams: ended.length,
     broken: broken.length,
     resumed: broken.filter(({ resumed }) => resumed > 0).length,
@@ -129,9 +152,16 @@ async function killOne(proxy) {
   };
 }
 
+/** Answers that a server has begun and not ended. */
+async function answersOf(member) {
+  const metrics = await (await fetch(`${member.url()}/metrics`)).text();
+  return Number(/^chatsphere_answer_streams(?:\{[^}]*\})? (\d+)/m.exec(metrics)?.[1] ?? 0);
+}
+
 function isMissed({ failed, killed }) {
   const { streams, broken, resumed, whole, out_of_order: unordered, longest_until_ended_ms: longest } = killed;
   const isHonest = killed.endings.every((ending) => ['stream_interrupted', 'whole'].includes(ending));
   const areKept = whole >= streams - broken && resumed === broken && unordered === 0;
-  return failed > 0 || broken === 0 || !areKept || !isHonest || longest > Number(values['max-resume-ms']);
+  const hasFailed = failed > 0 || killed.failed_elsewhere > 0;
+  return hasFailed || broken === 0 || !areKept || !isHonest || longest > Number(values['max-resume-ms']);
 }

@@ -1,8 +1,8 @@
 // What several processes stand on, each started on a free port of this machine and in a folder that goes with it:
-// PostgreSQL, HAProxy or nginx.
+// PostgreSQL. HAProxy and nginx are in proxies.mjs.
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, chownSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -62,84 +62,6 @@ export async function startPostgres() {
   };
 }
 
-/** The example configuration of the proxy with this machine's ports in place of its own. */
-export async function startProxy(kind, ports) {
-  const folder = folderOf(kind);
-  const port = await freePort();
-  const file = join(folder, 'proxy.conf');
-  writeFileSync(file, { haproxy: haproxyConfig, nginx: nginxConfig }[kind](port, ports, folder));
-  const [program, args] = { haproxy: ['haproxy', ['-f', file]], nginx: ['nginx', ['-c', file, '-p', folder]] }[kind];
-  const server = spawn(program, args, { stdio: ['ignore', 'ignore', 'inherit'] });
-  await answering(port, server);
-  return { url: `http://127.0.0.1:${port}`, stop: stopperOf(server, folder) };
-}
-
-function haproxyConfig(port, ports) {
-  return `global
-  maxconn 4000
-defaults
-  mode http
-  option http-no-delay
-  timeout connect 2s
-  timeout http-request 10s
-  timeout http-keep-alive 30s
-  timeout client 75s
-  timeout server 75s
-  timeout queue 5s
-  timeout check 5s
-frontend chat
-  bind 127.0.0.1:${port}
-  default_backend chatsphere
-backend chatsphere
-  balance leastconn
-  option abortonclose
-  option httpchk GET /readyz
-  http-check expect status 200
-  retries 2
-  retry-on conn-failure
-  option redispatch 1
-  default-server check inter 500ms fall 2 rise 1
-${ports.map((own, number) => `  server s${number} 127.0.0.1:${own}`).join('\n')}
-`;
-}
-
-/** nginx asks nobody how he is: a server that is leaving still answers, and one that is gone refuses the connection. */
-function nginxConfig(port, ports, folder) {
-  return `daemon off;
-pid ${folder}/nginx.pid;
-error_log ${folder}/error.log;
-worker_processes 1;
-${process.getuid?.() === 0 ? 'user root;' : ''}
-events { worker_connections 4096; }
-http {
-  access_log off;
-  client_body_temp_path ${folder}/body;
-  proxy_temp_path ${folder}/proxy;
-  fastcgi_temp_path ${folder}/fastcgi;
-  uwsgi_temp_path ${folder}/uwsgi;
-  scgi_temp_path ${folder}/scgi;
-  upstream chatsphere {
-    least_conn;
-${ports.map((own) => `    server 127.0.0.1:${own} max_fails=1 fail_timeout=2s;`).join('\n')}
-    keepalive 32;
-  }
-  server {
-    listen 127.0.0.1:${port};
-    client_max_body_size 100m;
-    location / {
-      proxy_pass http://chatsphere;
-      proxy_http_version 1.1;
-      proxy_set_header Connection "";
-      proxy_buffering off;
-      proxy_read_timeout 75s;
-      proxy_connect_timeout 2s;
-      proxy_next_upstream error timeout http_503 non_idempotent;
-    }
-  }
-}
-`;
-}
-
 /** A process of the fleet at a port that it has again after a restart. `restart` starts it anew once it has ended. */
 export async function startMember({ name, command, port, env }) {
   const folder = folderOf(name);
@@ -175,7 +97,8 @@ function unprivileged() {
   return { uid: id('-u'), gid: id('-g') };
 }
 
-async function answering(port, server) {
+/** Resolves once `server`, a process, takes connections at `port`; rejects when it has ended. */
+export async function answering(port, server) {
   const endsAt = performance.now() + READY_MS;
   while (performance.now() < endsAt) {
     if (server.exitCode !== null) throw new Error(`what was to listen on ${port} has ended`);
@@ -194,13 +117,14 @@ async function answering(port, server) {
   throw new Error(`nothing listens on ${port}`);
 }
 
-function stopperOf(server, folder, signal = 'SIGTERM') {
+/** Ends a process, by SIGKILL when it takes more than ten seconds, and removes its `folder`. */
+export function stopperOf(server, folder, signal = 'SIGTERM') {
   return async () => {
     if (server.exitCode === null) {
       const exited = once(server, 'exit');
       server.kill(signal);
       await Promise.race([exited, sleep(10_000).then(() => server.kill('SIGKILL'))]);
     }
-    if (existsSync(folder)) rmSync(folder, { recursive: true, force: true });
+    if (folder !== undefined && existsSync(folder)) rmSync(folder, { recursive: true, force: true });
   };
 }

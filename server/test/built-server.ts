@@ -24,19 +24,25 @@ export async function startBuiltServer(
     readonly env?: Readonly<Record<string, string>>;
     /** Another role; default: `serve`. */
     readonly command?: readonly string[];
+    /** Default: a free one. */
+    readonly port?: number;
   } = {},
 ): Promise<BuiltServer> {
   const dataFolder = options.dataFolder ?? (await mkdtemp(join(tmpdir(), 'chatsphere-test-')));
-  const child = spawn(process.execPath, [MAIN, ...(options.command ?? ['serve']), '--json', '--port', '0'], {
-    env: {
-      PATH: process.env['PATH'],
-      CHATSPHERE_DATA_DIR: dataFolder,
-      CHATSPHERE_ADMIN_KEY: ADMIN_KEY,
-      LOG_LEVEL: 'error',
-      ...options.env,
+  const child = spawn(
+    process.execPath,
+    [MAIN, ...(options.command ?? ['serve']), '--json', '--port', String(options.port ?? 0)],
+    {
+      env: {
+        PATH: process.env['PATH'],
+        CHATSPHERE_DATA_DIR: dataFolder,
+        CHATSPHERE_ADMIN_KEY: ADMIN_KEY,
+        LOG_LEVEL: 'error',
+        ...options.env,
+      },
+      stdio: ['ignore', 'pipe', 'inherit'],
     },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
+  );
   const exited = once(child, 'exit');
   const [line] = (await Promise.race([
     once(createInterface({ input: child.stdout }), 'line'),

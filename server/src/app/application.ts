@@ -1,6 +1,6 @@
 import { type DataFolderLock, finishSwap, lockDataFolder } from '../adapters/file-system/index.ts';
 import type { ServingState } from '../http/index.ts';
-import { AppError } from '../kernel/index.ts';
+import { AppError, type Lifecycle } from '../kernel/index.ts';
 import { hashSecret } from '../security/index.ts';
 import { composeServing, composeWorking } from './compose.ts';
 import type { Config } from './config.ts';
@@ -15,7 +15,7 @@ import {
   trainDemoBot,
 } from './first-start.ts';
 import { type Foundation, layFoundation } from './foundation.ts';
-import { addressOf, httpServer } from './http-listening.ts';
+import { addressOf, httpServer, refuseConnections } from './http-listening.ts';
 import { createLifecycle } from './lifecycle.ts';
 import { checkSecret, type SecretCheck } from './secret-fingerprint.ts';
 
@@ -110,7 +110,6 @@ async function serve(given: Config, options: StartOptions, lock: DataFolderLock)
     const { composition, lifecycle, adminKey, demoBot, serving } = await inFirstTurn(foundation, () =>
       beginServing(foundation, options, lock),
     );
-    serving.state = 'ready';
     const demoQueued =
       demoBot === null ? Promise.resolve() : trainDemoBot(demoBot, composition.trainer, options.documentation);
     demoQueued.catch((error: unknown) => {
@@ -130,6 +129,7 @@ async function serve(given: Config, options: StartOptions, lock: DataFolderLock)
       async stop() {
         serving.state = 'leaving';
         await foundation.clock.sleep(config.shutdownDelayMs);
+        if (config.shutdownDelayMs > 0) refuseConnections(composition);
         serving.state = 'draining';
         await demoQueued.catch(() => {});
         await lifecycle.stop();
@@ -163,8 +163,16 @@ async function beginServing(foundation: Foundation, options: StartOptions, lock:
     servingState: () => serving.state,
   });
   for (const warning of config.warnings) logger.warn({}, warning);
+  // Before the port is open: whoever reaches it is served, as a proxy does not send elsewhere what was refused with 503.
+  const readiness: Lifecycle = {
+    name: 'readiness',
+    start: async () => {
+      serving.state = 'ready';
+    },
+    stop: async () => {},
+  };
   const lifecycle = createLifecycle(
-    [...composition.parts, httpServer(composition, config, logger), ...composition.guests],
+    [...composition.parts, readiness, httpServer(composition, config, logger), ...composition.guests],
     logger,
   );
   await lifecycle.start();

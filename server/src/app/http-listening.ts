@@ -13,8 +13,8 @@ type Listening = Pick<Composition, 'http' | 'drainAnswers'>;
 type Place = Pick<Config, 'host' | 'port' | 'drainTimeoutMs'>;
 
 /**
- * Listens. On stop it still does, to say 503 to whoever comes, until the answers that are under way have finished or
- * their time is over; then lets other requests finish for a while, and cuts them.
+ * Listens. On stop it still does unless connections are refused, to say 503 to whoever comes, until the answers that are under
+ * way have finished or their time is over; then lets other requests finish for a while, and cuts them.
  */
 export function httpServer({ http, drainAnswers }: Listening, config: Place, logger: Logger): Lifecycle {
   return {
@@ -37,6 +37,14 @@ export function httpServer({ http, drainAnswers }: Listening, config: Place, log
       await http.close();
     },
   };
+}
+
+/**
+ * Takes no connections any more and ends those that wait for a request; what is under way goes on. For a server behind a
+ * balancer: a connection that was not made may go to another server, whatever would have been asked.
+ */
+export function refuseConnections({ http }: Pick<Listening, 'http'>): void {
+  http.server.close();
 }
 
 /** Where this machine reaches the server. */
