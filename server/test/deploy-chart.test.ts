@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { METRICS } from '../src/monitoring/metrics.ts';
 import { renderChart } from './chart-renderer.ts';
 import { documentedSettings, filesBelow, leavesOf, parseYaml, readExample, type Tree } from './deploy-files.ts';
+import { shapeOf } from './kubernetes-shapes.ts';
 
 const CHART = 'deploy/helm/chatsphere/';
 
@@ -50,6 +51,13 @@ const SETS: readonly (readonly [string, Values])[] = [
       ingress: { enabled: true, tlsSecret: 't' },
       persistence: { storageClass: 'fast' },
       networkPolicy: { from: [{ podSelector: {} }] },
+      pods: {
+        annotations: { 'example.com/team': 'chat' },
+        nodeSelector: { disk: 'ssd' },
+        tolerations: [{ key: 'dedicated', operator: 'Exists', effect: 'NoSchedule' }],
+        imagePullSecrets: [{ name: 'registry' }],
+      },
+      serviceMonitor: { enabled: true },
     }),
   ],
   [
@@ -135,6 +143,17 @@ describe.each(SETS)('the chart with values for %s', (_, values) => {
     }
   });
 
+  it('gives each object fields that its kind has, of their types', () => {
+    for (const object of objects) {
+      const shape = shapeOf(String(object['apiVersion']), String(object['kind']));
+      expect(
+        shape?.safeParse(object).error?.issues,
+        `${object['kind']}/${at(object, 'metadata.name')}`,
+      ).toBeUndefined();
+      expect(shape).toBeDefined();
+    }
+  });
+
   it('selects pods that there are', () => {
     for (const { deployment, labels } of containers) {
       expect(holds(labels, at(deployment, 'spec.selector.matchLabels'))).toBe(true);
@@ -193,6 +212,8 @@ describe.each(SETS)('the chart with values for %s', (_, values) => {
     for (const { deployment, container } of containers) {
       expect(at(deployment, 'spec.template.spec.securityContext.runAsNonRoot')).toBe(true);
       expect(at(deployment, 'spec.template.spec.automountServiceAccountToken')).toBe(false);
+      // A service called `worker` would set WORKER_PORT.
+      expect(at(deployment, 'spec.template.spec.enableServiceLinks')).toBe(false);
       expect(container['securityContext']).toEqual({
         ...{ allowPrivilegeEscalation: false, readOnlyRootFilesystem: true },
         capabilities: { drop: ['ALL'] },
@@ -231,6 +252,14 @@ describe('the chart', () => {
           'value'
         ],
       ]);
+
+  it('would be refused with a field that a kind does not have', () => {
+    for (const object of objectsOf(full)) {
+      const shape = shapeOf(String(object['apiVersion']), String(object['kind']));
+      const wrong = { ...object, spec: { ...object['spec'], replicaz: 1 } };
+      expect(shape?.safeParse(wrong).success, String(object['kind'])).toBe(false);
+    }
+  });
 
   it('is one process on a volume, or servers and workers', () => {
     expect(roles(lite)).toEqual([['serve', 'all']]);
@@ -273,6 +302,8 @@ describe('the chart', () => {
       { settings: { PORT: 3000 } },
       { server: { replicas: 0 } },
       { keda: { prometheusAddress: 'prometheus:9090' } },
+      { networkPolicy: { except: ['fd00::/8'] } },
+      { pods: { imagePullSecrets: ['registry'] } },
     ]) {
       expect(schema.safeParse(merged(lite, wrong)).success, JSON.stringify(wrong)).toBe(false);
     }

@@ -22,7 +22,7 @@ async function knownSeries(): Promise<ReadonlyMap<string, readonly string[]>> {
 }
 
 const FUNCTIONS =
-  /^(?:sum|max|min|avg|by|without|rate|increase|histogram_quantile|le|on|group_left|offset|and|or|unless|bool)$/;
+  /^(?:sum|max|min|avg|by|without|rate|increase|absent|histogram_quantile|le|on|group_left|offset|and|or|unless|bool)$/;
 
 /** Metric names in a PromQL expression, and the labels that it groups and filters by. */
 function readQuery(expression: string): { readonly names: readonly string[]; readonly labels: readonly string[] } {
@@ -108,6 +108,19 @@ describe('what Prometheus and Grafana are given', () => {
       expect(rule['annotations']?.['summary']).toEqual(expect.any(String));
       expect(['page', 'ticket']).toContain(rule['labels']?.['severity']);
     }
+  });
+
+  it('has a test of every alert, with series that exist', () => {
+    const [tree] = parseYaml(readExample(`${COMPOSE}prometheus/alerts.yml`));
+    const alerts = [...leavesOf(tree)].filter(([path]) => path.at(-1) === 'alert').map(([, name]) => name);
+    const tests = parseYaml(readExample(`${COMPOSE}prometheus/alerts.test.yml`))[0]?.['tests'] ?? {};
+    const expected = Object.values(tests).flatMap((test: Tree) =>
+      Object.values(test['alert_rule_test'] ?? {}).filter((each: Tree) => each['exp_alerts'] !== undefined),
+    );
+    expect(new Set(expected.map((each: Tree) => each['alertname']))).toEqual(new Set(alerts));
+    const given = [...leavesOf(tests)].filter(([path]) => path.at(-1) === 'series').map(([, text]) => String(text));
+    expect(given.length).toBeGreaterThan(10);
+    for (const text of given) check(text);
   });
 
   it('finds unknown names in a query', () => {

@@ -83,11 +83,8 @@ function addGateHook(app: ZodApp, parts: BaseParts): void {
     request.receivedAt = parts.clock.now();
     setCommonHeaders(request, reply);
     observeRequest(request, reply, parts);
-    // Whoever comes now should come to another process the next time, and so should they whose response began before.
+    // Whoever comes now should come to another process the next time.
     if (isGoing(parts.servingState())) reply.header('connection', 'close');
-    reply.raw.once('finish', () => {
-      if (isGoing(parts.servingState())) request.raw.socket.end();
-    });
     const pattern = request.routeOptions.url;
     if (pattern === undefined || request.routeOptions.config.otherMethod === true) return;
     if (pattern.startsWith('/v1/') && parts.servingState() !== 'leaving') requireReady(parts.servingState());

@@ -26,6 +26,8 @@ securityContext:
 
 {{- define "chatsphere.podSecurity" -}}
 automountServiceAccountToken: false
+# Variables like WORKER_PORT are settings here, not the addresses of services that happen to have such names.
+enableServiceLinks: false
 securityContext:
   runAsNonRoot: true
   runAsUser: 1000
@@ -34,6 +36,21 @@ securityContext:
   fsGroupChangePolicy: OnRootMismatch
   seccompProfile:
     type: RuntimeDefault
+{{- end }}
+
+{{- define "chatsphere.placement" -}}
+{{- if .Values.pods.imagePullSecrets }}
+imagePullSecrets:
+  {{- toYaml .Values.pods.imagePullSecrets | nindent 2 }}
+{{- end }}
+{{- if .Values.pods.nodeSelector }}
+nodeSelector:
+  {{- toYaml .Values.pods.nodeSelector | nindent 2 }}
+{{- end }}
+{{- if .Values.pods.tolerations }}
+tolerations:
+  {{- toYaml .Values.pods.tolerations | nindent 2 }}
+{{- end }}
 {{- end }}
 
 {{- define "chatsphere.settings" -}}
