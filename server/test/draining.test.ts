@@ -5,9 +5,12 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { ADMIN_KEY, type BuiltServer, callServer, startBuiltServer } from './built-server.ts';
 import { type Standin, startStandin } from './openai-standin.ts';
+
+// Processes start slowly on a loaded machine.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 let standin: Standin;
 let folder: string;
@@ -116,7 +119,7 @@ describe('a server that is told to stop', () => {
     const answer = await ask('finishes');
     const exited = once(server.child, 'exit');
     server.child.kill('SIGTERM');
-    await expect.poll(async () => (await fetch(`${server.url}/ready`)).status, { timeout: 5000 }).toBe(503);
+    await expect.poll(async () => (await fetch(`${server.url}/ready`)).status, { timeout: 30_000 }).toBe(503);
     const refused = await fetch(`${server.url}/v1/models`, { headers: { authorization: `Bearer ${ADMIN_KEY}` } });
     expect(refused.status).toBe(503);
     expect(Object.fromEntries(refused.headers)).toMatchObject({ connection: 'close', 'retry-after': '5' });
@@ -134,10 +137,10 @@ describe('a server that is told to stop', () => {
     const exited = once(server.child, 'exit');
     const closed = once(kept, 'close');
     server.child.kill('SIGTERM');
-    await expect.poll(async () => (await fetch(`${server.url}/ready`)).status, { timeout: 5000 }).toBe(503);
+    await expect.poll(async () => (await fetch(`${server.url}/ready`)).status, { timeout: 30_000 }).toBe(503);
     expect((await callServer(server, { path: '/v1/models' })).status).toBe(200);
     await closed;
-    await expect.poll(() => refusal(server.url), { timeout: 10_000 }).toBe('ECONNREFUSED');
+    await expect.poll(() => refusal(server.url), { timeout: 30_000 }).toBe('ECONNREFUSED');
     expect(standin.open()).toBe(1);
     expect((await answer.rest()).trimEnd().endsWith('data: [DONE]')).toBe(true);
     expect((await exited)[0]).toBe(0);
