@@ -146,7 +146,11 @@ describe('docker compose', () => {
     const known = documentedSettings();
     const names = services.map(([name]) => name);
     for (const [name, service] of services) {
-      for (const dependency of Object.keys(dependenciesOf(service))) expect(names, name).toContain(dependency);
+      for (const [dependency, needed] of Object.entries(dependenciesOf(service))) {
+        expect(names, name).toContain(dependency);
+        const { healthcheck } = services.find(([each]) => each === dependency)?.[1] ?? {};
+        if (needed.condition === 'service_healthy') expect(healthcheck?.['test'], dependency).toBeDefined();
+      }
       for (const volume of Object.values(service['volumes'] ?? {}).map(String)) {
         const [source = ''] = volume.split(':');
         if (source.startsWith('.')) expect(filesBelow(COMPOSE + source.slice(2)).length, source).toBeGreaterThan(0);
@@ -199,8 +203,8 @@ describe('docker compose', () => {
   });
 });
 
-function dependenciesOf(service: Tree): object {
+function dependenciesOf(service: Tree): Readonly<Record<string, { readonly condition?: unknown }>> {
   const { depends_on: given } = service;
   if (given === undefined) return {};
-  return Array.isArray(given) ? Object.fromEntries(given.map((name) => [name, true])) : given;
+  return Array.isArray(given) ? Object.fromEntries(given.map((name) => [name, {}])) : given;
 }
