@@ -1,6 +1,6 @@
 // Two servers and two workers over one PostgreSQL and one Redis, each killed with SIGKILL in turn under load: content of many
 // formats put and replaced by key, deletions looked for at the other server, cancelled and retried jobs, and streamed
-// questions that are taken up at the other server, which makes them whole. At the end everything is compared with what was acknowledged. Prints one
+// questions to a bot whose content stays, that are taken up at the other server, which makes them whole. At the end everything is compared with what was acknowledged. Prints one
 // JSON object, and ends with 1 when something was lost, doubled or stuck, or a request failed at a process that lived.
 //   node bench/fleet-kill.mjs --kills 50 --seed 1        (50 kills of each process)
 import { parseArgs } from 'node:util';
@@ -25,6 +25,13 @@ const { values } = parseArgs({
   },
 });
 const BOT = '/v1/bots/killed';
+/** Its answers can be gone on with elsewhere: they rest on passages that are still the same. */
+const ASKED = {
+  slug: 'steady',
+  title: 'Badgers',
+  content:
+    'Badgers live in setts. A sett has many rooms, and badgers dig new ones each year. They eat earthworms at night.',
+};
 const SETTLE_MS = Number(values['settle-seconds']) * 1_000;
 const MOST_WORK = 10;
 const LONGEST_WORK_MS = 5_000;
@@ -97,6 +104,10 @@ async function run([one, two]) {
   const client = clientOf(one);
   await client.delete('/v1/bots/demo').catch(() => {});
   await client.post('/v1/bots', { name: 'Killed', slug: 'killed' });
+  await client.post('/v1/bots', { name: 'Steady', slug: ASKED.slug });
+  const { title, content } = ASKED;
+  await client.post(`/v1/bots/${ASKED.slug}/sources`, { type: 'text', title, content });
+  if (!(await settled(client, SETTLE_MS))) throw new Error('The content to ask for was not trained.');
   const resurrected = (detail) => report('resurrected', detail);
   const work = createKeyWork({
     random,
@@ -185,8 +196,8 @@ async function ask(own, other) {
     const deaths = own.deaths;
     const otherDeaths = other.deaths;
     streams.asked += 1;
-    const messages = [{ role: 'user', content: `Question ${number}` }];
-    const body = { model: 'killed', stream: true, messages };
+    const messages = [{ role: 'user', content: `Where do badgers live, and what do they eat? (${number})` }];
+    const body = { model: ASKED.slug, stream: true, messages };
     try {
       const { ended } = readResumed({ url: own.url(), resumeUrl: other.url(), key: BENCH_KEY, body });
       record(await ended, { own, wasKilled: own.deaths !== deaths, otherWasKilled: other.deaths !== otherDeaths });
