@@ -130,7 +130,7 @@ describe('a server that is told to stop', () => {
 
   it('serves on for its delay, then takes no connections, which a proxy may send elsewhere whatever the request is', async () => {
     Object.assign(standin.settings, { tokenDelayMs: 20, totalTokens: 400 });
-    server = await start(20_000, { SHUTDOWN_DELAY_MS: '500' });
+    server = await start(20_000, { SHUTDOWN_DELAY_MS: '4000' });
     const answer = await ask('closes');
     const agent = new Agent({ keepAlive: true });
     const kept = await askedBy(agent, server.url);

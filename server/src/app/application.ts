@@ -129,8 +129,9 @@ async function serve(given: Config, options: StartOptions, lock: DataFolderLock)
       async stop() {
         serving.state = 'leaving';
         await foundation.clock.sleep(config.shutdownDelayMs);
-        if (config.shutdownDelayMs > 0) refuseConnections(composition);
-        serving.state = 'draining';
+        // Who was let in before is served.
+        if (config.shutdownDelayMs > 0) await refuseConnections(composition);
+        else serving.state = 'draining';
         await demoQueued.catch(() => {});
         await lifecycle.stop();
         await foundation.lifecycle.stop();

@@ -1,3 +1,4 @@
+import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { AppError, createDeadline, type Lifecycle, type Logger } from '../kernel/index.ts';
 import { createWriteGathering } from '../resilience/index.ts';
@@ -8,6 +9,9 @@ import type { Config } from './config.ts';
 const CUT_MS = 5_000;
 /** As many clients as may come at once. Node's 511 are soon full while much is under way, and who is turned away tries again after seconds. */
 const LISTEN_BACKLOG = 4096;
+/** Node takes one connection in a turn of its event loop. */
+const QUIET_TURNS = 3;
+const TAKING_MS = 1_000;
 
 type Listening = Pick<Composition, 'http' | 'drainAnswers'>;
 type Place = Pick<Config, 'host' | 'port' | 'drainTimeoutMs'>;
@@ -41,10 +45,24 @@ export function httpServer({ http, drainAnswers }: Listening, config: Place, log
 
 /**
  * Takes no connections any more and ends those that wait for a request; what is under way goes on. For a server behind a
- * balancer: a connection that was not made may go to another server, whatever would have been asked.
+ * balancer: a connection that was not made may go to another server, whatever would have been asked. The kernel resets those that it has
+ * made and nobody has taken yet, with what was sent on them, so they are taken first: closes after turns of the event
+ * loop in which none came, or after a second.
  */
-export function refuseConnections({ http }: Pick<Listening, 'http'>): void {
-  http.server.close();
+export async function refuseConnections({ http }: { readonly http: { readonly server: Server } }): Promise<void> {
+  const { server } = http;
+  let quietTurns = 0;
+  const note = (): void => {
+    quietTurns = -1;
+  };
+  server.on('connection', note);
+  const until = performance.now() + TAKING_MS;
+  while (quietTurns < QUIET_TURNS && performance.now() < until) {
+    await new Promise((resolve) => setImmediate(resolve));
+    quietTurns += 1;
+  }
+  server.close();
+  server.off('connection', note);
 }
 
 /** Where this machine reaches the server. */
