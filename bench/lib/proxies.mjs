@@ -48,7 +48,7 @@ export async function startProxy(kind, ports) {
   const port = await freePort();
   const [listening, onPort] = listens;
   const replaced = [[listening, onPort(port)], ...SERVERS.map((server, at) => [server, `127.0.0.1:${ports[at]}`])];
-  writeFileSync(join(folder, file), replaced.reduce(replacedOnce, readFileSync(example, 'utf8')));
+  writeFileSync(join(folder, file), replaced.reduce(replacedAll, readFileSync(example, 'utf8')));
   if (around !== undefined) writeFileSync(join(folder, 'around.conf'), around(folder));
   const [program, args] = command(folder);
   const server = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] });
@@ -72,8 +72,8 @@ export async function startProxy(kind, ports) {
   };
 }
 
-/** Throws unless it stands there exactly once: else it would not be the example that runs. */
-function replacedOnce(text, [from, to]) {
-  if (text.split(from).length !== 2) throw new Error(`the example is to have ${from} once`);
-  return text.replace(from, to);
+/** Throws unless it stands there: else it would not be the example that runs. */
+function replacedAll(text, [from, to]) {
+  if (!text.includes(from)) throw new Error(`the example is to have ${from}`);
+  return text.replaceAll(from, to);
 }
