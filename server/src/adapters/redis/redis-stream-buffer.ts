@@ -13,11 +13,12 @@ const MOST_REPLACED = 1_000;
 
 /** Streams of this process from memory, as without Redis, and those of others from Redis. */
 export function createRedisStreamBuffer(
-  options: RedisStreamWriterOptions & RedisStreamReaderOptions,
+  options: RedisStreamWriterOptions & Omit<RedisStreamReaderOptions, 'makes'>,
 ): RedisStreamBuffer {
   const { memory } = options;
   const writer = createRedisStreamWriter(options);
-  const reader = createRedisStreamReader(options);
+  const makes = (id: string): boolean => writer.makes(id);
+  const reader = createRedisStreamReader({ ...options, makes });
   /** What memory holds of these is not how they went on. */
   const replaced = new Set<string>();
 
@@ -44,7 +45,7 @@ export function createRedisStreamBuffer(
     },
     find: async (name) => (replaced.has(name.id) ? null : await memory.find(name)) ?? (await reader.find(name)),
     async takeUp(name, onReplaced) {
-      const won = await takeUpStream(options.redis, name, options);
+      const won = await takeUpStream(options.redis, name, { ...options, makesIt: makes(name.id) });
       if (won === null) return null;
       const { about, order, told } = won;
       replaced.delete(about.id);

@@ -9,6 +9,10 @@ export interface RedisStreamReaderOptions {
   readonly bus: MessageBus;
   readonly clock: Clock;
   readonly keepMs: number;
+  /** This process, as maker of streams. */
+  readonly maker: string;
+  /** Whether this process writes the stream now: one that names it, and that it does not write, is abandoned. */
+  readonly makes: (id: string) => boolean;
 }
 
 /** Streams that other processes make or made. */
@@ -43,7 +47,8 @@ export function createRedisStreamReader(options: RedisStreamReaderOptions): Redi
           client.exists(key),
         ]);
         const found = (streams?.[0]?.[1] ?? []).map(([entryId, fields]) => [entryId, readEntry(fields)] as const);
-        return { found, isAlive: alive === 1 && there === 1, isThere: there === 1 };
+        const isMade = at.maker === options.maker ? options.makes(name.id) : alive === 1;
+        return { found, isAlive: isMade && there === 1, isThere: there === 1 };
       },
       () => null,
     );
@@ -76,9 +81,11 @@ export function createRedisStreamReader(options: RedisStreamReaderOptions): Redi
         }
         if (looked?.isAlive === true) missedSince = null;
         else missedSince ??= clock.now();
+        // What has come already needs no maker.
+        if (looked !== null && looked.found.length > 0) continue;
         const patienceMs = looked?.isThere === true ? DEAD_MS : PATIENCE_MS;
         if (missedSince !== null && clock.now() - missedSince >= patienceMs) throw broken();
-        if ((looked?.found.length ?? 0) === 0) await news.wait(clock, signal);
+        await news.wait(clock, signal);
       }
     } finally {
       news.close();

@@ -21,19 +21,24 @@ export interface WonStream {
   readonly place: StreamPlace;
 }
 
-/** Only when nothing was added to what was read, and its maker gives no sign of life. */
+/** Only when nothing was added to what was read, and its maker gives no sign of life, or is who asks. */
 const TAKE_UP = createScript(`
 local last = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1]
-if not last or last[1] ~= ARGV[1] or redis.call('EXISTS', KEYS[2]) == 1 then return 0 end
+if not last or last[1] ~= ARGV[1] then return 0 end
+if ARGV[6] ~= 'own' and redis.call('EXISTS', KEYS[2]) == 1 then return 0 end
 redis.call('XADD', KEYS[1], ARGV[2], ARGV[3], ARGV[4])
 redis.call('PEXPIRE', KEYS[1], ARGV[5])
 return 1`);
 
-/** Null: Redis is away, or the stream is over, not there, made by a process that lives, or another was quicker. */
+/**
+ * Null: Redis is away, or the stream is over, not there, made by a process that lives, or another was quicker. `makesIt`: this
+ * process writes the stream now. A stream that names this process, which does not write it, is one whose take-up succeeded
+ * and was not answered in time: it is taken up once more.
+ */
 export async function takeUpStream(
   redis: RedisConnection,
   name: StreamName,
-  { maker, keepMs }: { readonly maker: string; readonly keepMs: number },
+  { maker, keepMs, makesIt }: { readonly maker: string; readonly keepMs: number; readonly makesIt: boolean },
 ): Promise<WonStream | null> {
   const { settings } = redis;
   const key = streamKey(settings, name);
@@ -46,12 +51,16 @@ export async function takeUpStream(
   const last = entries.at(-1)?.[0];
   if (left === null || last === undefined) return null;
   const place = placeBehind(last);
+  const isOwn = left.maker === maker && !makesIt;
   const hasWon = await redis.ask(
     'stream_take_up',
     async (client) =>
       (await TAKE_UP.run(client, {
         keys: [key, makerKey(settings, left.maker)],
-        args: [last, entryIdAt(place), ...writeEntry({ type: 'maker', maker }), Math.max(keepMs, SILENT_MS)],
+        args: [
+          ...[last, entryIdAt(place), ...writeEntry({ type: 'maker', maker }), Math.max(keepMs, SILENT_MS)],
+          isOwn ? 'own' : '',
+        ],
       })) === 1,
     () => false,
   );

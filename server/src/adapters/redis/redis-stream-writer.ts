@@ -41,6 +41,8 @@ export interface RedisStreamWriter {
   open(about: StreamAbout, making: StreamMaking): Promise<void>;
   /** Goes on with a stream that stands in Redis. */
   adopt(won: WonStream, onReplaced: () => void): void;
+  /** Whether this process writes the stream now. */
+  makes(id: string): boolean;
   /** Resolves once it is written, or cannot be written now. */
   append(id: string, batch: Batch<AnswerEvent>): Promise<void>;
   finish(id: string, ending: StreamEnding): Promise<void>;
@@ -252,6 +254,7 @@ export function createRedisStreamWriter(options: RedisStreamWriterOptions): Redi
       replicas.set(about.id, { about, order, onReplaced, place, pending: [], ending: null, bytes, isTorn: false });
       bus.publish(streamTopic(about.id), '');
     },
+    makes: (id) => replicas.has(id),
     append: (id, batch) =>
       change(id, (replica) => {
         const entry: StreamEntry = { type: 'batch', batch };

@@ -17,8 +17,11 @@ import {
 } from '../../kernel/index.ts';
 import type { Bot, IdempotencyRecord, Store } from '../../store/index.ts';
 import type { OpenedRedis } from './index.ts';
+import type { RedisConnection } from './redis-connection.ts';
 import { openForTest, until } from './redis-parts.contract.ts';
 import { describeWithRedis, startTestRedis, type TestRedis } from './redis-server.contract.ts';
+import type { RedisSettings } from './redis-settings.ts';
+import { takeUpStream } from './redis-stream-takeover.ts';
 
 const START: AnswerEvent = {
   type: 'start',
@@ -359,6 +362,47 @@ describeWithRedis('answers of another process', () => {
       maker.say(null);
       await reading;
     });
+
+    it('are gone on with when the reply to their take-up was lost', async () => {
+      const { id, ended } = await begin();
+      maker.say('one ');
+      const viewer = await follow(id);
+      await until(() => viewer.seen.text === 'one ');
+      await maker.redis.stop();
+      const client = new Redis(server.url);
+      // It has stopped, and says so: one sign of life is left.
+      const [sign = ''] = await client.keys('test:@/process/*');
+      const taken = await takeUpStream(losing('stream_take_up', client), nameOf(id), {
+        ...{ maker: sign.slice(sign.lastIndexOf('/') + 1), keepMs: 60_000, makesIt: false },
+      });
+      expect([taken, await client.xlen(`test:tnt_1/@stream/${id}`)]).toEqual([null, 5]);
+      client.disconnect();
+      other.say('two');
+      other.say(null);
+      expect(await untilOver(viewer.ended)).toEqual(['one two']);
+      expect(other.made.count).toBe(1);
+      maker.say(null);
+      await ended;
+    });
+
+    /** Carries a command out, and does not get its reply. */
+    function losing(lost: string, client: Redis): RedisConnection {
+      const settings: RedisSettings = { url: server.url, prefix: 'test:', timeoutMs: 1000 };
+      const ask: RedisConnection['ask'] = async (command, act, away) => {
+        const value = await act(client);
+        return command === lost ? away() : value;
+      };
+      return {
+        name: 'redis',
+        settings,
+        ask,
+        state: () => 'up',
+        now: clock.now,
+        onUp() {},
+        async start() {},
+        async stop() {},
+      };
+    }
 
     it('are left by a process that was only frozen, whose words are no part of them', async () => {
       const { id, ended } = await begin();
