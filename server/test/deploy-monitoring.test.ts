@@ -1,4 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest';
+import { readConfig } from '../src/app/config.ts';
+import { environmentSchema } from '../src/app/environment.ts';
 import { createMeter } from '../src/monitoring/index.ts';
 import { METRICS } from '../src/monitoring/metrics.ts';
 import { documentedSettings, filesBelow, leavesOf, parseYaml, readExample, type Tree } from './deploy-files.ts';
@@ -162,6 +164,44 @@ describe('docker compose', () => {
       expect(service['cap_drop']).toEqual(['ALL']);
     }
     expect(services.map(([, { environment }]) => environment?.['ROLE']).filter(Boolean)).toEqual(['serve', 'worker']);
+  });
+
+  it('gives each service only names that it reads, and a configuration that it starts with', () => {
+    const ofOthers: Readonly<Record<string, RegExp>> = {
+      postgres: /^POSTGRES_(?:USER|PASSWORD|DB|INITDB_ARGS)$/,
+      grafana: /^GF_SECURITY_ADMIN_(?:USER|PASSWORD)$/,
+    };
+    for (const [name, service] of services) {
+      const environment = Object.entries(service['environment'] ?? {});
+      if (name !== 'server' && name !== 'worker') {
+        expect(
+          environment.map(([key]) => key).filter((key) => !ofOthers[name]?.test(key)),
+          name,
+        ).toEqual([]);
+        continue;
+      }
+      const unknown = environment.map(([key]) => key).filter((key) => !(key in environmentSchema.shape));
+      expect(unknown, name).toEqual(['OPENAI_API_KEY', 'ANTHROPIC_API_KEY']);
+      const given = environment.map(([key, value]) => [key, String(value).replace(/\$\{[^}]*\}/g, 'x'.repeat(32))]);
+      const config = readConfig(Object.fromEntries(given));
+      expect([config.role, config.database?.url.includes('@postgres:5432/'), config.warnings]).toEqual([
+        name === 'server' ? 'serve' : 'worker',
+        true,
+        [],
+      ]);
+    }
+  });
+
+  it('asks every service whether it is well, at the port that it listens on', () => {
+    for (const [name, service] of services) {
+      // Of our own processes the image has the check.
+      if (name === 'server' || name === 'worker') continue;
+      expect(service['healthcheck']?.['test']?.[0], name).toMatch(/^CMD/);
+      for (const [, text] of leavesOf(service['healthcheck']?.['test'])) {
+        const port = /^http:\/\/127\.0\.0\.1:(\d+)\//.exec(String(text))?.[1];
+        if (port !== undefined) expect(String(service['ports']?.[0]).split(':').at(-1), name).toBe(port);
+      }
+    }
   });
 
   it('asks for every variable in the example of the environment', () => {

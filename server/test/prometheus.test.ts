@@ -128,6 +128,14 @@ describe.skipIf(isSkipped)('a real Prometheus with the files of deploy/compose',
     expect(promtool(['test', 'rules', join(folder, 'alerts.test.yml')])).toContain('SUCCESS');
   });
 
+  it('says that it is well where compose asks', async () => {
+    const [compose] = parseYaml(readExample('deploy/compose/compose.yaml'));
+    const address = String(
+      Object.values(compose?.['services']?.['prometheus']?.['healthcheck']?.['test'] ?? {}).at(-1),
+    );
+    expect((await fetch(new URL(new URL(address).pathname, api))).status).toBe(200);
+  });
+
   it('reads every metric that there is, with the key', async () => {
     const known = await ask('/metadata');
     expect(Object.keys(METRICS).filter((name) => !(name in known))).toEqual([]);
