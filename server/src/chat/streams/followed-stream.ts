@@ -10,6 +10,9 @@ export interface Successors {
   find(name: StreamName): Promise<KeptStream | null>;
 }
 
+/** So many readings that bring nothing new, each of a maker that is gone, are enough. */
+const MOST_IN_VAIN = 3;
+
 /**
  * A stream that another process makes, or made. When that is gone while it is read, this process takes it up, or follows
  * who has.
@@ -30,7 +33,9 @@ export function followStream(kept: KeptStream, successors: Successors): AnswerSt
         yield { first: next, items: rest };
       }
     }
+    let inVain = 0;
     for (let current = kept; ; ) {
+      const before = given;
       try {
         yield* fresh(current.read(within));
         return;
@@ -47,8 +52,9 @@ export function followStream(kept: KeptStream, successors: Successors): AnswerSt
           return;
         }
         const theirs = await successors.find(kept.about);
-        mayGoOn = theirs === null;
-        if (theirs === null) throw error;
+        inVain = given === before ? inVain + 1 : 0;
+        mayGoOn = theirs === null || inVain >= MOST_IN_VAIN;
+        if (theirs === null || inVain >= MOST_IN_VAIN) throw error;
         current = theirs;
       }
     }
