@@ -363,6 +363,49 @@ describeWithRedis('answers of another process', () => {
       await reading;
     });
 
+    it('are made anew when they had told nothing, and end when nobody can make them', async () => {
+      const messages: AnswerRequest['messages'] = [{ role: 'user', content: 'Where?' }];
+      const order = { isResumable: false, claim: null, chatKey: null };
+      for (const [id, kept] of [
+        ['msg_alone', { ...order, answer: { messages } }],
+        ['msg_known', { ...order, answer: { messages, conversation: 'conv_1' } }],
+        ['msg_new', { ...order, answer: { messages, conversation: true as const } }],
+        ['msg_lost', null],
+      ] as const) {
+        await maker.redis.streams.open(aboutOf(id), { order: () => kept, onReplaced() {} });
+      }
+      await maker.redis.stop();
+      for (const id of ['msg_alone', 'msg_known', 'msg_new']) {
+        other.say(id);
+        other.say(null);
+        const ended = readText((await other.streams.find(nameOf(id)))?.read());
+        expect(await untilOver(ended)).toEqual([id]);
+      }
+      const told = { servedBy: '', passages: null, pieces: [] };
+      expect(
+        other.requests.map(({ messageId, conversation, continues }) => [messageId, conversation, continues]),
+      ).toEqual([
+        ['msg_alone', undefined, { conversationId: null, ...told }],
+        ['msg_known', 'conv_1', { conversationId: 'conv_1', ...told }],
+        ['msg_new', true, undefined],
+      ]);
+      for (const where of [other, await openProcess()]) {
+        const ended = readText((await where.streams.find(nameOf('msg_lost')))?.read());
+        expect(await untilOver(ended)).toEqual([' stream_interrupted']);
+        if (where !== other) await where.redis.stop();
+      }
+      expect((await other.redis.streams.find(nameOf('msg_lost')))?.isOver).toBe(true);
+    });
+
+    const aboutOf = (id: string) => ({
+      ...nameOf(id),
+      botId: 'bot_1',
+      keyId: null,
+      endUser: null,
+      model: 'guide',
+      createdAt: clock.now(),
+    });
+
     it('are gone on with when the reply to their take-up was lost', async () => {
       const { id, ended } = await begin();
       maker.say('one ');

@@ -6,7 +6,7 @@ import type { StreamAbout, StreamBuffer, StreamEnding, StreamMaking } from './po
 /** Hands what is said to the buffer, in order. A buffer that fails costs the resuming and not the answer. */
 export interface StreamRecorder {
   batch(batch: Batch<AnswerEvent>): void;
-  /** An answer that said nothing is not kept: its failure is the answer to the request. Never rejects. */
+  /** An answer that was begun here and said nothing is not kept: its failure is the answer to the request. Never rejects. */
   end(broadcast: Broadcast<AnswerEvent>): Promise<void>;
 }
 
@@ -40,7 +40,7 @@ export function createStreamRecorder(
       if (items.length > 0) write(() => buffer.append(about.id, { first, items }));
     },
     async end({ failure, latest }) {
-      if (latest === 0) return;
+      if (latest === 0 && recorded.type === 'begun') return;
       write(() => buffer.finish(about.id, isComplete && failure === null ? { type: 'complete' } : toEnding(failure)));
       try {
         await written;

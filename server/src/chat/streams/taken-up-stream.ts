@@ -1,6 +1,6 @@
 import { AppError } from '../../kernel/index.ts';
 import type { Store } from '../../store/index.ts';
-import type { AnswerEvent, Answerer, ToldAnswer } from '../ports.ts';
+import type { AnswerEvent, Answerer, AnswerRequest } from '../ports.ts';
 import type { AnswerOrder, TakenUp } from './ports.ts';
 
 /** In characters of JSON. A question with more around it is not kept for others to answer. */
@@ -27,17 +27,28 @@ export async function* goOn(
 ): AsyncGenerator<AnswerEvent> {
   yield* told;
   if (told.at(-1)?.type === 'end') return;
-  const continues = toldAnswerOf(told);
+  const begun = told.length === 0 ? begunAnswerOf(order) : toldAnswerOf(told);
   const bot = await store.forTenant(about.tenantId).bots.get(about.botId);
-  if (order === null || continues === null || bot === null) throw brokenOff();
-  const request = { ...order.answer, bot, messageId: about.id, continues };
+  if (order === null || begun === null || bot === null) throw brokenOff();
+  const request = { ...order.answer, ...begun, bot, messageId: about.id };
   for await (const event of answerer.answer(request, client.signal, client.reportUsage)) {
-    if (event.type !== 'start') yield event;
+    if (event.type !== 'start' || told.length === 0) yield event;
   }
 }
 
-/** Null: it has not begun, or it calls tools, whose calls cannot be gone on with. */
-function toldAnswerOf(told: readonly AnswerEvent[]): ToldAnswer | null {
+type Begun = Pick<AnswerRequest, 'continues'>;
+
+/**
+ * Of an answer that has told nothing. Its question was stored before the stream began, in a conversation that is known or,
+ * when it was to be a new one, is not: that is begun once more.
+ */
+function begunAnswerOf(order: AnswerOrder | null): Begun {
+  const conversationId = order?.answer.conversation ?? null;
+  return conversationId === true ? {} : { continues: { conversationId, servedBy: '', passages: null, pieces: [] } };
+}
+
+/** Null: it calls tools, whose calls cannot be gone on with. */
+function toldAnswerOf(told: readonly AnswerEvent[]): Begun | null {
   const [start, ...said] = told;
   if (start?.type !== 'start') return null;
   const pieces: string[] = [];
@@ -46,7 +57,7 @@ function toldAnswerOf(told: readonly AnswerEvent[]): ToldAnswer | null {
     pieces.push(event.text);
   }
   const { conversationId, servedBy, passages = null } = start;
-  return { conversationId, servedBy, passages, pieces };
+  return { continues: { conversationId, servedBy, passages, pieces } };
 }
 
 /** Nobody can go on with the answer. */
