@@ -104,7 +104,7 @@ describeWithRedis('answers of another process', () => {
     const requests: AnswerRequest[] = [];
     let wake = (): void => {};
     const answerer: Answerer = {
-      async *answer(request, signal) {
+      async *answer(request, signal, reportUsage) {
         made.count += 1;
         requests.push(request);
         yield START;
@@ -119,6 +119,7 @@ describeWithRedis('answers of another process', () => {
             });
           } else yield { type: 'text-delta', text };
         }
+        reportUsage?.({ inputTokens: 1, outputTokens: 2 });
         yield END;
       },
     };
@@ -256,6 +257,27 @@ describeWithRedis('answers of another process', () => {
       const told = { conversationId: null, servedBy: 'openai/x', passages: null, pieces: ['one '] };
       expect({ messages, continues, messageId }).toEqual({ messages: [], continues: told, messageId: id });
       expect(await readText((await other.streams.find(nameOf(id)))?.read())).toBe('one two');
+    });
+
+    it('count for who reads them there: the one who asked, or who asks again', async () => {
+      const used: string[] = [];
+      const usedBy = (who: string) => () => void used.push(who);
+      const { id } = await begin();
+      maker.say('one ');
+      const claiming = await maker.streams.begin({ ...asked(), reportUsage: usedBy('begun') });
+      const begun = readText(claiming.stream.read());
+      maker.say('one ');
+      await until(async () => (await other.streams.find(claiming.stream.about)) !== null);
+      const stream = await other.streams.find(nameOf(id), usedBy('found'));
+      const joining = await other.streams.begin({ ...asked(), reportUsage: usedBy('joined') });
+      await maker.redis.stop();
+      for (const read of [stream, joining.stream]) {
+        other.say(null);
+        await untilOver(readText(read?.read()));
+      }
+      expect(used).toEqual(['found', 'joined']);
+      await maker.streams.drain(0);
+      await begun;
     });
 
     it('are gone on with by one of many who read them, and followed by the others', async () => {

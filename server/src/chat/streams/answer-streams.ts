@@ -13,7 +13,7 @@ import { type Broadcast, createBroadcast, createSingleFlight, type MessageBus } 
 import type { Bot, Store } from '../../store/index.ts';
 import type { AnswerEvent, Answerer, AnswerRequest } from '../ports.ts';
 import { followStream } from './followed-stream.ts';
-import type { AnswerStream, StreamAbout, StreamBuffer, StreamClaim, StreamName, TakenUp } from './ports.ts';
+import type { AnswerStream, KeptStream, StreamAbout, StreamBuffer, StreamClaim, StreamName, TakenUp } from './ports.ts';
 import { createStopCalls } from './stop-calls.ts';
 import { createStreamClaims } from './stream-claims.ts';
 import { createStreamRecorder, type Recorded } from './stream-recorder.ts';
@@ -48,10 +48,14 @@ export interface StreamRequest {
   readonly claim?: StreamClaim;
   /** A name that the client has for the chat, under which its live answer is found. */
   readonly chatKey?: string;
-  readonly reportUsage?: (usage: TokenUsage) => void;
+  /** Told what the answer has used so far, also when it is another process' and is gone on with for this request. */
+  readonly reportUsage?: ReportUsage;
   /** Ends the waiting for another stream under the claim. */
   readonly signal?: AbortSignal;
 }
+
+/** What an answer has used so far. */
+export type ReportUsage = (usage: TokenUsage) => void;
 
 /** Answers as numbered streams that can be read more than once, resumed, stopped, and finished before the process ends. */
 export interface AnswerStreams {
@@ -61,10 +65,13 @@ export interface AnswerStreams {
    * fingerprint differs. A stream that failed frees its key.
    */
   begin(request: StreamRequest): Promise<{ readonly stream: AnswerStream; readonly isReplay: boolean }>;
-  /** The stream of a message; null: it is neither live nor kept. */
-  find(name: StreamName): Promise<AnswerStream | null>;
-  /** The live answer of a chat with the bot; null: there is none. */
-  ofChat(bot: Bot, chatKey: string): Promise<AnswerStream | null>;
+  /**
+   * The stream of a message; null: it is neither live nor kept. `reportUsage` is told what it has used when it is gone on
+   * with for this reader, as its process is gone.
+   */
+  find(name: StreamName, reportUsage?: ReportUsage): Promise<AnswerStream | null>;
+  /** The live answer of a chat with the bot; null: there is none. `reportUsage` as of `find`. */
+  ofChat(bot: Bot, chatKey: string, reportUsage?: ReportUsage): Promise<AnswerStream | null>;
   /** Stops a live answer with `answer_stopped`; resolves once what was said is stored. False: it is not live. */
   stop(name: StreamName): Promise<boolean>;
   /** Counts something else that makes an answer; `abort` is called when the time to finish is over. Call what is returned at its end. */
@@ -80,7 +87,7 @@ interface Run extends AnswerStream {
 /** What a run is made of: an answer from its start, or one that another process began. */
 interface Launch {
   readonly about: StreamAbout;
-  readonly produce: (signal: AbortSignal, onUsage: (usage: TokenUsage) => void) => AsyncIterable<AnswerEvent>;
+  readonly produce: (signal: AbortSignal, onUsage: ReportUsage) => AsyncIterable<AnswerEvent>;
   readonly recorded: Recorded;
   readonly isResumable: boolean;
   readonly claim: StreamClaim | null;
@@ -110,10 +117,11 @@ export function createAnswerStreams(options: AnswerStreamsOptions): AnswerStream
   });
   const others = new Set<(reason: AppError) => void>();
   const flights = createSingleFlight<Run | null>();
-  const successors = {
-    takeUp: async (name: StreamName) => runOf(name) ?? flights.run(name.id, () => takeUp(name)),
-    find: (name: StreamName) => buffer.find(name),
-  };
+  const follow = (kept: KeptStream, reportUsage?: ReportUsage): AnswerStream =>
+    followStream(kept, {
+      takeUp: async (name) => runOf(name) ?? flights.run(name.id, () => takeUp(name, reportUsage)),
+      find: (name) => buffer.find(name),
+    });
   let onLeft: (() => void) | null = null;
   const stopCalls = createStopCalls({
     buffer,
@@ -141,11 +149,7 @@ export function createAnswerStreams(options: AnswerStreamsOptions): AnswerStream
         model: request.model,
         createdAt: clock.now(),
       },
-      produce: (signal, onUsage) =>
-        answerer.answer({ ...answer, messageId: id }, signal, (usage) => {
-          onUsage(usage);
-          reportUsage?.(usage);
-        }),
+      produce: (signal, onUsage) => answerer.answer({ ...answer, messageId: id }, signal, both(onUsage, reportUsage)),
       recorded: {
         type: 'begun',
         making: {
@@ -159,7 +163,7 @@ export function createAnswerStreams(options: AnswerStreamsOptions): AnswerStream
   }
 
   /** Goes on with the answer of a process that is gone. Null: it is not ours to go on with. */
-  async function takeUp(name: StreamName): Promise<Run | null> {
+  async function takeUp(name: StreamName, reportUsage?: ReportUsage): Promise<Run | null> {
     let run: Run | null = null;
     const taken = await buffer.takeUp(name, () => run?.broadcast.cancel(brokenOff()));
     if (taken === null) return null;
@@ -168,7 +172,7 @@ export function createAnswerStreams(options: AnswerStreamsOptions): AnswerStream
     const claim = (await claimTakenUp(taken)) ? (order?.claim ?? null) : null;
     run = launch({
       about,
-      produce: (signal, reportUsage) => goOn(options, taken, { signal, reportUsage }),
+      produce: (signal, onUsage) => goOn(options, taken, { signal, reportUsage: both(onUsage, reportUsage) }),
       recorded: { type: 'taken up', told: taken.told.length },
       isResumable: order?.isResumable === true,
       claim,
@@ -189,7 +193,7 @@ export function createAnswerStreams(options: AnswerStreamsOptions): AnswerStream
 
   function launch({ about, produce, recorded, isResumable, claim, chatKey }: Launch): Run {
     let used: TokenUsage | null = null;
-    const onUsage = (usage: TokenUsage): void => {
+    const onUsage: ReportUsage = (usage) => {
       used = usage;
     };
     const record = createStreamRecorder({ buffer, logger }, about, recorded);
@@ -249,36 +253,37 @@ export function createAnswerStreams(options: AnswerStreamsOptions): AnswerStream
     return run?.about.tenantId === tenantId ? run : null;
   }
 
-  async function find(name: StreamName): Promise<AnswerStream | null> {
+  async function find(name: StreamName, reportUsage?: ReportUsage): Promise<AnswerStream | null> {
     const run = runOf(name);
     if (run !== null) return run;
     const kept = await buffer.find(name);
-    return kept === null ? null : followStream(kept, successors);
+    return kept === null ? null : follow(kept, reportUsage);
   }
 
-  async function lookForClaimed(name: StreamName): Promise<AnswerStream | 'again' | null> {
+  async function lookForClaimed(name: StreamName, reportUsage?: ReportUsage): Promise<AnswerStream | 'again' | null> {
     const run = runOf(name);
-    if (run === null || isWorthReplaying(run)) return find(name);
+    if (run === null || isWorthReplaying(run)) return find(name, reportUsage);
     await run.settled;
     return 'again';
   }
 
   return {
     async begin(request) {
-      const { claim, answer, signal } = request;
+      const { claim, answer, signal, reportUsage } = request;
       const id = createId('msg');
       const claimant = { tenantId: answer.bot.tenantId, id, ...(signal === undefined ? {} : { signal }) };
-      const first = claim === undefined ? null : await claims.take(claim, claimant, lookForClaimed);
+      const look = (name: StreamName) => lookForClaimed(name, reportUsage);
+      const first = claim === undefined ? null : await claims.take(claim, claimant, look);
       return first === null ? { stream: start(request, id), isReplay: false } : { stream: first, isReplay: true };
     },
     find,
-    async ofChat(bot, chatKey) {
+    async ofChat(bot, chatKey, reportUsage) {
       const name = chatName(bot, chatKey);
       const run = chats.get(name);
       if (run !== undefined) return run;
       const id = (await options.chatNames?.get(name)) ?? null;
       const kept = id === null ? null : await buffer.find({ tenantId: bot.tenantId, id });
-      return kept === null || kept.isOver ? null : followStream(kept, successors);
+      return kept === null || kept.isOver ? null : follow(kept, reportUsage);
     },
     async stop(name) {
       const run = runOf(name);
@@ -312,6 +317,13 @@ export function createAnswerStreams(options: AnswerStreamsOptions): AnswerStream
       for (const abort of others) abort(reason);
       if (runs.size + others.size > 0) await atMost(SETTLE_MS, gone);
     },
+  };
+}
+
+function both(one: ReportUsage, other: ReportUsage = () => {}): ReportUsage {
+  return (usage) => {
+    one(usage);
+    other(usage);
   };
 }
 

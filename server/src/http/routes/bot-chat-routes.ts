@@ -69,7 +69,8 @@ export function addBotChatRoutes(app: ZodApp, { store, streams, clock, logger }:
     },
     async (request, reply) => {
       const bot = await findBot(store, request, request.params.bot);
-      const live = await streams.ofChat(bot, chatKeyOf(principalOf(request).keyId, request.params.chat));
+      const chatKey = chatKeyOf(principalOf(request).keyId, request.params.chat);
+      const live = await streams.ofChat(bot, chatKey, usageCounterOf(request));
       if (live === null) {
         reply.code(204).send(null);
         return;

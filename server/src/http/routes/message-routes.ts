@@ -2,7 +2,7 @@ import type { FastifyRequest } from 'fastify';
 import { type AnswerStream, createStoredStream, type StreamAbout } from '../../chat/index.ts';
 import { AppError } from '../../kernel/index.ts';
 import { hasScope, type Principal } from '../../security/index.ts';
-import { relayAnswer } from '../answer-relay.ts';
+import { relayAnswer, usageCounterOf } from '../answer-relay.ts';
 import {
   chatCompletionChunk,
   idParams,
@@ -86,7 +86,8 @@ export function addMessageRoutes(app: ZodApp, { store, streams, clock, logger }:
     user: string | undefined,
   ): Promise<AnswerStream | null> {
     const principal = principalOf(request);
-    const stream = (await streams.find({ tenantId: principal.tenantId, id })) ?? (await findStored(principal, id));
+    const name = { tenantId: principal.tenantId, id };
+    const stream = (await streams.find(name, usageCounterOf(request))) ?? (await findStored(principal, id));
     return stream !== null && mayRead(principal, stream.about, user) ? stream : null;
   }
 
