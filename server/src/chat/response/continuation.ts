@@ -7,7 +7,7 @@ import { createMarkerFilter, type MarkerFilter } from './marker-filter.ts';
 import { createRest, createSeam } from './seam.ts';
 
 const GO_ON =
-  'Your answer was cut off at this point. Go on exactly where it stopped, even within a word: write only what comes next, repeat nothing of it, and do not speak of this.';
+  'Your answer was cut off at this point. Go on where it stopped: if its last word was cut off, write that word once more in full; else write only what comes next. Repeat nothing else of it, and do not speak of this.';
 
 type AskPlan = Extract<AnswerPlan, { readonly type: 'ask' }>;
 

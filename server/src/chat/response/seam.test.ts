@@ -51,6 +51,26 @@ describe('a seam', () => {
     expect(behind('so it goes', 'goes on')).toBe(' goes on');
   });
 
+  it('joins a last word that was cut off and is written once more in full, cut anywhere', () => {
+    expect(behind('The zoo opens at ni', 'nine in the morning.')).toBe('ne in the morning.');
+    expect(behind('The zoo opens at n', ' nine in the morning.')).toBe('ine in the morning.');
+    const everything = () => true;
+    expect(behind('It costs 1', '12 euros.', everything)).toBe('2 euros.');
+    expect(behind('It costs 12', '12 euros.', everything)).toBe(' euros.');
+    const broken = fc
+      .tuple(prose, fc.stringMatching(/^[a-z]{2,9}$/), prose, fc.nat(100))
+      .map(([before, last, after, place]) => {
+        const length = 1 + (place % (last.length - 1));
+        return { told: `${before.toUpperCase()} ${last.slice(0, length)}`, said: `${last} ${after}`, length };
+      })
+      .chain((made) => fc.tuple(fc.constant(made), cut(made.said)));
+    fc.assert(
+      fc.property(broken, ([{ told, said, length }, pieces]) => {
+        expect(pass(createSeam(told, nothing), pieces)).toBe(said.slice(length));
+      }),
+    );
+  });
+
   it('takes no answer that begins anew in other words', () => {
     const told = 'Sick leave accrues at four hours for each pay period, and there is no maximum of';
     const said = 'Sick leave accrues at four hours for each pay period. There is none.';

@@ -7,7 +7,6 @@ const REAL_OVERLAP = 16;
 const REAL_LETTERS = 8;
 /** In characters. Whoever begins like the told text for so long, and goes on otherwise, begins anew. */
 const BEGINS_ANEW = 48;
-const SHORTEST_FRAGMENT = 3;
 
 const LAST_WORD = /[\p{L}\p{N}]+$/u;
 const FIRST_WORD = /^[\p{L}\p{N}]+/u;
@@ -77,10 +76,15 @@ function joined(told: string, begun: string, knows: (word: string) => boolean): 
   if (commonStart(told, text) >= BEGINS_ANEW) throw notTheSame();
   const tail = LAST_WORD.exec(told)?.[0] ?? '';
   const head = FIRST_WORD.exec(text)?.[0] ?? '';
-  const isFragment = tail.length >= SHORTEST_FRAGMENT && head.length > tail.length && head.startsWith(tail);
-  if (isFragment && !knows(tail.toLowerCase())) return text.slice(tail.length);
+  if (isWrittenOnceMore(tail, head, knows)) return text.slice(tail.length);
   if (begun !== text) return /\s$/u.test(told) ? text : begun;
   return (lacksSpace(told, { tail, head }, knows) ? ' ' : '') + text;
+}
+
+/** Of numbers also one that was not cut off: put together, the two would be another. */
+function isWrittenOnceMore(tail: string, head: string, knows: (word: string) => boolean): boolean {
+  if (tail === '' || !head.startsWith(tail)) return false;
+  return ONLY_DIGITS.test(tail) || (head.length > tail.length && !knows(tail.toLowerCase()));
 }
 
 /** The longest end of the told text that the other begins with; 0: none that is long enough. */
