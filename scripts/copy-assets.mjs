@@ -1,5 +1,5 @@
-// TypeScript emits only code: binary tables and pages that the server reads at run time are copied beside it.
-import { cp, readdir } from 'node:fs/promises';
+// TypeScript emits only code: binary tables and pages that the server reads at run time are copied beside it, and the command may be run.
+import { chmod, cp, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -11,3 +11,4 @@ for (const entry of await readdir(source, { recursive: true, withFileTypes: true
     await cp(folder, folder.replace(source, target), { recursive: true });
   }
 }
+await chmod(join(target, 'app/main-cli.js'), 0o755);

@@ -158,6 +158,13 @@ describe('what the image holds', { timeout: 240_000 }, () => {
     expect(existsSync(join(root, 'app/node_modules/vitest'))).toBe(false);
   });
 
+  it('has the command that the guides speak of', () => {
+    const [, target = ''] =
+      /ln -s (\S+) \/usr\/local\/bin\/chatsphere/.exec(readExample('deploy/docker/Dockerfile')) ?? [];
+    const { version } = JSON.parse(readExample('server/package.json')) as { readonly version: string };
+    expect(execFileSync(join(root, target), ['--version'], { encoding: 'utf8' }).trim()).toBe(version);
+  });
+
   it('ends in good order when its process is told to', async () => {
     const left = once(server, 'exit');
     server.kill('SIGTERM');
