@@ -64,6 +64,7 @@ export function composeServer(core: Core, options: ServerOptions): ComposedServe
     chunkingModules: config.chunkingModules,
     requireSplitter: requireTextSplitter,
     apiKeys: composeApiKeys(core, options.adminKeyHashes),
+    defaultTenantId: DEFAULT_TENANT_ID,
     rateLimiter: shared.rateLimiter,
     jobEvents: core.jobEvents,
     announceJob: core.announce,

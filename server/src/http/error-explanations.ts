@@ -91,6 +91,11 @@ export const ERROR_EXPLANATIONS: Readonly<Record<ErrorCode, ErrorExplanation>> =
     meaning: 'No bot or embedder has the name in `model`, or the key may not use it.',
     remedy: 'List what there is with `GET /v1/models`. For chat, `model` is the id or slug of a bot.',
   },
+  default_tenant_required: {
+    meaning:
+      'The tenant `tnt_default`, which the first start makes, cannot be deleted: the server keeps rows of its own in it.',
+    remedy: 'Delete its bots and API keys, or rename it with `PATCH /v1/tenants/tnt_default`.',
+  },
   slug_taken: {
     meaning: 'Another bot of the tenant has this slug.',
     remedy: 'Choose another slug, or leave it out when creating a bot: a free one is derived from the name.',

@@ -24,6 +24,7 @@ export const ERROR_STATUS: Readonly<Record<ErrorCode, number>> = {
   api_key_not_found: 404,
   sync_run_not_found: 404,
   model_not_found: 404,
+  default_tenant_required: 409,
   slug_taken: 409,
   idempotency_key_reused: 422,
   idempotency_in_progress: 409,

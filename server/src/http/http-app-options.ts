@@ -59,6 +59,8 @@ export interface HttpParts extends SplitterCheckOptions {
   /** Throws `model_not_found` for chat models that this server cannot call, `invalid_request` for keys that it does not have. */
   readonly requireModels?: (bot: Pick<Bot, 'model' | 'models'>) => void;
   readonly apiKeys: ApiKeys;
+  /** The tenant that the first start makes: the server keeps rows of its own in it. */
+  readonly defaultTenantId: string;
   readonly rateLimiter: RateLimiter;
   readonly jobEvents: JobEvents;
   /** Wakes the job runner; without it a retried job waits for the next sweep. */

@@ -148,8 +148,21 @@ describe('tenants', () => {
   });
 
   it('are not deleted while the admin acts in them', async () => {
-    expect((await server.call({ method: 'DELETE', url: '/v1/tenants/tnt_default' })).status).toBe(400);
-    expect((await get('/v1/tenants/tnt_default')).status).toBe(200);
+    const { id } = (await post('/v1/tenants', { name: 'Mine' })).body;
+    const url = `/v1/tenants/${id}`;
+    const headers = { 'x-chatsphere-tenant': id };
+    expect((await server.call({ method: 'DELETE', url, headers })).status).toBe(400);
+    expect((await server.call({ method: 'DELETE', url })).status).toBe(200);
+  });
+
+  it('are not deleted when the server needs them, whichever tenant the admin acts in', async () => {
+    const { id } = (await post('/v1/tenants', { name: 'Another' })).body;
+    const url = '/v1/tenants/tnt_default';
+    for (const headers of [{}, { 'x-chatsphere-tenant': id }]) {
+      const refused = await server.call({ method: 'DELETE', url, headers });
+      expect([refused.status, refused.body.error.code]).toEqual([409, 'default_tenant_required']);
+    }
+    expect((await get(url)).status).toBe(200);
   });
 });
 

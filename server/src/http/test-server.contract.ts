@@ -222,6 +222,7 @@ export async function startTestServer(
       random: randomBytes,
       logger,
     }),
+    defaultTenantId: 'tnt_default',
     rateLimiter: createRateLimiter({ clock }),
     jobEvents: createJobEvents({ store, clock }),
     announceJob: async (id) => void announced.push(id),

@@ -24,6 +24,7 @@ export const ERROR_CODES = [
   'api_key_not_found',
   'sync_run_not_found',
   'model_not_found',
+  'default_tenant_required',
   'slug_taken',
   'idempotency_key_reused',
   'idempotency_in_progress',

@@ -10,7 +10,7 @@ import type { ZodApp } from '../zod-app.ts';
 const tags = ['Tenants'];
 
 /** Tenants, for the server's admin. */
-export function addTenantRoutes(app: ZodApp, { store, trainer, createId, clock }: HttpParts): void {
+export function addTenantRoutes(app: ZodApp, { store, trainer, defaultTenantId, createId, clock }: HttpParts): void {
   async function findTenant(id: string): Promise<Tenant> {
     const tenant = await store.tenants.get(id);
     if (tenant === null) throw new AppError('tenant_not_found', 'There is no such tenant. List them: GET /v1/tenants.');
@@ -71,6 +71,12 @@ export function addTenantRoutes(app: ZodApp, { store, trainer, createId, clock }
     },
     async (request) => {
       const { id } = await findTenant(request.params.id);
+      if (id === defaultTenantId) {
+        throw new AppError(
+          'default_tenant_required',
+          'The server itself uses this tenant. Delete its bots and keys instead.',
+        );
+      }
       if (id === principalOf(request).tenantId) {
         throw new AppError('invalid_request', 'You act in this tenant: an admin needs one to act in. Delete another.');
       }
