@@ -22,11 +22,9 @@ export interface CeleryOptions {
   readonly logger: Logger;
   /** Of a consumer in Redis; see `RedisBrokerOptions`. */
   readonly leaseMs?: number;
-  /** After how long a task without a result that the broker has no more is sent again, in milliseconds; default an hour, as Celery's own. */
+  /** After how long a task without a result that the broker has no more is sent again, in milliseconds; without it none is. */
   readonly silenceMs?: number;
 }
-
-const SILENCE_MS = 3_600_000;
 
 /** A broker and its results, as an application of Celery has them. */
 export interface OpenedCelery extends Lifecycle {
@@ -37,7 +35,7 @@ export interface OpenedCelery extends Lifecycle {
 
 /** Nothing is connected, or even loaded, before `start`. */
 export function openCelery(options: CeleryOptions): OpenedCelery {
-  const { settings, clock, logger, leaseMs, silenceMs = SILENCE_MS } = options;
+  const { settings, clock, logger, leaseMs, silenceMs } = options;
   const { brokerUrl, resultBackend } = settings;
   const broker = /^amqps?:/.test(brokerUrl)
     ? createAmqpBroker({ url: brokerUrl, logger })
@@ -45,7 +43,7 @@ export function openCelery(options: CeleryOptions): OpenedCelery {
   const results = resultBackend.startsWith('rpc:')
     ? createRpcResults({ broker })
     : createRedisResults({ url: resultBackend, logger, expireSeconds: settings.resultExpireSeconds });
-  const sentTasks = createSentTasks({ broker, clock, logger, silenceMs });
+  const sentTasks = silenceMs === undefined ? null : createSentTasks({ broker, clock, logger, silenceMs });
   return {
     name: 'celery',
     broker,
@@ -56,7 +54,7 @@ export function openCelery(options: CeleryOptions): OpenedCelery {
       await results.start();
     },
     async stop() {
-      await sentTasks.stop();
+      await sentTasks?.stop();
       await results.stop();
       await broker.stop();
     },

@@ -10,7 +10,7 @@ const SILENCE_MS = 4_000;
 function setUp() {
   const clock = createManualClock();
   const sent: string[] = [];
-  const state = { there: new Set<string>() as ReadonlySet<string> | null, isAway: false, looks: 0 };
+  const state = { there: new Set<string>() as ReadonlySet<string> | null, isAway: false, looks: 0, isFrozen: false };
   const broker: CeleryBroker = {
     name: 'broker',
     start: async () => {},
@@ -19,6 +19,7 @@ function setUp() {
     publish: async (_queue, { headers }) => void sent.push(String(headers['id'])),
     async tasksIn() {
       state.looks += 1;
+      if (state.isFrozen) return new Promise(() => {});
       if (state.isAway) throw new Error('away');
       return state.there;
     },
@@ -96,5 +97,14 @@ describe('sent tasks', () => {
     await tasks.stop();
     await pass(10);
     expect(state.looks).toBe(0);
+  });
+
+  it('do not hold up the end of the process when the broker does not answer', async () => {
+    const { state, tasks, watch, pass } = setUp();
+    state.isFrozen = true;
+    watch();
+    await pass(1);
+    expect(state.looks).toBe(1);
+    await tasks.stop();
   });
 });

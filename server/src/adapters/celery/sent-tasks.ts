@@ -1,4 +1,5 @@
 import type { Clock, Logger } from '../../kernel/index.ts';
+import { abortable } from '../../resilience/index.ts';
 import { CeleryTaskError } from './failures.ts';
 import type { CeleryBroker, CeleryEnvelope } from './ports.ts';
 
@@ -57,8 +58,8 @@ export function createSentTasks({ broker, clock, logger, silenceMs }: SentTasksO
   async function run(): Promise<void> {
     while (watched.size > 0) {
       await clock.sleep(silenceMs / (LOOKS - 1), stopping.signal);
-      // A broker that is away tells nothing about its messages.
-      await look().catch(() => {});
+      // A broker that is away tells nothing about its messages; one that does not answer must not hold up the end of this process.
+      await abortable(look(), stopping.signal).catch(() => {});
     }
   }
 

@@ -9,8 +9,8 @@ export interface TaskClientOptions {
   readonly broker: CeleryBroker;
   readonly results: CeleryResults;
   readonly clock: Clock;
-  /** Sends again what workers have lost. */
-  readonly sentTasks: SentTasks;
+  /** Sends again what workers have lost; null: nothing is sent again. */
+  readonly sentTasks: SentTasks | null;
 }
 
 /** How often a task is sent, unless it is told otherwise. */
@@ -34,7 +34,7 @@ export interface SendOptions {
   readonly ignoreResult?: boolean;
   /**
    * How often it is sent at most while its result is waited for: again when a worker has lost it, under the same id, so that the worker may
-   * do it twice. Default 3; 1: never again.
+   * do it twice. Default 3; 1: never again. Only where lost tasks are looked for.
    */
   readonly attempts?: number;
 }
@@ -81,7 +81,8 @@ export function createTaskClient({ broker, results, clock, sentTasks }: TaskClie
         return;
       }
       signal?.addEventListener('abort', onAbort, { once: true });
-      watched = sentTasks.watch({ ...sent, onLost: (error) => finish(() => reject(error)) });
+      watched =
+        sentTasks === null ? null : sentTasks.watch({ ...sent, onLost: (error) => finish(() => reject(error)) });
       unwatch = results.watch(sent.id, onResult);
     });
   }
