@@ -28,9 +28,9 @@ export async function callNext(broker: CeleryBroker, task: CeleryTask, ended: En
   await call(broker, task, { signature: next, given: value, chain: task.chain.slice(0, -1), place: 'next' });
 }
 
-/** Whether anything is to be called after that end. */
-export function hasNext({ callbacks, chain, errbacks }: CeleryTask, ended: Ended): boolean {
-  return 'failed' in ended ? errbacks.length > 0 : callbacks.length + chain.length > 0;
+/** Whether anything is to be called after one of its ends. */
+export function hasNext({ callbacks, chain, errbacks }: CeleryTask): boolean {
+  return callbacks.length + chain.length + errbacks.length > 0;
 }
 
 interface Call {

@@ -87,10 +87,10 @@ export interface CeleryResults extends Lifecycle {
 /** What ends are settled already, by whichever process. */
 export interface TaskSettlements {
   /**
-   * Does it unless it was done under that name before. Whoever is just at it is waited for; what a process that died has begun is done again.
-   * Rejects when it fails, and may be tried again then.
+   * Does it unless it was done under that name before, and resolves to the note of whoever did it. Whoever is just at it is waited for; what
+   * a process that died has begun is done again. Rejects when it fails, and may be tried again then.
    */
-  once(name: string, act: () => Promise<void>, signal: AbortSignal): Promise<void>;
+  once(name: string, what: { readonly note: string; act(): Promise<void> }, signal: AbortSignal): Promise<string>;
 }
 
 /** A task that somebody asks for, as a handler sees it. */

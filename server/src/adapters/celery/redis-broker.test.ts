@@ -198,12 +198,14 @@ describeWithRedis('a worker on a queue in Redis', () => {
 });
 
 function settledInMemory(): TaskSettlements {
-  const settled = new Set<string>();
+  const settled = new Map<string, string>();
   return {
-    async once(name, act) {
-      if (settled.has(name)) return;
-      settled.add(name);
+    async once(name, { note, act }) {
+      const kept = settled.get(name);
+      if (kept !== undefined) return kept;
+      settled.set(name, note);
       await act();
+      return note;
     },
   };
 }

@@ -2,6 +2,7 @@ import type { Clock, JsonValue, Lifecycle, Logger, Meter } from '../../kernel/in
 import { callNext, type Ended, hasNext } from './callbacks.ts';
 import { CeleryTaskError, exceptionOf, notRegistered, toTaskError, tracebackOf } from './failures.ts';
 import { againLater, type ReadMessage, readTask } from './message.ts';
+import { type EndedOutcome, noteOf, outcomeIn } from './outcomes.ts';
 import type {
   CeleryBroker,
   CeleryDelivery,
@@ -40,14 +41,16 @@ export interface TaskServerOptions {
 }
 
 type Outcome =
-  | { readonly type: 'done'; readonly value: JsonValue }
-  | { readonly type: 'failed'; readonly error: CeleryTaskError }
+  | EndedOutcome
   /** This process stops. */
   | { readonly type: 'stopped' };
 
-type EndedOutcome = Exclude<Outcome, { type: 'stopped' }>;
-
-const CALLED_EACH_TIME: TaskSettlements = { once: (_name, act) => act() };
+const CALLED_EACH_TIME: TaskSettlements = {
+  async once(_name, { note, act }) {
+    await act();
+    return note;
+  },
+};
 
 const LAST_RETRY_MS = 300_000;
 /** Before a message is given back whose result could not be stored, say. */
@@ -90,8 +93,8 @@ export function createTaskServer(options: TaskServerOptions): Lifecycle {
     }
     const { task } = read;
     try {
-      if (isOver(task) || !(await itsTime(task, delivery))) {
-        await end(task, { type: 'failed', error: expired() });
+      if (!running.has(keyOf(task)) && (isOver(task) || !(await itsTime(task, delivery)))) {
+        await expire(task);
         await delivery.ack();
         return;
       }
@@ -163,11 +166,24 @@ export function createTaskServer(options: TaskServerOptions): Lifecycle {
       return;
     }
     const ended: Ended = outcome.type === 'done' ? { value: outcome.value } : { failed: true };
-    if (hasNext(task, ended)) {
-      const name = `${queue}/${task.id}/${outcome.type}`;
-      await settlements.once(name, () => callNext(broker, task, ended), stopping.signal);
-    }
-    await end(task, outcome);
+    await end(task, await agreed(task, outcome, () => callNext(broker, task, ended)));
+  }
+
+  /** Calls what comes next, unless a run before has: then this one ends as that did. */
+  async function agreed(task: CeleryTask, outcome: EndedOutcome, call: () => Promise<void>): Promise<EndedOutcome> {
+    if (!hasNext(task)) return outcome;
+    const what = { note: noteOf(task, outcome), act: call };
+    return outcomeIn(await settlements.once(`${queue}/${task.id}`, what, stopping.signal));
+  }
+
+  /** It comes too late, unless a run before has ended in time. Nothing is kept: a run that was in time may still be at it elsewhere. */
+  async function expire(task: CeleryTask): Promise<void> {
+    const outcome: EndedOutcome = { type: 'failed', error: expired() };
+    const before = await agreed(task, outcome, () => Promise.reject(outcome.error)).catch((error: unknown) => {
+      if (error !== outcome.error) throw error;
+      return outcome;
+    });
+    await end(task, before);
   }
 
   /** Sends the task once more, for later. */
