@@ -45,7 +45,7 @@ describeWithRedis('news of ended trainings for workers of Celery', () => {
   }
 
   it('are sent again when a worker has lost them, until it says that it heard them', { timeout: SLOW_MS }, async () => {
-    const { celery, events, taken } = await open(200);
+    const { celery, events, taken } = await open(1_000);
     events.publish(endedJob('job_1'));
     const first = await taken();
     expect(first).toMatchObject({ id: 'job_1-5', ignore_result: false });
