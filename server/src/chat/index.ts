@@ -32,11 +32,13 @@ export {
   createAnswerStreams,
   createMemoryStreamBuffer,
   createStoredStream,
+  isStreamUnavailable,
   type KeptStream,
   type StreamAbout,
   type StreamBuffer,
   type StreamEnding,
   type StreamMaking,
   type StreamName,
+  streamUnavailable,
   type TakenUp,
 } from './streams/index.ts';

@@ -74,6 +74,7 @@ export const ERROR_STATUS: Readonly<Record<ErrorCode, number>> = {
   provider_unavailable: 503,
   stream_interrupted: 502,
   stream_expired: 404,
+  stream_unavailable: 503,
   answer_stopped: 409,
   job_deadline_exceeded: 504,
   job_cancelled: 409,

@@ -74,6 +74,7 @@ export const ERROR_CODES = [
   'provider_unavailable',
   'stream_interrupted',
   'stream_expired',
+  'stream_unavailable',
   'answer_stopped',
   'job_deadline_exceeded',
   'job_cancelled',

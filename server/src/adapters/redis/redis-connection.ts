@@ -30,6 +30,8 @@ export interface RedisConnectionOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly meter: Meter;
+  /** How long Redis may be late before that is told as an absence, in milliseconds. Default 500. */
+  readonly blinkMs?: number;
 }
 
 /** How long a start waits for Redis; it comes later then. */
@@ -43,9 +45,10 @@ const CANNOT_SERVE = /^(LOADING|BUSY)/;
 /** Who leaves sooner than this after coming back is asked again later each time. */
 const STEADY_MS = 10_000;
 const LOG_EVERY_MS = 10_000;
+const BLINK_MS = 500;
 
 export function createRedisConnection(options: RedisConnectionOptions): RedisConnection {
-  const { settings, clock, logger, meter } = options;
+  const { settings, clock, logger, meter, blinkMs = BLINK_MS } = options;
   const listeners = new Set<() => void>();
   let redis: Redis | null = null;
   let state: RedisState = 'away';
@@ -56,24 +59,39 @@ export function createRedisConnection(options: RedisConnectionOptions): RedisCon
   let loggedAt = 0;
   let arrivedAt = 0;
   let restMs = 0;
+  let isToldAway = true;
+  let blink: NodeJS.Timeout | undefined;
 
-  function leave(reason: string): void {
+  /** Nothing is asked of it from now on. One late answer is told as an absence only if none comes for a while. */
+  function leave(reason: string, isLate = false): void {
     if (state === 'up') {
       state = 'away';
       const isSteady = performance.now() - arrivedAt >= STEADY_MS;
       restMs = isSteady ? 0 : Math.min(Math.max(restMs * 2, FIRST_PROBE_MS), LAST_PROBE_MS);
-      meter.gauge('chatsphere_redis_up', {}, 0);
-      logger.warn({ reason }, 'Redis is away; this process goes on with its own memory');
+      if (isLate) blink = setTimeout(tellAway, blinkMs, reason);
     }
+    if (!isLate) tellAway(reason);
     void probe();
+  }
+
+  function tellAway(reason: string): void {
+    clearTimeout(blink);
+    if (isToldAway) return;
+    isToldAway = true;
+    meter.gauge('chatsphere_redis_up', {}, 0);
+    logger.warn({ reason }, 'Redis is away; this process goes on with its own memory');
   }
 
   function arrive(offset: number): void {
     offsetMs = offset;
     state = 'up';
     arrivedAt = performance.now();
-    meter.gauge('chatsphere_redis_up', {}, 1);
-    logger.info({}, 'Redis is there');
+    clearTimeout(blink);
+    if (isToldAway) {
+      isToldAway = false;
+      meter.gauge('chatsphere_redis_up', {}, 1);
+      logger.info({}, 'Redis is there');
+    }
     for (const listener of listeners) listener();
   }
 
@@ -122,7 +140,7 @@ export function createRedisConnection(options: RedisConnectionOptions): RedisCon
     const reason = error instanceof RedisTimeout ? 'timeout' : isRefusal ? 'refused' : 'connection';
     meter.count('chatsphere_redis_failures_total', { command, reason });
     if (isRefusal && !CANNOT_SERVE.test(error.message)) logSometimes(command, error);
-    else leave(error instanceof Error ? error.message : reason);
+    else leave(error instanceof Error ? error.message : reason, error instanceof RedisTimeout);
   }
 
   function logSometimes(command: string, error: unknown): void {
@@ -165,6 +183,7 @@ export function createRedisConnection(options: RedisConnectionOptions): RedisCon
     },
     async stop() {
       hasStopped = true;
+      clearTimeout(blink);
       wakeProbe();
       state = 'away';
       redis?.disconnect();

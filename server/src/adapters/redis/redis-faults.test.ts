@@ -1,9 +1,10 @@
 import { Redis } from 'ioredis';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { cacheKey, ownerPrefix } from '../../cache/index.ts';
-import { createManualClock, systemClock } from '../../kernel/index.ts';
+import { createManualClock, silentLogger, silentMeter, systemClock } from '../../kernel/index.ts';
 import { createRateLimiter, createSharedRateLimiter } from '../../security/index.ts';
 import { type OpenedRedis, pingRedis } from './index.ts';
+import { createRedisConnection } from './redis-connection.ts';
 import { type OpenOptions, openForTest, until } from './redis-parts.contract.ts';
 import { describeWithRedis, startTestRedis, type TestRedis } from './redis-server.contract.ts';
 
@@ -116,6 +117,37 @@ describeWithRedis('Redis that fails', () => {
     await until(() => third.circuitStates.read('openai|k|m') !== null);
     await redis.cache.set(key('b'), 'new', 60_000);
     expect(await other.cache.get(key('b'))).toBe('new');
+  });
+
+  it.each([
+    ['once is asked nothing for a moment, which is not told as an absence', 60_000, [0, 1]],
+    ['for longer is told to be away', 1, [0, 1, 0, 1]],
+  ] as const)('that answers late %s', async (_, blinkMs, told) => {
+    const gauges: number[] = [];
+    const redis = createRedisConnection({
+      settings: { url: server.url, prefix: 'test:', timeoutMs: TIMEOUT_MS },
+      clock: systemClock,
+      logger: silentLogger,
+      meter: {
+        ...silentMeter,
+        gauge: (name, __, value) => void gauges.push(name === 'chatsphere_redis_up' ? value : -1),
+      },
+      blinkMs,
+    });
+    await redis.start();
+    await until(() => redis.state() === 'up');
+    server.pause();
+    const asked = await redis.ask(
+      'ping',
+      (client) => client.ping(),
+      () => 'late',
+    );
+    expect([asked, redis.state()]).toEqual(['late', 'away']);
+    if (blinkMs === 1) await until(() => gauges.length === 3);
+    server.resume();
+    await until(() => redis.state() === 'up');
+    expect(gauges).toEqual(told);
+    await redis.stop();
   });
 
   it('tells who listens that there was a gap, and brings messages again', async () => {

@@ -44,6 +44,7 @@ export function createRedisStreamBuffer(
       await writer.finish(id, ending);
     },
     find: async (name) => (replaced.has(name.id) ? null : await memory.find(name)) ?? (await reader.find(name)),
+    seesOthers: () => options.redis.state() === 'up',
     async takeUp(name, onReplaced) {
       const won = await takeUpStream(options.redis, name, { ...options, makesIt: makes(name.id) });
       if (won === null) return null;

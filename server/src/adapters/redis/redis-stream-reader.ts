@@ -1,4 +1,10 @@
-import type { AnswerEvent, KeptStream, StreamEnding, StreamName } from '../../chat/index.ts';
+import {
+  type AnswerEvent,
+  type KeptStream,
+  type StreamEnding,
+  type StreamName,
+  streamUnavailable,
+} from '../../chat/index.ts';
 import { AppError, type Clock } from '../../kernel/index.ts';
 import type { Batch, MessageBus } from '../../resilience/index.ts';
 import type { RedisConnection } from './redis-connection.ts';
@@ -17,7 +23,7 @@ export interface RedisStreamReaderOptions {
 
 /** Streams that other processes make or made. */
 export interface RedisStreamReader {
-  /** Null: there is none, or Redis is away. */
+  /** Null: there is none. Rejects with `stream_unavailable` while Redis is away. */
   find(name: StreamName): Promise<KeptStream | null>;
 }
 
@@ -94,7 +100,7 @@ export function createRedisStreamReader(options: RedisStreamReaderOptions): Redi
 
   return {
     async find(name) {
-      const ends = await redis.ask<{ readonly first: StreamEntry | null; readonly last: StreamEntry | null } | null>(
+      const ends = await redis.ask<{ readonly first: StreamEntry | null; readonly last: StreamEntry | null }>(
         'stream_find',
         async (client) => {
           const key = streamKey(settings, name);
@@ -104,9 +110,9 @@ export function createRedisStreamReader(options: RedisStreamReaderOptions): Redi
           ]);
           return { first: readEntry(first?.[1] ?? []), last: readEntry(last?.[1] ?? []) };
         },
-        () => null,
+        () => Promise.reject(streamUnavailable()),
       );
-      if (ends?.first?.type !== 'about') return null;
+      if (ends.first?.type !== 'about') return null;
       const { about, maker } = ends.first;
       const isOver = ends.last?.type === 'ending';
       if (ends.last?.type === 'ending' && ends.last.endedAt + keepMs < clock.now()) return null;

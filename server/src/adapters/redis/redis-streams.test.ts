@@ -591,6 +591,21 @@ describeWithRedis('answers of another process', () => {
     await until(async () => (await other.streams.ofChat(bot, 'chat')) === null);
   });
 
+  it('are neither there nor gone while Redis is away, and are found again after it', async () => {
+    const { id, ended } = await begin();
+    server.pause();
+    const unseen = { code: 'stream_unavailable', retryable: true };
+    await expect(other.streams.find(nameOf(id))).rejects.toMatchObject(unseen);
+    await expect(other.streams.ofChat(bot, 'chat')).rejects.toMatchObject(unseen);
+    await expect(other.streams.stop(nameOf(id))).rejects.toMatchObject(unseen);
+    expect(await maker.streams.find(nameOf(id))).not.toBeNull();
+    server.resume();
+    await until(() => other.redis.state() === 'up');
+    expect((await other.streams.find(nameOf(id)))?.about.id).toBe(id);
+    maker.say(null);
+    await ended;
+  });
+
   it('stand under the tenant that they belong to', async () => {
     const { id, ended } = await begin();
     const client = new Redis(server.url);

@@ -17,6 +17,7 @@ import type { AnswerStream, KeptStream, StreamAbout, StreamBuffer, StreamClaim, 
 import { createStopCalls } from './stop-calls.ts';
 import { createStreamClaims } from './stream-claims.ts';
 import { createStreamRecorder, type Recorded } from './stream-recorder.ts';
+import { isStreamUnavailable, streamUnavailable } from './stream-unavailable.ts';
 import { brokenOff, goOn, orderToKeep } from './taken-up-stream.ts';
 
 export interface AnswerStreamsOptions {
@@ -67,10 +68,10 @@ export interface AnswerStreams {
   begin(request: StreamRequest): Promise<{ readonly stream: AnswerStream; readonly isReplay: boolean }>;
   /**
    * The stream of a message; null: it is neither live nor kept. `reportUsage` is told what it has used when it is gone on
-   * with for this reader, as its process is gone.
+   * with for this reader, as its process is gone. Rejects with `stream_unavailable` when it cannot be seen now.
    */
   find(name: StreamName, reportUsage?: ReportUsage): Promise<AnswerStream | null>;
-  /** The live answer of a chat with the bot; null: there is none. `reportUsage` as of `find`. */
+  /** The live answer of a chat with the bot; null: there is none. `reportUsage` and rejections as of `find`. */
   ofChat(bot: Bot, chatKey: string, reportUsage?: ReportUsage): Promise<AnswerStream | null>;
   /** Stops a live answer with `answer_stopped`; resolves once what was said is stored. False: it is not live. */
   stop(name: StreamName): Promise<boolean>;
@@ -120,7 +121,7 @@ export function createAnswerStreams(options: AnswerStreamsOptions): AnswerStream
   const follow = (kept: KeptStream, reportUsage?: ReportUsage): AnswerStream =>
     followStream(kept, {
       takeUp: async (name) => runOf(name) ?? flights.run(name.id, () => takeUp(name, reportUsage)),
-      find: (name) => buffer.find(name),
+      find: (name) => buffer.find(name).catch(nullIfUnavailable),
     });
   let onLeft: (() => void) | null = null;
   const stopCalls = createStopCalls({
@@ -282,6 +283,7 @@ export function createAnswerStreams(options: AnswerStreamsOptions): AnswerStream
       const run = chats.get(name);
       if (run !== undefined) return run;
       const id = (await options.chatNames?.get(name)) ?? null;
+      if (id === null && !buffer.seesOthers()) throw streamUnavailable();
       const kept = id === null ? null : await buffer.find({ tenantId: bot.tenantId, id });
       return kept === null || kept.isOver ? null : follow(kept, reportUsage);
     },
@@ -329,6 +331,11 @@ function both(one: ReportUsage, other: ReportUsage = () => {}): ReportUsage {
 
 function chatName({ tenantId, id: botId }: Pick<Bot, 'tenantId' | 'id'>, chatKey: string): CacheKey {
   return cacheKey({ tenantId, botId }, 'chat', [chatKey]);
+}
+
+function nullIfUnavailable(error: unknown): null {
+  if (isStreamUnavailable(error)) return null;
+  throw error;
 }
 
 /** What failed is better asked again; what was stopped was meant to be. */

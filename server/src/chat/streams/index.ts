@@ -12,3 +12,4 @@ export type {
   TakenUp,
 } from './ports.ts';
 export { createStoredStream } from './stored-stream.ts';
+export { isStreamUnavailable, streamUnavailable } from './stream-unavailable.ts';

@@ -87,6 +87,7 @@ export function createMemoryStreamBuffer(options: MemoryStreamBufferOptions): St
       const kept = live.get(id) ?? ended.get(id);
       return kept?.about.tenantId === tenantId ? toKeptStream(kept) : null;
     },
+    seesOthers: () => true,
     /** Who makes a stream in memory lives as long as that. */
     takeUp: async () => null,
   };

@@ -102,8 +102,10 @@ export interface StreamBuffer {
   /** Without effect for a stream that was dropped. */
   append(id: string, batch: Batch<AnswerEvent>): Promise<void>;
   finish(id: string, ending: StreamEnding): Promise<void>;
-  /** Null: there never was one, or it is no longer kept. */
+  /** Null: there never was one, or it is no longer kept. Rejects with `stream_unavailable` when that cannot be seen now. */
   find(name: StreamName): Promise<KeptStream | null>;
+  /** False: what other processes keep cannot be seen now. */
+  seesOthers(): boolean;
   /**
    * Makes this process the maker of a stream whose maker is gone: it goes on with `append` and `finish`, without `open`. Of
    * many who try one gets it. Null: it has ended, its maker lives, it is not kept, or another was quicker.

@@ -1,6 +1,7 @@
 import type { Clock } from '../../kernel/index.ts';
 import { type IdempotencyRepository, idempotencyInProgress, idempotencyKeyReused } from '../../store/index.ts';
 import type { StreamClaim, StreamName } from './ports.ts';
+import { isStreamUnavailable } from './stream-unavailable.ts';
 
 export interface StreamClaimsOptions {
   readonly records: (tenantId: string) => IdempotencyRepository;
@@ -22,7 +23,8 @@ export interface Claimant extends StreamName {
 export interface StreamClaims {
   /**
    * Null: the key is the claimant's. Else the stream that it belongs to. Rejects with `idempotency_key_reused`, and with
-   * `idempotency_in_progress` when the stream cannot be found for a minute.
+   * `idempotency_in_progress` when the stream cannot be found for a minute. What `look` rejects with is passed on; a
+   * `stream_unavailable` only when it lasts for some seconds, and not when the maker is dead: then the key is taken.
    */
   take<Stream>(claim: StreamClaim, claimant: Claimant, look: LookForStream<Stream>): Promise<Stream | null>;
   /** This process goes on with the stream, which another had begun. False: the key is no longer that stream's. */
@@ -35,6 +37,8 @@ export interface StreamClaims {
 
 const POLL_MS = 100;
 const MAX_WAIT_MS = 60_000;
+/** How long streams of others may be out of sight before the client is told. */
+const UNSEEN_MS = 3_000;
 
 export function createStreamClaims({ records, clock, lostAfterMs }: StreamClaimsOptions): StreamClaims {
   return {
@@ -42,15 +46,24 @@ export function createStreamClaims({ records, clock, lostAfterMs }: StreamClaims
       const repository = records(tenantId);
       const { key, fingerprint } = claim;
       const giveUpAt = clock.now() + MAX_WAIT_MS;
+      let unseenSince: number | null = null;
       for (;;) {
         const held = await repository.claim({ key, fingerprint, body: id, createdAt: clock.now() });
         if (held === null) return null;
         if (held.fingerprint !== fingerprint) throw idempotencyKeyReused();
         const holder = held.body ?? '';
-        const stream = await look({ tenantId, id: holder });
-        if (stream === 'again') continue;
-        if (stream !== null) return stream;
-        if (held.state === 'done' || held.isAbandoned || held.createdAt + lostAfterMs < clock.now()) {
+        try {
+          const stream = await look({ tenantId, id: holder });
+          if (stream === 'again') continue;
+          if (stream !== null) return stream;
+          unseenSince = null;
+        } catch (error) {
+          if (!isStreamUnavailable(error)) throw error;
+          unseenSince ??= clock.now();
+          if (held.isAbandoned !== true && clock.now() - unseenSince >= UNSEEN_MS) throw error;
+        }
+        const isUnseen = unseenSince !== null && held.isAbandoned !== true;
+        if (!isUnseen && (held.state === 'done' || held.isAbandoned || held.createdAt + lostAfterMs < clock.now())) {
           const next = { body: id, createdAt: clock.now() };
           if (await repository.passOn(key, { from: holder, to: next })) return null;
           continue;

@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify';
-import { type AnswerStream, createStoredStream, type StreamAbout } from '../../chat/index.ts';
+import { type AnswerStream, createStoredStream, isStreamUnavailable, type StreamAbout } from '../../chat/index.ts';
 import { AppError } from '../../kernel/index.ts';
 import { hasScope, type Principal } from '../../security/index.ts';
 import { relayAnswer, usageCounterOf } from '../answer-relay.ts';
@@ -79,7 +79,7 @@ export function addMessageRoutes(app: ZodApp, { store, streams, clock, logger }:
     },
   );
 
-  /** Null: there is none that this caller may read. */
+  /** Null: there is none that this caller may read. What is stored can be read even when streams of others cannot be seen. */
   async function findStream(
     request: FastifyRequest,
     id: string,
@@ -87,7 +87,14 @@ export function addMessageRoutes(app: ZodApp, { store, streams, clock, logger }:
   ): Promise<AnswerStream | null> {
     const principal = principalOf(request);
     const name = { tenantId: principal.tenantId, id };
-    const stream = (await streams.find(name, usageCounterOf(request))) ?? (await findStored(principal, id));
+    let unseen: unknown = null;
+    const made = await streams.find(name, usageCounterOf(request)).catch((error: unknown) => {
+      if (!isStreamUnavailable(error)) throw error;
+      unseen = error;
+      return null;
+    });
+    const stream = made ?? (await findStored(principal, id));
+    if (stream === null && unseen !== null) throw unseen;
     return stream !== null && mayRead(principal, stream.about, user) ? stream : null;
   }
 
