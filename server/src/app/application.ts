@@ -2,11 +2,13 @@ import { type DataFolderLock, finishSwap, lockDataFolder } from '../adapters/fil
 import type { ServingState } from '../http/index.ts';
 import { AppError, type Lifecycle } from '../kernel/index.ts';
 import { hashSecret } from '../security/index.ts';
+import { createAdminKeyHashes } from './admin-key.ts';
 import { composeServing, composeWorking } from './compose.ts';
 import type { Config } from './config.ts';
 import { ensureDataFolder } from './data-folder.ts';
 import { DEMO_SLUG } from './demo-slug.ts';
 import {
+  type AdminKey,
   ensureDefaultTenant,
   ensureDemoBot,
   ensureDemoKey,
@@ -159,7 +161,7 @@ async function beginServing(foundation: Foundation, options: StartOptions, lock:
   const composition = composeServing({
     ...foundation,
     runsJobs: config.role === 'all',
-    adminKeyHashes: [hashSecret(foundation.pepper, localKey), ...(adminKey === null ? [] : [adminKey.hash])],
+    adminKeyHashes: adminKeyHashesOf(foundation, adminKey, [hashSecret(foundation.pepper, localKey)]),
     demo: demoKey === null ? null : { botSlug: DEMO_SLUG, publicKey: demoKey },
     servingState: () => serving.state,
   });
@@ -198,7 +200,7 @@ async function work(given: Config, version: string, lock: DataFolderLock): Promi
     let state: ServingState = 'starting';
     const composition = composeWorking({
       ...foundation,
-      adminKeyHashes: adminKey === null ? [] : [adminKey.hash],
+      adminKeyHashes: adminKeyHashesOf(foundation, adminKey, []),
       servingState: () => state,
     });
     const lifecycle = createLifecycle([...composition.parts, httpServer(composition, config, logger)], logger);
@@ -234,6 +236,21 @@ async function firstStart(foundation: Foundation, { makeAdminKey, newSecret }: S
   const demoBot = await ensureDemoBot({ store, clock, createId, pepper });
   const demoKey = demoBot === null ? null : await ensureDemoKey({ store, clock, createId, pepper }, demoBot);
   return { adminKey, demoBot, demoKey, secret };
+}
+
+function adminKeyHashesOf(foundation: Foundation, adminKey: AdminKey | null, own: readonly string[]) {
+  const { store, config, clock, logger } = foundation;
+  if (adminKey?.replaces === true) {
+    logger.warn(
+      {},
+      'CHATSPHERE_ADMIN_KEY is the admin key of the installation from now on, at every process: the one of before is not valid any more. Give all processes the same one, or none',
+    );
+  }
+  return createAdminKeyHashes({
+    ...{ store, own, clock, logger },
+    atStart: adminKey?.hash ?? null,
+    isConfigured: config.adminKey !== null,
+  });
 }
 
 function secretCheckOf({ pepper, config }: Foundation, mode: SecretCheck['mode']): SecretCheck {

@@ -18,7 +18,7 @@ import { createModelChooser } from './models.ts';
 const JSON_BODY_BYTES = 10 * 1024 ** 2;
 
 export interface ServerOptions {
-  readonly adminKeyHashes: readonly string[];
+  readonly adminKeyHashes: () => Promise<readonly string[]>;
   readonly demo: DemoBot | null;
   readonly servingState: () => ServingState;
 }
@@ -85,7 +85,7 @@ export function composeServer(core: Core, options: ServerOptions): ComposedServe
 }
 
 /** Who may use the server: also asked by a worker, for its metrics. */
-export function composeApiKeys(core: Core, adminKeyHashes: readonly string[]): ApiKeys {
+export function composeApiKeys(core: Core, adminKeyHashes: ServerOptions['adminKeyHashes']): ApiKeys {
   const { store, pepper, clock, createId, logger, shared } = core;
   return createApiKeys({
     ...{ store, pepper, adminKeyHashes, clock, createId, logger, bus: shared.bus },

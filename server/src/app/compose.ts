@@ -6,7 +6,7 @@ import { composeApiKeys, composeServer } from './compose-server.ts';
 import { composeWorker } from './compose-worker.ts';
 
 export interface CompositionOptions extends CoreOptions {
-  readonly adminKeyHashes: readonly string[];
+  readonly adminKeyHashes: () => Promise<readonly string[]>;
   readonly servingState: () => ServingState;
 }
 

@@ -6,6 +6,7 @@ import { openSqlite } from '../adapters/sqlite/index.ts';
 import { createIdMaker, createManualClock, silentLogger } from '../kernel/index.ts';
 import { hashSecret } from '../security/index.ts';
 import type { Store } from '../store/index.ts';
+import { createAdminKeyHashes } from './admin-key.ts';
 import { loadSecret } from './data-folder.ts';
 import { ensureDefaultTenant, ensureDemoBot, ensureDemoKey, resolveAdminKey, takeFirstTurn } from './first-start.ts';
 import { DEFAULT_TENANT_ID } from './first-start-names.ts';
@@ -33,8 +34,47 @@ describe('first start', () => {
     await kept?.keep();
     const later = await resolveAdminKey(store, options);
     expect(later).toMatchObject({ created: null, hash: hashSecret(PEPPER, kept?.created ?? '') });
+  });
+
+  it('takes a key from the configuration for the one of the installation, until another is configured', async () => {
+    const options = { configured: null, pepper: PEPPER, make: true };
+    const first = await resolveAdminKey(store, options);
+    await first?.keep();
+    const logger = { ...silentLogger, warn: (_: object, message: string) => void warnings.push(message) };
+    const warnings: string[] = [];
+    const watch = (atStart: string | null, isConfigured: boolean) =>
+      createAdminKeyHashes({ store, atStart, own: ['own'], isConfigured, clock, logger });
+    const elsewhere = watch(first?.hash ?? null, false);
     const configured = await resolveAdminKey(store, { ...options, configured: 'a key of the operator' });
-    expect(configured?.hash).toBe(hashSecret(PEPPER, 'a key of the operator'));
+    const hash = hashSecret(PEPPER, 'a key of the operator');
+    expect(configured).toMatchObject({ hash, created: null, replaces: true });
+    const here = watch(hash, true);
+    expect(await resolveAdminKey(store, { ...options, configured: 'a key of the operator' })).toMatchObject({
+      replaces: false,
+    });
+    expect(await elsewhere()).toEqual(['own', first?.hash]);
+    await clock.advance(1_000);
+    expect([await elsewhere(), await here()]).toEqual([
+      ['own', hash],
+      ['own', hash],
+    ]);
+    expect(await resolveAdminKey(store, options)).toMatchObject({ hash, created: null });
+    expect(warnings).toEqual([]);
+
+    const another = await resolveAdminKey(store, { ...options, configured: 'a key of another process' });
+    await clock.advance(1_000);
+    expect(await Promise.all([here(), here(), elsewhere()])).toEqual(Array(3).fill(['own', another?.hash]));
+    expect(warnings).toEqual([expect.stringContaining('another CHATSPHERE_ADMIN_KEY')]);
+  });
+
+  it('keeps the admin key that it knows while the database is away', async () => {
+    const getSetting = () => Promise.reject(new Error('away'));
+    const hashes = createAdminKeyHashes({
+      store: { system: { getSetting } },
+      ...{ atStart: 'hash', own: [], isConfigured: true, clock, logger: silentLogger },
+    });
+    await clock.advance(1_000);
+    expect(await hashes()).toEqual(['hash']);
   });
 
   it('leaves the key for later when it is not to be made', async () => {

@@ -24,13 +24,15 @@ interface FirstStartParts {
 export interface AdminKey {
   readonly hash: string;
   readonly created: string | null;
+  /** It is from the configuration, and another one was valid until now. */
+  readonly replaces: boolean;
   /** Keeps a key that was made for later starts. Call it once the key is about to be shown: it can be shown only once. */
   keep(): Promise<void>;
 }
 
 /**
- * A key from the configuration wins; else the one of the first start stays; else one is made when `make` says so. `anew`:
- * the one of the first start is not valid any more.
+ * The one admin key of the installation. A key from the configuration takes the place of the one of before, at once and for
+ * all processes; else that one stays; else one is made when `make` says so. `anew`: the one of before is not valid any more.
  */
 export async function resolveAdminKey(
   store: Pick<Store, 'system'>,
@@ -41,14 +43,18 @@ export async function resolveAdminKey(
     readonly anew?: boolean;
   },
 ): Promise<AdminKey | null> {
-  const known = (hash: string): AdminKey => ({ hash, created: null, keep: async () => {} });
-  if (options.configured !== null) return known(hashSecret(options.pepper, options.configured));
+  const known = (hash: string, replaces = false): AdminKey => ({ hash, created: null, replaces, keep: async () => {} });
   const stored = await store.system.getSetting(ADMIN_KEY_HASH);
+  if (options.configured !== null) {
+    const configured = hashSecret(options.pepper, options.configured);
+    if (configured !== stored) await store.system.setSetting(ADMIN_KEY_HASH, configured);
+    return known(configured, stored !== null && configured !== stored);
+  }
   if (stored !== null && options.anew !== true) return known(stored);
   if (!options.make) return null;
   const created = createKeySecret('live', randomBytes);
   const hash = hashSecret(options.pepper, created);
-  return { hash, created, keep: () => store.system.setSetting(ADMIN_KEY_HASH, hash) };
+  return { hash, created, replaces: false, keep: () => store.system.setSetting(ADMIN_KEY_HASH, hash) };
 }
 
 const TURN = 'first-start';

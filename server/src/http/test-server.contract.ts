@@ -216,7 +216,7 @@ export async function startTestServer(
       store,
       pepper: PEPPER,
       defaultTenantId: 'tnt_default',
-      adminKeyHashes: [hashSecret(PEPPER, ADMIN_KEY)],
+      adminKeyHashes: async () => [hashSecret(PEPPER, ADMIN_KEY)],
       clock,
       createId,
       random: randomBytes,

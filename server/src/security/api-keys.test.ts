@@ -51,7 +51,7 @@ function setUp() {
     createApiKeys({
       store,
       pepper: 'pepper',
-      adminKeyHashes: [hashSecret('pepper', 'another'), hashSecret('pepper', ADMIN_KEY)],
+      adminKeyHashes: async () => [hashSecret('pepper', 'another'), hashSecret('pepper', ADMIN_KEY)],
       defaultTenantId: 'default',
       clock,
       createId: createIdMaker(clock.now),

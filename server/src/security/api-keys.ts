@@ -30,8 +30,8 @@ export interface ApiKeysOptions {
   readonly store: KeyStore;
   /** Secret of the installation that all hashes depend on. Changing it makes every key invalid. */
   readonly pepper: string | Uint8Array;
-  /** `hashSecret(pepper, adminKey)` of each bootstrap admin key: the keys themselves are not needed, and not kept. */
-  readonly adminKeyHashes: readonly string[];
+  /** `hashSecret(pepper, adminKey)` of each bootstrap admin key that is valid now: the keys themselves are not needed, and not kept. */
+  readonly adminKeyHashes: () => Promise<readonly string[]>;
   /** The tenant in which admin keys act unless they name another. */
   readonly defaultTenantId: string;
   readonly clock: Clock;
@@ -98,7 +98,8 @@ export function createApiKeys(options: ApiKeysOptions): ApiKeys {
     if (secret === undefined || secret === '') throw missingKey();
     if (secret.length > MAX_SECRET_LENGTH) throw invalidKey();
     const hash = hashes.get(secret) ?? hashSecret(pepper, secret);
-    if (options.adminKeyHashes.some((adminHash) => sameHash(hash, adminHash))) return asAdmin(tenantId);
+    const adminHashes = await options.adminKeyHashes();
+    if (adminHashes.some((adminHash) => sameHash(hash, adminHash))) return asAdmin(tenantId);
     if (!hashes.has(secret) && !isKeySecret(secret)) throw invalidKey();
     const key = await cache.get(hash);
     if (key === null || key.revokedAt !== null) throw invalidKey();
