@@ -159,6 +159,11 @@ describe('config', () => {
     [{ DATABASE_URL: 'postgres://u:pass@h/d' }, 'CHATSPHERE_SECRET is required with DATABASE_URL'],
     [{ DATABASE_LISTEN_URL: 'postgres://u:pass@h/d' }, 'DATABASE_LISTEN_URL'],
     [{ DATABASE_POOL_SIZE: '1' }, 'DATABASE_POOL_SIZE'],
+    [{ DATABASE_POOL_SIZE: '20' }, 'DATABASE_POOL_SIZE has no effect without DATABASE_URL'],
+    [{ CELERY_RESULT_BACKEND: 'redis://h' }, 'CELERY_RESULT_BACKEND has no effect without CELERY_BROKER_URL'],
+    [{ CRAWL_ALLOW_PRIVATE_HOSTS: 'wiki,http://x/y' }, 'CRAWL_ALLOW_PRIVATE_HOSTS must be hosts'],
+    [{ CHUNKING_MODULES: 'nix-of-this-name' }, 'CHUNKING_MODULES: the package "nix-of-this-name" is not installed'],
+    [{ MODEL_PRICES_FILE: '/nonexist' }, 'MODEL_PRICES_FILE must be a file that can be read, not "/nonexist"'],
     [{ VECTOR_STORE: 'pgvector' }, 'VECTOR_STORE=pgvector needs a PostgreSQL'],
     [{ ...POSTGRES, VECTOR_STORE: 'embedded', ROLE: 'worker' }, 'VECTOR_STORE=embedded'],
     [{ REDIS_URL: 'redis://' }, 'REDIS_URL'],
@@ -177,6 +182,48 @@ describe('config', () => {
     [{ EMBEDDING_MODEL: 'anthropic/x', ANTHROPIC_API_KEY: 'sk-ant-x' }, 'EMBEDDING_MODEL'],
   ])('refuses %o', (environment, name) => {
     expect(String(catchError(() => readConfig(environment)))).toContain(name);
+  });
+
+  it('takes hosts with ports and addresses, and packages that are there', () => {
+    const hosts = 'wiki.corp.example, 10.0.0.5:8080,localhost,[::1]:80,fd00::1';
+    expect(readConfig({ CRAWL_ALLOW_PRIVATE_HOSTS: hosts }).crawlAllowPrivateHosts).toEqual(hosts.split(/, ?/));
+    expect(readConfig({ CHUNKING_MODULES: 'zod' }).chunkingModules).toEqual(['zod']);
+    expect(readConfig({}).chunkingModules).toEqual(['@langchain/textsplitters']);
+    expect(readConfig({ CHUNKING_MODULES: 'none' }).chunkingModules).toEqual([]);
+  });
+
+  it('names faults of models together with all the others', () => {
+    const faulty = {
+      ...{
+        PORT: 'x',
+        ROLE: 'boss',
+        QUEUE: 'q',
+        EMBEDDING_DIMENSIONS: '0',
+        CHAT_MODEL: 'acme/a',
+        CHUNKING_MODULES: 'nix-nix',
+      },
+      ...{
+        EMBEDDING_MODEL: 'acme/b',
+        CHAT_MODEL_FALLBACKS: 'acme/c',
+        CHAT_MODEL_CHEAPER: 'acme/d',
+        MODEL_PRICES_FILE: '/x',
+      },
+    };
+    const error = String(catchError(() => readConfig(faulty)));
+    for (const name of Object.keys(faulty)) expect(error).toContain(`- ${name}`);
+  });
+
+  it('warns of settings that look like its own and are none, with the one that is meant', () => {
+    const warnings = (environment: Record<string, string>) => readConfig(environment).warnings;
+    expect(warnings({ CHATSPHERE_PORT: '3' })).toEqual(['CHATSPHERE_PORT is no setting and has no effect. Set PORT.']);
+    expect(warnings({ CHATSPHERE_ADMINKEY: 'k' })).toEqual([
+      'CHATSPHERE_ADMINKEY is no setting and has no effect. Did you mean CHATSPHERE_ADMIN_KEY?',
+    ]);
+    expect(warnings({ CHATSPHERE_COLOUR_SCHEME: 'k' })).toEqual([
+      'CHATSPHERE_COLOUR_SCHEME is no setting and has no effect.',
+    ]);
+    expect(warnings({ OTEL_EXPORTER_OTLP_ENDPOINT: 'baz' })).toEqual([expect.stringContaining('no effect')]);
+    expect(warnings({ CHATSPHERE_API_KEY: 'k', CHATSPHERE_DATA_DIR: 'd' })).toEqual([]);
   });
 
   it('says when a model has to be chosen', () => {

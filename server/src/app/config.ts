@@ -33,6 +33,8 @@ import { isOllamaOff, type ProviderSettings, readProviders } from './provider-se
 import { type QueueSettings, queueFaults, queueSettingsOf } from './queue-config.ts';
 import { redisSettingsOf } from './redis-config.ts';
 import { type RoleSettings, roleSettingsOf } from './role-config.ts';
+import { moduleFaults, modulesOf } from './splitter-config.ts';
+import { unusedSettings } from './unused-settings.ts';
 
 /** Everything the process is told from outside, read once and frozen. Durations in milliseconds, sizes in bytes. */
 export interface Config extends RoleSettings, QueueSettings {
@@ -134,13 +136,19 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
       langChain: langChain.settings,
       providers,
       findsOllama: findsOllama(usable, providers) && !isOllamaOff(given),
+      unused: unusedSettings(given),
     }),
   );
 }
 
 function toConfig(
   environment: Environment,
-  { langChain, providers, findsOllama }: Pick<Config, 'langChain' | 'providers' | 'findsOllama'>,
+  {
+    langChain,
+    providers,
+    findsOllama,
+    unused,
+  }: Pick<Config, 'langChain' | 'providers' | 'findsOllama'> & { readonly unused: readonly string[] },
 ): Config {
   const folder = environment.CHATSPHERE_DATA_DIR;
   return {
@@ -172,7 +180,7 @@ function toConfig(
     langChain,
     vectorStore: vectorStoreOf(environment),
     pinecone: pineconeSettingsOf(environment),
-    chunkingModules: namesIn(environment.CHUNKING_MODULES),
+    chunkingModules: modulesOf(environment),
     crawlAllowPrivateHosts: namesIn(environment.CRAWL_ALLOW_PRIVATE_HOSTS),
     database: databaseSettingsOf(environment),
     redis: redisSettingsOf(environment),
@@ -180,7 +188,7 @@ function toConfig(
     blobStore: blobStoreOf(environment),
     ...queueSettingsOf(environment),
     logLevel: environment.LOG_LEVEL,
-    warnings: [...databaseWarnings(environment), ...chatModelWarnings(environment, providers)],
+    warnings: [...databaseWarnings(environment), ...chatModelWarnings(environment, providers), ...unused],
   };
 }
 
@@ -191,6 +199,7 @@ function faultsIn(environment: Environment, providers: Config['providers']): rea
     ...pineconeFaults(environment),
     ...databaseFaults(environment),
     ...blobFaults(environment),
+    ...moduleFaults(environment),
   ];
 }
 

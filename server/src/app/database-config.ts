@@ -2,6 +2,8 @@ import { z } from 'zod';
 import { wholeNumber } from './environment-values.ts';
 import type { Role } from './role-config.ts';
 
+const CONNECTIONS = 10;
+
 /** The settings of the database, for the schema of the environment. */
 export const databaseEnvironment = {
   DATABASE_URL: z
@@ -12,7 +14,7 @@ export const databaseEnvironment = {
     .string()
     .refine(isPostgresUrl, { error: 'must be a postgres:// address that names a database' })
     .optional(),
-  DATABASE_POOL_SIZE: wholeNumber(2, 500).default(10),
+  DATABASE_POOL_SIZE: wholeNumber(2, 500).optional(),
 };
 
 /** A PostgreSQL database that processes share. */
@@ -31,7 +33,7 @@ interface DatabaseEnvironment {
   readonly VECTOR_STORE: 'auto' | VectorStoreKind;
   readonly DATABASE_URL?: string | undefined;
   readonly DATABASE_LISTEN_URL?: string | undefined;
-  readonly DATABASE_POOL_SIZE: number;
+  readonly DATABASE_POOL_SIZE?: number | undefined;
   readonly CHATSPHERE_SECRET?: string | undefined;
   readonly ROLE: Role;
 }
@@ -39,7 +41,7 @@ interface DatabaseEnvironment {
 /** Null: the embedded database in the data folder. */
 export function databaseSettingsOf(environment: DatabaseEnvironment): DatabaseSettings | null {
   const { DATABASE_URL: url, DATABASE_LISTEN_URL: listenUrl, DATABASE_POOL_SIZE: connections } = environment;
-  return url === undefined ? null : { url, listenUrl: listenUrl ?? url, connections };
+  return url === undefined ? null : { url, listenUrl: listenUrl ?? url, connections: connections ?? CONNECTIONS };
 }
 
 /** `auto`: in the database, whichever it is. */
@@ -58,6 +60,10 @@ export function databaseFaults(environment: DatabaseEnvironment): readonly strin
       'CHATSPHERE_SECRET is required with DATABASE_URL: all processes need the same one, of at least 32 characters',
     ],
     [url === undefined && listenUrl !== undefined, 'DATABASE_LISTEN_URL has no effect without DATABASE_URL'],
+    [
+      url === undefined && environment.DATABASE_POOL_SIZE !== undefined,
+      'DATABASE_POOL_SIZE has no effect without DATABASE_URL',
+    ],
     [url === undefined && VECTOR_STORE === 'pgvector', 'VECTOR_STORE=pgvector needs a PostgreSQL: set DATABASE_URL'],
     [
       url !== undefined && VECTOR_STORE === 'embedded' && ROLE !== 'all',

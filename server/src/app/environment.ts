@@ -1,3 +1,4 @@
+import { accessSync, constants, statSync } from 'node:fs';
 import { z } from 'zod';
 import { answerCacheEnvironment } from './answer-cache-config.ts';
 import { blobEnvironment } from './blob-config.ts';
@@ -7,6 +8,22 @@ import { pineconeEnvironment } from './pinecone-config.ts';
 import { queueEnvironment } from './queue-config.ts';
 import { redisEnvironment } from './redis-config.ts';
 import { roleEnvironment } from './role-config.ts';
+
+const HOSTS = 'must be hosts, as wiki.corp.example or 10.0.0.5:8080, with commas in between and without http://';
+const HOST = /^(?:[\w.-]+|\[[0-9a-f:.]+\]|[0-9a-f]*:[0-9a-f:.]*:[0-9a-f.]*)(?::\d{1,5})?$/i;
+
+function areHosts(list: string): boolean {
+  return list.split(',').every((name) => name.trim() === '' || HOST.test(name.trim()));
+}
+
+function isReadable(path: string): boolean {
+  try {
+    accessSync(path, constants.R_OK);
+    return statSync(path).isFile();
+  } catch {
+    return false;
+  }
+}
 
 const milliseconds = (fallback: number) => wholeNumber(1, 3_600_000).default(fallback);
 
@@ -27,7 +44,7 @@ export const environmentSchema = z.object({
   LLM_FIRST_TOKEN_TIMEOUT_MS: milliseconds(20_000),
   LLM_IDLE_TOKEN_TIMEOUT_MS: milliseconds(15_000),
   LLM_TOTAL_TIMEOUT_MS: milliseconds(120_000),
-  MODEL_PRICES_FILE: z.string().min(1).optional(),
+  MODEL_PRICES_FILE: z.string().refine(isReadable, { error: 'must be a file that can be read' }).optional(),
   STREAM_KEEP_MS: wholeNumber(0, 86_400_000).default(300_000),
   STREAM_RESUME_GRACE_MS: wholeNumber(0, 3_600_000).default(30_000),
   DRAIN_TIMEOUT_MS: wholeNumber(0, 3_600_000).default(10_000),
@@ -39,8 +56,8 @@ export const environmentSchema = z.object({
   MAX_UPLOAD_BYTES: wholeNumber(1024, 10 * 1024 ** 3).default(100 * 1024 ** 2),
   ...answerCacheEnvironment,
   LANGCHAIN_CONFIG: z.string().optional(),
-  CHUNKING_MODULES: z.string().default('@langchain/textsplitters'),
-  CRAWL_ALLOW_PRIVATE_HOSTS: z.string().default(''),
+  CHUNKING_MODULES: z.string().optional(),
+  CRAWL_ALLOW_PRIVATE_HOSTS: z.string().refine(areHosts, { error: HOSTS }).default(''),
   LOG_LEVEL: oneOf(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
   ...databaseEnvironment,
   ...redisEnvironment,

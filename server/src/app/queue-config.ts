@@ -98,6 +98,9 @@ export function queueFaults(environment: QueueEnvironment): readonly string[] {
   if (QUEUE === 'celery' && celeryOf(environment) === null) {
     return ['QUEUE=celery needs a broker: set CELERY_BROKER_URL, or REDIS_URL'];
   }
+  if (environment.CELERY_RESULT_BACKEND !== undefined && celeryOf(environment) === null) {
+    return ['CELERY_RESULT_BACKEND has no effect without CELERY_BROKER_URL (or QUEUE=celery with REDIS_URL)'];
+  }
   return [];
 }
 
