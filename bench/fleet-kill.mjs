@@ -1,7 +1,8 @@
 // Two servers and two workers over one PostgreSQL and one Redis, each killed with SIGKILL in turn under load: content of many
 // formats put and replaced by key, deletions looked for at the other server, cancelled and retried jobs, and streamed
-// questions to a bot whose content stays, that are taken up at the other server, which makes them whole. At the end everything is compared with what was acknowledged. Prints one
-// JSON object, and ends with 1 when something was lost, doubled or stuck, or a request failed at a process that lived.
+// questions that are taken up at the other server: it makes those whole that were asked of a bot whose content stays, and of
+// those to the bot whose content changes (a third) as many as still rest on the same passages; the others end with an error
+// that says so. At the end everything is compared with what was acknowledged. Prints one JSON object, and ends with 1 when something was lost, doubled or stuck, or a request failed at a process that lived.
 //   node bench/fleet-kill.mjs --kills 50 --seed 1        (50 kills of each process)
 import { parseArgs } from 'node:util';
 import { freePort, startRedis } from './lib/brokers.mjs';
@@ -26,12 +27,14 @@ const { values } = parseArgs({
 });
 const BOT = '/v1/bots/killed';
 /** Its answers can be gone on with elsewhere: they rest on passages that are still the same. */
-const ASKED = {
+const STEADY = {
   slug: 'steady',
   title: 'Badgers',
   content:
     'Badgers live in setts. A sett has many rooms, and badgers dig new ones each year. They eat earthworms at night.',
 };
+/** One question of so many goes to the bot whose content changes: sources that have changed end its answer honestly. */
+const CHANGING_EVERY = 3;
 const SETTLE_MS = Number(values['settle-seconds']) * 1_000;
 const MOST_WORK = 10;
 const LONGEST_WORK_MS = 5_000;
@@ -43,16 +46,7 @@ const random = mulberry32(Number(values.seed));
 const found = { lost: 0, doubled: 0, unfinished: 0, resurrected: 0, failed: 0, failed_elsewhere: 0 };
 const details = [];
 const counts = { acknowledged: 0, cancelled: 0, refused: 0, cut_off: 0 };
-const streams = {
-  asked: 0,
-  whole: 0,
-  broken: 0,
-  resumed: 0,
-  completed: 0,
-  out_of_order: 0,
-  never_resumed: 0,
-  endings: {},
-};
+const streams = { steady: createStreamCounts(), changing: createStreamCounts() };
 const startedAt = performance.now();
 
 const [postgres, redis, upstream] = await Promise.all([
@@ -86,6 +80,14 @@ try {
   await Promise.all([postgres.stop(), redis.stop()]);
 }
 
+function createStreamCounts() {
+  return {
+    ...{ asked: 0, whole: 0, broken: 0, resumed: 0, completed: 0, honest_errors: 0 },
+    ...{ out_of_order: 0, never_resumed: 0 },
+    endings: {},
+  };
+}
+
 function settings() {
   return {
     DATABASE_URL: postgres.url,
@@ -104,9 +106,9 @@ async function run([one, two]) {
   const client = clientOf(one);
   await client.delete('/v1/bots/demo').catch(() => {});
   await client.post('/v1/bots', { name: 'Killed', slug: 'killed' });
-  await client.post('/v1/bots', { name: 'Steady', slug: ASKED.slug });
-  const { title, content } = ASKED;
-  await client.post(`/v1/bots/${ASKED.slug}/sources`, { type: 'text', title, content });
+  await client.post('/v1/bots', { name: 'Steady', slug: STEADY.slug });
+  const { title, content } = STEADY;
+  await client.post(`/v1/bots/${STEADY.slug}/sources`, { type: 'text', title, content });
   if (!(await settled(client, SETTLE_MS))) throw new Error('The content to ask for was not trained.');
   const resurrected = (detail) => report('resurrected', detail);
   const work = createKeyWork({
@@ -141,8 +143,8 @@ async function run([one, two]) {
       ...(details.length === 0 ? {} : { details: details.slice(0, 20) }),
     }),
   );
-  if ([...Object.values(found), streams.out_of_order, streams.never_resumed].some((count) => count > 0))
-    process.exitCode = 1;
+  const faults = Object.values(streams).flatMap(({ out_of_order, never_resumed }) => [out_of_order, never_resumed]);
+  if ([...Object.values(found), ...faults].some((count) => count > 0)) process.exitCode = 1;
 }
 
 async function killAndRestart(member) {
@@ -195,12 +197,18 @@ async function ask(own, other) {
     }
     const deaths = own.deaths;
     const otherDeaths = other.deaths;
-    streams.asked += 1;
-    const messages = [{ role: 'user', content: `Where do badgers live, and what do they eat? (${number})` }];
-    const body = { model: ASKED.slug, stream: true, messages };
+    const isChanging = number % CHANGING_EVERY === CHANGING_EVERY - 1;
+    const asked = isChanging ? streams.changing : streams.steady;
+    asked.asked += 1;
+    const about = isChanging
+      ? 'What is the last word of the document?'
+      : 'Where do badgers live, and what do they eat?';
+    const messages = [{ role: 'user', content: `${about} (${number})` }];
+    const body = { model: isChanging ? 'killed' : STEADY.slug, stream: true, messages };
     try {
       const { ended } = readResumed({ url: own.url(), resumeUrl: other.url(), key: BENCH_KEY, body });
-      record(await ended, { own, wasKilled: own.deaths !== deaths, otherWasKilled: other.deaths !== otherDeaths });
+      const killed = { wasKilled: own.deaths !== deaths, otherWasKilled: other.deaths !== otherDeaths };
+      record(await ended, { asked, own, ...killed });
     } catch (error) {
       if (own.deaths === deaths) report('failed_elsewhere', `a question to ${own.name}: ${error.message}`);
       await sleep(20);
@@ -208,17 +216,21 @@ async function ask(own, other) {
   }
 }
 
-function record({ ending, message, inOrder, resumed, endedAfterMs, isReplayed }, { own, wasKilled, otherWasKilled }) {
-  if (!inOrder) streams.out_of_order += 1;
-  if (ending === 'whole') streams.whole += 1;
+function record(
+  { ending, message, inOrder, resumed, endedAfterMs, isReplayed },
+  { asked, own, wasKilled, otherWasKilled },
+) {
+  if (!inOrder) asked.out_of_order += 1;
+  if (ending === 'whole') asked.whole += 1;
   if (!wasKilled && ending !== 'whole') report('failed_elsewhere', `a stream of ${own.name} that lived: ${ending}`);
   if (endedAfterMs === null || endedAfterMs === undefined || message === null) return;
-  streams.broken += 1;
-  streams.endings[ending] = (streams.endings[ending] ?? 0) + 1;
-  if (resumed > 0) streams.resumed += 1;
-  if (isReplayed) streams.completed += 1;
+  asked.broken += 1;
+  asked.endings[ending] = (asked.endings[ending] ?? 0) + 1;
+  if (resumed > 0) asked.resumed += 1;
+  if (isReplayed) asked.completed += 1;
+  else if (asked === streams.changing && ending === 'stream_interrupted') asked.honest_errors += 1;
   // Its maker and who was to take it up were killed one after the other: nobody was left.
-  else if (!otherWasKilled) streams.never_resumed += 1;
+  else if (!otherWasKilled) asked.never_resumed += 1;
 }
 
 async function verify(client, { slots }) {
