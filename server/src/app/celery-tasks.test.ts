@@ -48,6 +48,16 @@ describe('names in tasks of Celery', () => {
     expect(paths).toEqual([]);
   });
 
+  it.each([
+    ['chatsphere.ask', { bot: 'zoo', question: '' }, 'The task needs question='],
+    ['chatsphere.train', { bot: 'zoo', text: 5 }, '`text` must be a string'],
+    ['chatsphere.train', { bot: 'zoo' }, 'Give `text`, `url` or `items`'],
+  ])('and values are refused in the words of the task: %s %j', async (name, kwargs, words) => {
+    const { run, paths } = setUp();
+    await expect(run(name, kwargs)).rejects.toThrow(words);
+    expect(paths).toEqual([]);
+  });
+
   it('stay one part of their path, whatever they hold', async () => {
     const { run, paths } = setUp();
     await run('chatsphere.delete_source', { bot: '../keys', source: 'a/../../b?c#d%2e%2e' });

@@ -75,7 +75,8 @@ export function createCeleryTasks({ http, apiKey }: CeleryTasksOptions): Readonl
 
   async function ask(task: CeleryTask, signal: AbortSignal): Promise<JsonValue> {
     const { conversation, user } = task.kwargs;
-    const content = optional('question', task) ?? '';
+    const content = optional('question', task);
+    if (content === null) throw needed('question');
     const body = {
       model: decodeURIComponent(part('bot', task)),
       messages: [{ role: 'user', content }],
@@ -123,6 +124,7 @@ function contentOf({ kwargs }: CeleryTask): JsonObject {
   const text = kwargs['text'] ?? content;
   const type = kwargs['type'] ?? (url !== undefined ? 'url' : items !== undefined ? 'qa' : 'text');
   if (type !== 'text') return { ...rest, type };
+  if (text !== undefined && typeof text !== 'string') throw new AppError('invalid_request', '`text` must be a string.');
   if (typeof text !== 'string') throw new AppError('invalid_request', 'Give `text`, `url` or `items` to train on.');
   const [firstLine = ''] = text.trim().split('\n');
   return { ...rest, type, content: text, title: title ?? (firstLine.slice(0, 80).trim() || 'Text') };
@@ -160,7 +162,11 @@ function codeOf(code: JsonValue | undefined): ErrorCode {
 function part(name: string, task: CeleryTask): string {
   const value = optional(name, task);
   if (value !== null) return segment(name, value);
-  throw new CeleryTaskError(`invalid_request: The task needs ${name}=...`, { type: 'ValueError' });
+  throw needed(name);
+}
+
+function needed(name: string): CeleryTaskError {
+  return new CeleryTaskError(`invalid_request: The task needs ${name}=...`, { type: 'ValueError' });
 }
 
 /** A value as one part of a path. Throws for what would name another path, or is no text. */

@@ -232,6 +232,8 @@ describe('backup and restore', { timeout: 120_000 }, () => {
       }),
       { numRuns: 150 },
     );
+    await writeFile(damaged, 'A letter, and no backup.');
+    await expect(verifyBackup(damaged, never)).rejects.toThrow('it is no backup');
     for (const bytes of [
       whole.subarray(0, whole.length - 9),
       flipped(whole, whole.length >> 1, 3),

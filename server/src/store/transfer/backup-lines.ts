@@ -44,11 +44,18 @@ async function* unpacked(path: string, signal: AbortSignal): AsyncGenerator<Buff
   const file = createReadStream(path, { signal });
   file.on('error', (error) => gunzip.destroy(error));
   file.pipe(gunzip);
+  let hasUnpacked = false;
   try {
-    for await (const piece of gunzip) yield piece as Buffer;
+    for await (const piece of gunzip) {
+      hasUnpacked = true;
+      yield piece as Buffer;
+    }
   } catch (cause) {
     if (signal.aborted) throw signal.reason;
     const { code } = cause as NodeJS.ErrnoException;
+    if (code === 'Z_DATA_ERROR' && !hasUnpacked && /header/.test(String(cause))) {
+      throw invalidBackup('it is no backup: it is not compressed as one', cause);
+    }
     if (code?.startsWith('Z_')) throw invalidBackup('its compressed data is broken or cut off', cause);
     throw cause;
   } finally {
