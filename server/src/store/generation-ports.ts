@@ -13,7 +13,7 @@ export interface GenerationRepository {
   ofBots(botIds: readonly string[], states: readonly Generation['state']['type'][]): Promise<readonly Generation[]>;
   /**
    * Those of the bots that lack something of the index: a searchable document that is not cut as its chunk set says, or a chunk of
-   * one without vectors in its space.
+   * one without vectors in its space. Other reads come in between the bots, where they would have to wait.
    */
   lacking(botIds: readonly string[], generation: string): Promise<readonly string[]>;
   /** Only while it is in one of the states `from`, when they are given; false when nothing was changed. */

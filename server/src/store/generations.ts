@@ -54,7 +54,12 @@ export function createGenerationRepository(scope: TenantScope): GenerationReposi
         .execute();
       return rows.map(toGeneration);
     },
-    lacking: (botIds, generation) => findLacking(scope, botIds, generation),
+    async lacking(botIds, generation) {
+      if (!scope.dialect.readsShareConnection) return findLacking(scope, botIds, generation);
+      const found: string[] = [];
+      for (const botId of botIds) found.push(...(await findLacking(scope, [botId], generation)));
+      return found;
+    },
     async update(id, { from, ...changes }) {
       return scope.atomically(async (transaction) => {
         const row = await transaction

@@ -12,6 +12,8 @@ export type MetadataComparison = Exclude<MetadataFilter, { readonly type: 'and' 
 export interface SqlDialect {
   /** `select ... for update` exists and is needed, because writers run side by side. */
   readonly rowLocks: boolean;
+  /** All reads share one connection: while a statement runs, every other read waits. */
+  readonly readsShareConnection: boolean;
   readonly columnTypes: {
     /** A row number that the database hands out, as the primary key. */
     readonly rowNumber: RawBuilder<unknown>;

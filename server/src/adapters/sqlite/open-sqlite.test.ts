@@ -72,6 +72,21 @@ describe('openSqlite', () => {
     await second.store.stop();
   });
 
+  it('looks through bots one after the other, so that another read waits for one of them at most', async () => {
+    const { store } = open();
+    await store.start();
+    const { tenant, botId } = await createTenantWithBot(store, samples);
+    const others = [samples.bot(), samples.bot()];
+    for (const bot of others) await tenant.bots.create(bot);
+    const answered: string[] = [];
+    const looked = tenant.generations
+      .lacking([botId, ...others.map(({ id }) => id)], 'fake/one@1:4')
+      .then(() => answered.push('lacking'));
+    await Promise.all([looked, tenant.bots.get(botId).then(() => answered.push('another read'))]);
+    expect(answered).toEqual(['another read', 'lacking']);
+    await store.stop();
+  });
+
   it('stops when it never started', async () => {
     await expect(open().store.stop()).resolves.toBeUndefined();
   });

@@ -20,6 +20,7 @@ export const sqliteSqlDialect: SqlDialect = createSqliteSqlDialect(MOST_CHUNKS_W
 export function createSqliteSqlDialect(mostChunksWithoutTable: number): SqlDialect {
   return {
     rowLocks: false,
+    readsShareConnection: true,
     columnTypes: { rowNumber: sql`integer primary key autoincrement`, bytes: sql`blob` },
     isOneOf,
     containsText: (column, text) => sql<SqlBool>`instr(${column}, ${text}) > 0`,

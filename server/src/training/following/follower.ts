@@ -69,7 +69,7 @@ export function createFollower(options: FollowerOptions): Follower {
   async function enqueueIncomplete(): Promise<void> {
     for await (const { id: tenantId } of everyItem((page) => store.tenants.list(page))) {
       const { bots, generations } = store.forTenant(tenantId);
-      // A page at a time: one statement for all bots would hold questions up.
+      // A page at a time: nearly all lack nothing, so that a statement for each is too much where it travels to a server.
       for await (const page of everyPage((request) => bots.list(request))) {
         if (stopping.signal.aborted) return;
         const ids = page.map(({ id }) => id);
