@@ -146,7 +146,7 @@ export function createContentImport(
     const waiting = (record.status === 'queued' || record.status === 'processing') && searchable.length === 0;
     const trainable = waiting && (record.web !== null || made.inputs.every((input) => options.hasFile(input.blobHash)));
     if (trainable) untrained.push(made);
-    batch.endSource({
+    await batch.endSource({
       id: made.id,
       changes: {
         status: trainable ? 'queued' : statusOf(record, searchable.length),

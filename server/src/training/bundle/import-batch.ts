@@ -35,7 +35,8 @@ export interface ImportBatch {
   addSource(source: ImportedSource): void;
   /** Writes what has gathered once it is large. `size`: characters held in memory for it. */
   addDocument(document: AddedDocument, vectors: ImportedVectors | null, size: number): Promise<void>;
-  endSource(end: SourceEnd): void;
+  /** Writes what has gathered once it is large, as a source may have no documents. */
+  endSource(end: SourceEnd): Promise<void>;
   /** Writes what has gathered. */
   flush(): Promise<void>;
 }
@@ -108,15 +109,16 @@ export function createImportBatch(
       size += documentSize;
       if (size > LARGE) await flush();
     },
-    endSource(end) {
+    async endSource(end) {
       const waiting = sources.get(end.id);
       if (waiting === undefined) {
         ends.push(end);
-        return;
+      } else {
+        // Nothing of it is written yet: it begins as it ends.
+        sources.set(end.id, { ...waiting, ...end.changes });
+        for (const id of end.searchable) shown.add(id);
       }
-      // Nothing of it is written yet: it begins as it ends.
-      sources.set(end.id, { ...waiting, ...end.changes });
-      for (const id of end.searchable) shown.add(id);
+      if (size > LARGE) await flush();
     },
   };
 }
