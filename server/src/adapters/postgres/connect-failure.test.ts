@@ -5,8 +5,10 @@ import { join } from 'node:path';
 import { Client } from 'pg';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { silentLogger } from '../../kernel/index.ts';
+import { toConnectError } from './connect-failure.ts';
 import { inspectPostgres, openPostgresForFilling, openPostgresSnapshot } from './index.ts';
 import { describeWithPgBouncer, startPgBouncer, type TestPgBouncer } from './pgbouncer.contract.ts';
+import { PostgresFailure } from './postgres-failure.ts';
 import { describeWithPostgres, freePort, startTestPostgres, type TestPostgres } from './postgres-server.contract.ts';
 
 const WRONG = 'w%40rong-password';
@@ -85,6 +87,18 @@ describeWithPostgres('what keeps a process from connecting', () => {
       const opening = open({ url: at('chatsphere', 'missing'), logger: silentLogger });
       await expect(opening).rejects.toThrow('There is no database "missing"');
     }
+  });
+
+  it.each([
+    ['3D000', 'database "d" does not exist', 'There is no database "d"'],
+    ['08P01', 'no such database: d', 'There is no database "d"'],
+    ['08P01', 'server login failed: FATAL database "d" does not exist', 'There is no database "d"'],
+    ['08P01', 'server login failed: FATAL role "u" does not exist', 'lets nobody in as the user "u"'],
+    ['28000', 'role "u" does not exist', 'lets nobody in as the user "u"'],
+    ['08P01', 'server login failed: wrong password type', 'refuses the password of the user "u"'],
+  ])('tells a database that is not there from a user that is not: %s %s', (code, message, says) => {
+    const failure = new PostgresFailure({ code, message });
+    expect(toConnectError(failure, 'postgres://u:p@h:6432/d').message).toContain(says);
   });
 
   describeWithPgBouncer('through PgBouncer', () => {

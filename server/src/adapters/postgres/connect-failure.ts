@@ -18,7 +18,7 @@ interface Remedy {
 const REMEDIES: readonly Remedy[] = [
   {
     code: /^(3D000|08P01)$/,
-    message: /does not exist|no such database/i,
+    message: /^3D000|database .*does not exist|no such database/i,
     says: ({ place, database }) =>
       `There is no database "${database}" at ${place}. Create it (create database ${database}) or correct the name at the end of DATABASE_URL.`,
   },
