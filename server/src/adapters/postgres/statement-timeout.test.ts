@@ -63,14 +63,38 @@ describeWithPgBouncer('a statement that takes too long', () => {
   });
 
   it('holds for the statement alone: the next one on the same session has what the role has', async () => {
-    const { database } = (await open(server.url, 400)).databases;
-    const own = new Client({ connectionString: server.url });
-    await own.connect();
-    await own.query("select set_config('statement_timeout', '7s', false)");
-    expect((await own.query('show statement_timeout')).rows).toEqual([{ statement_timeout: '7s' }]);
-    await own.end();
-    const { rows } = await sql<{ statement_timeout: string }>`show statement_timeout`.execute(database);
-    expect(rows).toEqual([{ statement_timeout: '1400ms' }]);
+    // One session, which all share.
+    const single = await startPgBouncer(server, { connections: 1 });
+    const own = new Client({ connectionString: single.url });
+    const postgres = openPostgres({
+      ...{ url: single.url, listenUrl: server.url, statementTimeoutMs: 400 },
+      ...{ clock: systemClock, logger: silentLogger },
+    });
+    try {
+      await own.connect();
+      const ofSession = async () =>
+        (await own.query('select pg_backend_pid() as session, current_setting($1) as timeout', ['statement_timeout']))
+          .rows[0];
+      const { database, ofTenant } = postgres.databases;
+      const asked = sql<{ session: number; timeout: string }>`select pg_backend_pid() as session,
+        current_setting('statement_timeout') as timeout`;
+      await postgres.store.start();
+      const before = await ofSession();
+      expect(before.timeout).toBe('0');
+      const ways = [
+        () => asked.execute(database),
+        () => database.transaction().execute((transaction) => asked.execute(transaction)),
+        () => asked.execute(ofTenant('tnt_1').searching),
+      ];
+      for (const way of ways) {
+        expect((await way()).rows).toEqual([{ session: before.session, timeout: '1400ms' }]);
+        expect(await ofSession()).toEqual(before);
+      }
+    } finally {
+      await own.end();
+      await postgres.store.stop();
+      await single.stop();
+    }
   });
 
   it('does not hold for migrations of the schema, not even the one of the role', async () => {
