@@ -55,7 +55,7 @@ export function createEmbedders(parts: EmbedderParts): Embedders {
   const made = new Map<string, Promise<Made>>();
   const failedUntil = new Map<string, number>();
   const widths = new Map<string, EmbeddingGenerator>();
-  const teacher = createUseLiteModel({ giveWay: parts.giveWay });
+  const teacher = createUseLiteModel({ giveWay: parts.giveWay, clock });
   let own: EmbeddingGenerator | null = null;
 
   function makeEmbedder({ provider, model }: ModelName): Embedder {

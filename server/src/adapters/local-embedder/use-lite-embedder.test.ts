@@ -1,5 +1,6 @@
 import { afterAll, afterEach, describe, expect, it, vi } from 'vitest';
 import { describeEmbedderContract } from '../../embeddings/embedder.contract.ts';
+import { createManualClock } from '../../kernel/index.ts';
 import { createUseLiteEmbedder } from './use-lite-embedder.ts';
 import { createUseLiteModel } from './use-lite-model.ts';
 
@@ -26,17 +27,35 @@ describe('use-lite embedder', () => {
 
     it('gives its memory back soon after training, but stays loaded for a while after questions', async () => {
       vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
-      const own = createUseLiteModel();
-      await own.embed(['badgers'], { urgency: 'training' });
-      expect(own.isLoaded()).toBe(true);
-      vi.advanceTimersByTime(6_000);
-      expect(own.isLoaded()).toBe(false);
-      await own.embed(['badgers'], { urgency: 'query' });
-      await own.embed(['badgers'], { urgency: 'training' });
-      vi.advanceTimersByTime(250_000);
-      expect(own.isLoaded()).toBe(true);
-      vi.advanceTimersByTime(60_000);
-      expect(own.isLoaded()).toBe(false);
+      const clock = createManualClock();
+      const own = createUseLiteModel({ clock });
+      let loaded = 0;
+      const count = () => {
+        loaded += 1;
+      };
+      process.on('worker', count);
+      const pass = async (milliseconds: number) => {
+        await clock.advance(milliseconds);
+        vi.advanceTimersByTime(milliseconds);
+      };
+      const loadsFor = async (urgency: 'training' | 'query') => {
+        loaded = 0;
+        await own.embed(['badgers'], { urgency });
+        return loaded === 1;
+      };
+      expect(await loadsFor('training')).toBe(true);
+      expect(await loadsFor('training')).toBe(false);
+      await pass(6_000);
+      expect(await loadsFor('query')).toBe(true);
+      await pass(250_000);
+      expect(await loadsFor('training')).toBe(false);
+      await pass(40_000);
+      expect(await loadsFor('training')).toBe(false);
+      await pass(11_000);
+      expect(await loadsFor('training')).toBe(true);
+      await pass(6_000);
+      expect(await loadsFor('training')).toBe(true);
+      process.off('worker', count);
       await own.stop();
     });
   });

