@@ -9,7 +9,7 @@ const POLL_MS = 250;
 const ALONE = 'vectors-in-memory';
 
 export interface PresenceOptions {
-  readonly leases: Pick<LeaseRegistry, 'acquire' | 'release' | 'live' | 'ofOthers' | 'end' | 'endAll'>;
+  readonly leases: Pick<LeaseRegistry, 'processId' | 'acquire' | 'release' | 'live' | 'ofOthers' | 'end' | 'endAll'>;
   /** No other process works on this database: whoever held anything in it is dead. */
   readonly isSole: boolean;
   /** Vectors are in the memory of this process, so that no other may work on the database although it could. */
@@ -44,7 +44,10 @@ export function createPresence({ leases, isSole, isAlone, clock, logger }: Prese
     }
   }
 
-  /** Each says that it is there before it looks for the other: of two that start at once, one sees the other at least. */
+  /**
+   * Each says that it is there before it looks for the other: of two that start at once, one sees the other at least. When
+   * each sees the other, the one with the higher id gives way as soon as it hears of the other.
+   */
   async function refuseOthers(): Promise<void> {
     if (!isAlone) return refuseLiving(ALONE, besideAlone);
     for (let holds = false; !holds; ) {
@@ -53,15 +56,22 @@ export function createPresence({ leases, isSole, isAlone, clock, logger }: Prese
     }
   }
 
-  /** Waits for those that were killed, which nobody hears of any more; one that is heard of again lives. */
+  /**
+   * Waits for those that were killed, which nobody hears of any more. One that is heard of again lives; one with a higher id
+   * has until the next time to go.
+   */
   async function refuseLiving(beginning: string, refusal: () => AppError): Promise<void> {
-    const before = new Map<string, number>();
-    for (const { name, expiresAt } of await leases.ofOthers(beginning, clock.now())) before.set(name, expiresAt);
-    while (before.size > 0) {
-      await clock.sleep(POLL_MS, stopping.signal);
+    const known = new Map<string, { readonly expiresAt: number; readonly heard: number }>();
+    for (;;) {
       const others = await leases.ofOthers(beginning, clock.now());
-      if (others.some(({ name, expiresAt }) => expiresAt > (before.get(name) ?? 0))) throw refusal();
       if (others.length === 0) return;
+      for (const { owner, expiresAt } of others) {
+        const before = known.get(owner) ?? { expiresAt, heard: 0 };
+        const heard = before.heard + (expiresAt > before.expiresAt ? 1 : 0);
+        if (heard >= (owner > leases.processId ? 2 : 1)) throw refusal();
+        known.set(owner, { expiresAt, heard });
+      }
+      await clock.sleep(POLL_MS, stopping.signal);
     }
   }
 

@@ -59,7 +59,9 @@ export function describeLeaseContract(name: string, openTwo: () => Promise<reado
       await one.live(at(5_000));
       await one.acquire('only/one', at(5_000));
       await one.mark('only/mark');
-      expect(await other.ofOthers('only/', 5_999)).toEqual([{ name: 'only/one', expiresAt: 6_000 }]);
+      expect(await other.ofOthers('only/', 5_999)).toEqual([
+        { name: 'only/one', owner: one.processId, expiresAt: 6_000 },
+      ]);
       expect(await other.ofOthers('only/', 6_000)).toEqual([]);
       expect(await one.ofOthers('only/', 5_000)).toEqual([]);
       expect(await other.ofOthers(LIVES, 5_500)).toMatchObject([{ expiresAt: 6_000 }]);

@@ -28,6 +28,7 @@ export function createLeaseRegistry(database: Kysely<Schema>, processId: string)
   }
 
   return {
+    processId,
     acquire,
     release,
     async mark(name) {
@@ -57,13 +58,13 @@ export function createLeaseRegistry(database: Kysely<Schema>, processId: string)
     async ofOthers(beginning, now) {
       const rows = await database
         .selectFrom('leases')
-        .select(['name', 'expires_at'])
+        .select(['name', 'leases.owner', 'expires_at'])
         .where('owner', '!=', owner)
         .where('expires_at', '>', now)
         .orderBy('name')
         .execute();
-      return rows.flatMap(({ name, expires_at: expiresAt }) =>
-        name.startsWith(beginning) && expiresAt !== null ? [{ name, expiresAt }] : [],
+      return rows.flatMap(({ name, owner: holder, expires_at: expiresAt }) =>
+        name.startsWith(beginning) && expiresAt !== null ? [{ name, owner: holder, expiresAt }] : [],
       );
     },
     async removeExpired(before) {
