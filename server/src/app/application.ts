@@ -1,3 +1,4 @@
+import { hostname } from 'node:os';
 import { type DataFolderLock, finishSwap, lockDataFolder } from '../adapters/file-system/index.ts';
 import type { ServingState } from '../http/index.ts';
 import { AppError, type Lifecycle } from '../kernel/index.ts';
@@ -48,6 +49,8 @@ export interface StartOptions {
   readonly makeAdminKey: boolean;
   /** The secret of before is lost: the present one takes its place. */
   readonly newSecret?: boolean;
+  /** Ends the waiting for the first start of another process. */
+  readonly signal?: AbortSignal;
 }
 
 /**
@@ -109,7 +112,7 @@ async function serve(given: Config, options: StartOptions, lock: DataFolderLock)
   const { config, logger, embedders, localKey } = foundation;
   await foundation.lifecycle.start();
   try {
-    const { composition, lifecycle, adminKey, demoBot, serving } = await inFirstTurn(foundation, () =>
+    const { composition, lifecycle, adminKey, demoBot, serving } = await inFirstTurn(foundation, options.signal, () =>
       beginServing(foundation, options, lock),
     );
     const demoQueued =
@@ -147,10 +150,15 @@ async function serve(given: Config, options: StartOptions, lock: DataFolderLock)
 }
 
 /** Processes that start at once make what the first start makes one after the other, until the admin key is kept. */
-async function inFirstTurn<Result>(foundation: Foundation, work: () => Promise<Result>): Promise<Result> {
+async function inFirstTurn<Result>(
+  foundation: Foundation,
+  signal: AbortSignal | undefined,
+  work: () => Promise<Result>,
+): Promise<Result> {
   const { isSole, store, clock, logger } = foundation;
   if (isSole) return work();
-  const turn = await takeFirstTurn({ leases: store.system.leases, clock, logger });
+  const self = `process ${process.pid} on ${hostname()}`;
+  const turn = await takeFirstTurn({ leases: store.system.leases, clock, logger, self, signal });
   return work().finally(() => turn.release());
 }
 

@@ -8,8 +8,16 @@ import { hashSecret } from '../security/index.ts';
 import type { Store } from '../store/index.ts';
 import { createAdminKeyHashes } from './admin-key.ts';
 import { loadSecret } from './data-folder.ts';
-import { ensureDefaultTenant, ensureDemoBot, ensureDemoKey, resolveAdminKey, takeFirstTurn } from './first-start.ts';
+import {
+  ensureDefaultTenant,
+  ensureDemoBot,
+  ensureDemoKey,
+  type FirstTurnParts,
+  resolveAdminKey,
+  takeFirstTurn,
+} from './first-start.ts';
 import { DEFAULT_TENANT_ID } from './first-start-names.ts';
+import { createLeaseRows } from './lease-rows.contract.ts';
 import { checkSecret, type SecretCheck } from './secret-fingerprint.ts';
 
 const PEPPER = 'a pepper of some length for the tests';
@@ -113,7 +121,9 @@ describe('the turn of the first start', () => {
       takeFirstTurn({
         clock,
         logger: silentLogger,
+        self: owner,
         leases: {
+          ofOthers: async () => [],
           async acquire(_, { now, expiresAt }) {
             if (dead.has(owner)) throw new Error('no process, no statements');
             if (row !== null && row.owner !== owner && row.expiresAt > now) return false;
@@ -145,6 +155,45 @@ describe('the turn of the first start', () => {
     await pass(16);
     expect(holders).toEqual(['two', 'three']);
     await third;
+  });
+});
+
+describe('a first start that hangs', () => {
+  const start = () => {
+    const clock = createManualClock();
+    const open = createLeaseRows();
+    const take = (self: string, more: Partial<FirstTurnParts> = {}) =>
+      takeFirstTurn({ leases: open(), clock, logger: silentLogger, self, ...more });
+    return { clock, take };
+  };
+
+  it('keeps others waiting for ten minutes, who say for whom they wait', async () => {
+    const { clock, take } = start();
+    const told: unknown[] = [];
+    const logger = { ...silentLogger, warn: (fields: object) => void told.push(fields) };
+    await take('process 7 on one');
+    const began = clock.now();
+    let waitedMs: number | null = null;
+    const waiting = take('process 8 on other', { logger }).then((turn) => {
+      waitedMs = clock.now() - began;
+      return turn;
+    });
+    for (let second = 0; waitedMs === null && second < 3_600; second += 1) await clock.advance(1_000);
+    expect(waitedMs).toBeGreaterThan(590_000);
+    expect(waitedMs).toBeLessThan(630_000);
+    expect(told).toContainEqual({ heldBy: 'process 7 on one' });
+    await (await waiting).release();
+  });
+
+  it('is not waited for any more by one that is told to stop', async () => {
+    const { clock, take } = start();
+    const hanging = await take('process 7 on one');
+    const told = new AbortController();
+    const waiting = expect(take('process 8 on other', { signal: told.signal })).rejects.toThrow('SIGTERM');
+    await clock.advance(100);
+    told.abort(new Error('SIGTERM'));
+    await waiting;
+    await hanging.release();
   });
 });
 

@@ -63,34 +63,69 @@ const TURN_MS = 15_000;
 const EXTEND_MS = 5_000;
 const POLL_MS = 100;
 
+/** A start that takes longer hangs: others get their turn. */
+const MOST_MS = 600_000;
+/** How often one that waits says for whom. */
+const TELL_MS = 10_000;
+/** What leases begin with that say who has the turn. */
+const HOLDER = `${TURN}/`;
+
 export interface FirstTurnParts {
-  readonly leases: Pick<LeaseRegistry, 'acquire' | 'release'>;
+  readonly leases: Pick<LeaseRegistry, 'acquire' | 'release' | 'ofOthers'>;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** What others are told of who has the turn, such as the machine and the number of the process. */
+  readonly self: string;
+  /** Ends the waiting: it rejects with the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
 }
 
-/** Waits until no other process makes what the first start makes; the turn is kept until it is released, however long that takes. */
-export async function takeFirstTurn({ leases, clock, logger }: FirstTurnParts): Promise<{ release(): Promise<void> }> {
+/**
+ * Waits until no other process makes what the first start makes. The turn is kept until it is released, but not longer
+ * than ten minutes.
+ */
+export async function takeFirstTurn(parts: FirstTurnParts): Promise<{ release(): Promise<void> }> {
+  const { leases, clock, logger, signal } = parts;
   const released = new AbortController();
-  function acquire(): Promise<boolean> {
+  async function acquire(): Promise<boolean> {
     const now = clock.now();
-    return leases.acquire(TURN, { now, expiresAt: now + TURN_MS });
+    const times = { now, expiresAt: now + TURN_MS };
+    if (!(await leases.acquire(TURN, times))) return false;
+    await leases.acquire(HOLDER + parts.self, times);
+    return true;
+  }
+  async function wait(): Promise<void> {
+    for (let tellAt = clock.now() + TELL_MS; !(await acquire()); await clock.sleep(POLL_MS, signal)) {
+      if (clock.now() < tellAt) continue;
+      tellAt = clock.now() + TELL_MS;
+      const holders = await leases.ofOthers(HOLDER, clock.now());
+      const heldBy = holders.map(({ name }) => name.slice(HOLDER.length)).join(', ');
+      logger.warn({ heldBy }, 'This start waits for the first start of another process');
+    }
   }
   async function extend(): Promise<void> {
-    for (;;) {
+    const until = clock.now() + MOST_MS;
+    while (clock.now() < until) {
       await clock.sleep(EXTEND_MS, released.signal).catch(() => {});
       if (released.signal.aborted) return;
       await acquire().catch((error: unknown) => logger.warn({ error }, 'The turn of the first start was not extended'));
     }
+    logger.error(
+      {},
+      'This start has not come to an end within ten minutes: other processes do not wait for it any more',
+    );
   }
-  while (!(await acquire())) await clock.sleep(POLL_MS);
+  signal?.throwIfAborted();
+  await wait();
   const extending = extend();
   return {
     async release() {
       released.abort();
       await extending;
-      // It expires by itself.
-      await leases.release(TURN).catch((error: unknown) => logger.warn({ error }, 'The turn was not given back'));
+      // They expire by themselves.
+      await Promise.all([leases.release(TURN), leases.release(HOLDER + parts.self)]).catch((error: unknown) =>
+        logger.warn({ error }, 'The turn was not given back'),
+      );
     },
   };
 }
@@ -115,6 +150,11 @@ export async function ensureDemoBot(parts: FirstStartParts): Promise<Bot | null>
   const bot = await makeDemoBot(parts);
   await system.setSetting(DEMO_BOT_ID, bot.id);
   return bot;
+}
+
+/** What the sources of the demo bot are called: names of the files of this version's documentation. */
+export async function documentationNames(documentation: string): Promise<ReadonlySet<string>> {
+  return new Set((await documentationFiles(documentation)).map((path) => basename(path)));
 }
 
 /** Trains the demo bot on the documentation that came with this version. Does no work when nothing changed. */

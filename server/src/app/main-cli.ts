@@ -21,8 +21,11 @@ const config = async (overrides: Parameters<typeof import('./config.ts').configW
 
 const processes: Parameters<typeof createServeCommand>[0] = {
   config,
-  startApplication: async (own, { newSecret }) =>
-    (await import('./application.ts')).startApplication(own, { version, documentation, makeAdminKey: true, newSecret }),
+  startApplication: async (own, options) =>
+    (await import('./application.ts')).startApplication(own, {
+      ...{ version, documentation, makeAdminKey: true },
+      ...options,
+    }),
   startWorker: async (own) => (await import('./application.ts')).startWorker(own, { version }),
 };
 

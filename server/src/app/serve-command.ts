@@ -7,7 +7,10 @@ import type { Config, ConfigOverrides } from './config.ts';
 
 export interface ServeParts {
   readonly config: (overrides: ConfigOverrides) => Promise<Config>;
-  readonly startApplication: (config: Config, options: { readonly newSecret: boolean }) => Promise<RunningApplication>;
+  readonly startApplication: (
+    config: Config,
+    options: { readonly newSecret: boolean; readonly signal: AbortSignal },
+  ) => Promise<RunningApplication>;
   readonly startWorker: (config: Config) => Promise<RunningProcess>;
 }
 
@@ -51,7 +54,8 @@ With --no-worker (or ROLE=serve) it only serves, and processes of \`chatsphere w
       for (const flag of V8_FLAGS) setFlagsFromString(flag);
       if (config.role === 'worker') return runUntilToldToStop(context, await parts.startWorker(config), announceWorker);
       const newSecret = context.values['new-secret'] === true;
-      return runUntilToldToStop(context, await parts.startApplication(config, { newSecret }), announce);
+      const { signal } = context;
+      return runUntilToldToStop(context, await parts.startApplication(config, { newSecret, signal }), announce);
     },
   };
 }
