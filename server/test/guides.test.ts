@@ -25,7 +25,7 @@ const parts = {
 };
 const applicationCommands = [
   ...[createServeCommand(parts), createWorkerCommand(parts), createDoctorCommand(parts)],
-  ...createTransferCommands({ version: 'test' }),
+  ...createTransferCommands({ version: 'test', documentation: 'none' }),
 ];
 const commands = commandsOf({ applicationCommands, clock: systemClock });
 

@@ -53,7 +53,7 @@ process.exitCode = await runCli(process.argv.slice(2), {
     createServeCommand(processes),
     createWorkerCommand(processes),
     createDoctorCommand({ config, ...local }),
-    ...createTransferCommands({ version }),
+    ...createTransferCommands({ version, documentation }),
   ],
   connect: (target) =>
     openConnection(target, { fetch, findRunning: local.findRunning, startInProcess: local.startInProcess }),

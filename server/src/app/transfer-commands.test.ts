@@ -21,7 +21,7 @@ async function run(...args: readonly string[]) {
     terminal: { stdin: new PassThrough(), stdout, stderr, color: false },
     clock: systemClock,
     signal: new AbortController().signal,
-    applicationCommands: createTransferCommands({ version: 'test' }),
+    applicationCommands: createTransferCommands({ version: 'test', documentation: 'none' }),
     connect: () => Promise.reject(new Error('nobody connects')),
   });
   const lastLine = (stream: PassThrough) => (stream.read() as Buffer | null)?.toString().trim().split('\n').at(-1);

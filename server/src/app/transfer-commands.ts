@@ -8,7 +8,11 @@ import type { VectorStoreKind } from './database-config.ts';
 import type { Place } from './transfer/places.ts';
 
 /** The commands that move whole installations. What they need is loaded when one of them runs. */
-export function createTransferCommands(options: { readonly version: string }): readonly Command[] {
+export function createTransferCommands(options: {
+  readonly version: string;
+  /** Folder of the project's own documentation. */
+  readonly documentation: string;
+}): readonly Command[] {
   const clock = systemClock;
   async function open(dataFolder: string | undefined) {
     const [{ configWith }, { createLogger }] = await Promise.all([
@@ -18,7 +22,7 @@ export function createTransferCommands(options: { readonly version: string }): r
     const config = configWith(dataFolder === undefined ? {} : { dataFolder });
     const level = config.logLevel === 'info' ? 'warn' : config.logLevel;
     const logger = createLogger({ level, secrets: config.secret === null ? [] : [config.secret] });
-    return { config, logger, clock, place: placeOf(config) };
+    return { config, logger, clock, documentation: options.documentation, place: placeOf(config) };
   }
   async function openPlaces(given: {
     readonly dataFolder: string | undefined;

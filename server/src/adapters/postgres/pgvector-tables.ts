@@ -113,10 +113,28 @@ export async function requireVectorExtension(database: Kysely<Schema>): Promise<
       await sql`create extension if not exists vector`.execute(database);
     } catch (error) {
       if (error instanceof AppError && error.retryable) throw error;
-      throw missing('has no pgvector, and this user cannot add it', 'CREATE EXTENSION vector', error);
+      throw notThere(error);
     }
     version = await extensionVersion(database);
   }
+  refuseOlder(version);
+}
+
+/** Rejects as `requireVectorExtension` would, and adds nothing. */
+export async function refuseVectorExtension(database: Kysely<Schema>): Promise<void> {
+  const version = await extensionVersion(database);
+  if (version !== null) return refuseOlder(version);
+  const { rows } = await sql<{ version: string }>`select version
+    from pg_available_extensions join pg_available_extension_versions using (name)
+    where name = 'vector' and version = default_version
+      and (current_setting('is_superuser') = 'on'
+        or (trusted and has_database_privilege(current_database(), 'create')))`.execute(database);
+  const [addable] = rows;
+  if (addable === undefined) throw notThere();
+  refuseOlder(addable.version);
+}
+
+function refuseOlder(version: string | null): void {
   const [major = 0, minor = 0] = (version ?? '').split('.').map(Number);
   if (major > LEAST_VERSION[0] || (major === LEAST_VERSION[0] && minor >= LEAST_VERSION[1])) return;
   throw missing(`has pgvector ${version}, which is too old`, 'ALTER EXTENSION vector UPDATE');
@@ -126,6 +144,10 @@ async function extensionVersion(database: Kysely<Schema>): Promise<string | null
   const { rows } = await sql<{ version: string }>`select extversion as version from pg_extension
     where extname = 'vector'`.execute(database);
   return rows[0]?.version ?? null;
+}
+
+function notThere(cause?: unknown): AppError {
+  return missing('has no pgvector, and this user cannot add it', 'CREATE EXTENSION vector', cause);
 }
 
 function missing(what: string, remedy: string, cause?: unknown): AppError {

@@ -16,7 +16,7 @@ const parts = {
 };
 const applicationCommands = [
   ...[createServeCommand(parts), createWorkerCommand(parts), createDoctorCommand(parts)],
-  ...createTransferCommands({ version: 'test' }),
+  ...createTransferCommands({ version: 'test', documentation: 'none' }),
 ];
 
 async function run(...args: readonly string[]) {

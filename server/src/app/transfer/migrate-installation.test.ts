@@ -1,6 +1,7 @@
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createFileBlobStore } from '../../adapters/file-system/index.ts';
 import { createPostgresBlobStore, openPostgres } from '../../adapters/postgres/index.ts';
@@ -22,13 +23,15 @@ import { checkSecret } from '../secret-fingerprint.ts';
 import { backupInstallation } from './backup-installation.ts';
 import { migrateInstallation, planMigration, rollBackMigration } from './migrate-installation.ts';
 import { openSnapshot, openTarget } from './open-places.ts';
-import { findOwnRows } from './own-rows.ts';
+import { findOwnRowsWith } from './own-rows.ts';
 import type { Place } from './places.ts';
 import { restoreDatabase, undoDatabaseRestore } from './restore-database.ts';
 import { restoreInstallation } from './restore-installation.ts';
 import { makeSampleData, openData, SAMPLE_SECRET, SAMPLE_SPACE, type Sample } from './sample-installation.contract.ts';
 
 const never = new AbortController().signal;
+const documentation = fileURLToPath(new URL('../../../../', import.meta.url));
+const findOwnRows = findOwnRowsWith(documentation);
 
 interface Opened {
   readonly store: Store;
@@ -99,6 +102,7 @@ function describeMigration(name: string, target: () => Promise<Place>): void {
 
     const request = (given: { from?: Place; to: Place; onStep?: (step: string) => void; signal?: AbortSignal }) => ({
       config: { dataFolder: join(root, 'server'), secret: null },
+      documentation,
       from: given.from ?? from,
       to: given.to,
       clock: systemClock,
@@ -257,7 +261,7 @@ function describeMigration(name: string, target: () => Promise<Place>): void {
       await using(to, async ({ store }) => {
         await store.system.setSetting('demo_bot_id', bot.id);
         await store.forTenant(tenantId).bots.create(bot);
-        await store.forTenant(tenantId).sources.create(samples.source(bot.id, { externalKey: null }));
+        await store.forTenant(tenantId).sources.create(samples.source(bot.id, { externalKey: 'my-notes.md' }));
       });
       await expect(back()).rejects.toMatchObject({ message: expect.stringContaining('sources (1 more)') });
     });
@@ -367,6 +371,7 @@ describe('the secret of a data folder', { timeout: 60_000 }, () => {
     const request = {
       // Servers on another database have this data folder.
       config: { dataFolder: to.folder, secret: null },
+      documentation,
       ...{ from, to, clock: systemClock, logger: silentLogger, onProgress: () => {}, signal: never },
     };
     expect((await migrateInstallation(request)).secretFile).toBe(join(to.folder, 'secret'));
@@ -411,7 +416,7 @@ describeWithPostgres('with PostgreSQL', () => {
       const sample = await makeSampleData(from.folder, 'restored');
       const place = await target();
       const config = { dataFolder: join(root, 'server'), secret: SAMPLE_SECRET };
-      const parts = { clock: systemClock, logger: silentLogger, onProgress: () => {}, signal: never };
+      const parts = { documentation, clock: systemClock, logger: silentLogger, onProgress: () => {}, signal: never };
       const { path } = await backupInstallation({
         ...parts,
         config: { dataFolder: from.folder, secret: null },
@@ -451,6 +456,7 @@ describeWithPostgres('with PostgreSQL', () => {
       const to = { kind: 'postgres', url: through('pooled') } as const;
       const request = {
         config: { dataFolder: folder, secret: null },
+        documentation,
         ...{ from: { kind: 'sqlite', folder } as const, to, clock: systemClock, logger: silentLogger, signal: never },
       };
       for (let round = 0; round < 3; round += 1) {
@@ -478,6 +484,7 @@ describeWithPostgres('with PostgreSQL', () => {
       const to = { kind: 'postgres', url: through('served') } as const;
       const request = {
         config: { dataFolder: folder, secret: null },
+        documentation,
         ...{ from: { kind: 'sqlite', folder } as const, to, clock: systemClock, logger: silentLogger, signal: never },
       };
       await migrateInstallation({ ...request, onProgress: () => {} });
@@ -499,13 +506,17 @@ describeWithPostgres('with PostgreSQL', () => {
       const url = await server.createDatabase('bare', { pgvector: false });
       const request = {
         config: { dataFolder: folder, secret: null },
+        documentation,
         ...{ from: { kind: 'sqlite', folder } as const, to: { kind: 'postgres', url } as const },
         ...{ clock: systemClock, logger: silentLogger, signal: never, onProgress: () => {} },
       };
       const error = await migrateInstallation(request).catch((failure: unknown) => failure);
       expect(error).toMatchObject({ code: 'vector_extension_missing' });
       expect((error as Error).message).toMatch(/CREATE EXTENSION vector.*Nothing was copied/);
-      expect((await planMigration(request)).target).toBeNull();
+      const { message } = error as Error;
+      const refusal = { code: 'vector_extension_missing', message, rows: {} };
+      expect(await planMigration(request)).toMatchObject({ target: null, refusal });
+      expect((await planMigration({ ...request, vectorStore: 'embedded' })).refusal).toBeNull();
       expect(await migrateInstallation({ ...request, vectorStore: 'embedded' })).toMatchObject({ bots: 1 });
     });
 
@@ -516,6 +527,7 @@ describeWithPostgres('with PostgreSQL', () => {
       const to = await target();
       const request = {
         config: { dataFolder: folder, secret: null },
+        documentation,
         ...{ from: { kind: 'sqlite', folder } as const, to, clock: systemClock, logger: silentLogger, signal: never },
       };
       const inUse = { code: 'migration_source_in_use' };

@@ -17,8 +17,8 @@ import {
 import type { Config } from '../config.ts';
 import { secretInFolder } from '../data-folder.ts';
 import type { VectorStoreKind } from '../database-config.ts';
-import { openSource, openTarget, refuseServers, requireVectorStore } from './open-places.ts';
-import { findOwnRows } from './own-rows.ts';
+import { openSource, openTarget, refuseServers, refuseVectorStore, requireVectorStore } from './open-places.ts';
+import { findOwnRowsWith } from './own-rows.ts';
 import { type Place, placeName } from './places.ts';
 
 export interface MigrationRequest {
@@ -27,6 +27,8 @@ export interface MigrationRequest {
   readonly to: Place;
   /** Where servers on the target will search vectors. */
   readonly vectorStore?: VectorStoreKind;
+  /** Folder of the project's own documentation, which servers train the demo bot on. */
+  readonly documentation: string;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly onProgress: (progress: TransferProgress) => void;
@@ -57,7 +59,7 @@ export async function migrateInstallation(request: MigrationRequest): Promise<Mi
         files: source.files,
         blobs: target.blobs,
         now: request.clock.now,
-        findOwnRows,
+        findOwnRows: findOwnRowsWith(request.documentation),
         onProgress: request.onProgress,
         signal: request.signal,
       });
@@ -97,14 +99,20 @@ export async function planMigration(request: MigrationRequest): Promise<Migratio
 
 /** Empties the target of a migration; see `undoCopy`. The source is as it was all the time. */
 export async function rollBackMigration(
-  request: Pick<MigrationRequest, 'config' | 'to' | 'clock' | 'logger' | 'signal'> & { readonly force: boolean },
+  request: Pick<MigrationRequest, 'config' | 'to' | 'documentation' | 'clock' | 'logger' | 'signal'> & {
+    readonly force: boolean;
+  },
 ): Promise<CopyRun> {
   const { config, to, signal } = request;
   const missing = to.kind === 'sqlite' && !(await exists(join(to.folder, 'chatsphere.db')));
   if (missing) throw new AppError('nothing_to_roll_back', `There is no database in ${to.folder}: nothing was changed.`);
   const target = await openTarget(to, { ...request, dataFolder: config.dataFolder });
   try {
-    const run = await undoCopy(target.connection, { evenIfChanged: request.force, findOwnRows, signal });
+    const run = await undoCopy(target.connection, {
+      evenIfChanged: request.force,
+      findOwnRows: findOwnRowsWith(request.documentation),
+      signal,
+    });
     await target.removeBlobs();
     // What is still open of them goes with its last user. In the data folder of servers on another database, files may be theirs.
     const keep = to.kind === 'sqlite' && to.folder === resolve(config.dataFolder) ? ['blobs'] : [];
@@ -116,8 +124,8 @@ export async function rollBackMigration(
   }
 }
 
-/** Errors of opening a target that a migration would meet, too. */
-const REFUSALS: readonly string[] = ['migration_source_in_use', 'data_folder_locked'];
+/** Errors before the rows are looked at that a migration would meet, too. */
+const REFUSALS: readonly string[] = ['migration_source_in_use', 'data_folder_locked', 'vector_extension_missing'];
 
 async function planAt(request: MigrationRequest, source: RowSource): ReturnType<typeof planCopy> {
   const { from, to, config, signal } = request;
@@ -125,6 +133,7 @@ async function planAt(request: MigrationRequest, source: RowSource): ReturnType<
   try {
     const target = await openTarget(to, { ...request, dataFolder: config.dataFolder });
     try {
+      await refuseVectorStore(to, target, request.vectorStore ?? 'pgvector');
       return await planCopy({ source, sourceName: placeName(from), target: target.connection, signal });
     } finally {
       await target.close();

@@ -7,6 +7,7 @@ import {
   openPostgresForFilling,
   openPostgresSnapshot,
   openStoredBlobs,
+  refuseVectorExtension,
   removeStoredBlobs,
   requireVectorExtension,
 } from '../../adapters/postgres/index.ts';
@@ -117,10 +118,19 @@ export async function openTarget(place: Place, { dataFolder, logger, clock }: Pl
  *
  * @throws AppError `vector_extension_missing`
  */
-export async function requireVectorStore(place: Place, { connection }: TargetPlace, wanted: VectorStoreKind) {
+export function requireVectorStore(place: Place, { connection }: TargetPlace, wanted: VectorStoreKind) {
+  return checkVectorStore(place, wanted, () => requireVectorExtension(connection.database));
+}
+
+/** Rejects as `requireVectorStore` would. Changes nothing. */
+export function refuseVectorStore(place: Place, { connection }: TargetPlace, wanted: VectorStoreKind) {
+  return checkVectorStore(place, wanted, () => refuseVectorExtension(connection.database));
+}
+
+async function checkVectorStore(place: Place, wanted: VectorStoreKind, check: () => Promise<void>): Promise<void> {
   if (place.kind === 'sqlite' || wanted !== 'pgvector') return;
   try {
-    await requireVectorExtension(connection.database);
+    await check();
   } catch (cause) {
     if (!(cause instanceof AppError) || cause.code !== 'vector_extension_missing') throw cause;
     throw new AppError(cause.code, `${cause.message} Nothing was copied.`, { cause });

@@ -8,7 +8,7 @@ import {
 } from '../../store/index.ts';
 import type { Config } from '../config.ts';
 import { openTarget, requireVectorStore } from './open-places.ts';
-import { findOwnRows } from './own-rows.ts';
+import { findOwnRowsWith } from './own-rows.ts';
 import type { Place } from './places.ts';
 import type { Restored } from './restore-installation.ts';
 import { keysAfterRestore } from './secret-state.ts';
@@ -16,6 +16,8 @@ import { keysAfterRestore } from './secret-state.ts';
 export interface DatabaseRestoreRequest {
   readonly config: Pick<Config, 'dataFolder' | 'secret'> & Partial<Pick<Config, 'vectorStore'>>;
   readonly place: Place;
+  /** Folder of the project's own documentation, which servers train the demo bot on. */
+  readonly documentation: string;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly file: string;
@@ -40,7 +42,7 @@ export async function restoreDatabase(request: DatabaseRestoreRequest): Promise<
       target: target.connection,
       blobs: target.blobs,
       now: clock.now(),
-      findOwnRows,
+      findOwnRows: findOwnRowsWith(request.documentation),
       onProgress: request.onProgress,
       signal,
     });
@@ -56,7 +58,7 @@ export async function restoreDatabase(request: DatabaseRestoreRequest): Promise<
 
 /** Empties a database that a restore has filled; see `undoCopy`. */
 export async function undoDatabaseRestore(
-  request: Pick<DatabaseRestoreRequest, 'config' | 'place' | 'clock' | 'logger' | 'signal'> & {
+  request: Pick<DatabaseRestoreRequest, 'config' | 'place' | 'documentation' | 'clock' | 'logger' | 'signal'> & {
     readonly force: boolean;
   },
 ): Promise<string> {
@@ -64,7 +66,7 @@ export async function undoDatabaseRestore(
   try {
     const run = await undoCopy(target.connection, {
       evenIfChanged: request.force,
-      findOwnRows,
+      findOwnRows: findOwnRowsWith(request.documentation),
       signal: request.signal,
     });
     await target.removeBlobs();
