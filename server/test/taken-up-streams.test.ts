@@ -62,7 +62,7 @@ describeWithPostgres('streams whose server was killed', () => {
       for (const folder of folders) rmSync(folder, { recursive: true, force: true });
     });
 
-    async function start(): Promise<BuiltServer> {
+    async function start(env: Readonly<Record<string, string>> = {}): Promise<BuiltServer> {
       const dataFolder = mkdtempSync(join(tmpdir(), 'chatsphere-taken-up-'));
       folders.push(dataFolder);
       const server = await startBuiltServer({
@@ -77,6 +77,7 @@ describeWithPostgres('streams whose server was killed', () => {
           EMBEDDING_MODEL: 'local/static-en',
           EMBEDDING_FOLLOWER: 'off',
           LOG_LEVEL: 'silent',
+          ...env,
         },
       });
       started.push(server);
@@ -234,6 +235,64 @@ describeWithPostgres('streams whose server was killed', () => {
       client.disconnect();
       await query('delete from messages where id = $1', message);
     }
+
+    it('when it stops before they end: at once, and counted once', async () => {
+      standin.settings.tokenDelayMs = 100;
+      const before = standin.requests.length;
+      const draining = await start({ DRAIN_TIMEOUT_MS: '200' });
+      const another = { messages: [{ role: 'user', content: 'Count again.' }] };
+      const [first, unread] = await Promise.all([ask(draining, {}, 'drained'), ask(draining, another)]);
+      await Promise.all([first.pieces(5), unread.pieces(5)]);
+      const stopped = draining.stop('SIGTERM');
+      await Promise.all([first.ended(), unread.ended()]);
+      expect(first.raw()).toContain('server_draining');
+      standin.settings.tokenDelayMs = 0;
+      const again = await ask(survivor, {}, 'drained');
+      const rest = await resume(survivor, first);
+      await Promise.all([rest.ended(), again.ended()]);
+      expect(await stopped).toBe(0);
+      expect(piecesOf(first.raw()).join('') + piecesOf(rest.raw()).join('')).toBe(WHOLE);
+      expect(idsOf(rest.raw())[0]).toBe(lastIdOf(first.raw()) + 1);
+      expect(rest.raw().trimEnd().endsWith('data: [DONE]')).toBe(true);
+      expect([again.message, piecesOf(again.raw()).join('')]).toEqual([first.message, WHOLE]);
+      expect(standin.requests.slice(before).filter(({ path }) => path.endsWith('/chat/completions'))).toHaveLength(3);
+      const [, answer] = await messagesWith(first.message);
+      expect(answer).toMatchObject({ id: first.message, content: WHOLE, status: 'complete' });
+      await expect
+        .poll(async () => (await usageOf(first.message)).map(({ requests, outcome }) => [Number(requests), outcome]), {
+          timeout: 30_000,
+        })
+        .toEqual([
+          [0, 'ok'],
+          [1, 'cancelled'],
+        ]);
+      // Nobody came back for the other one: it stays as it was told.
+      const [, left] = await messagesWith(unread.message);
+      expect(left).toMatchObject({ id: unread.message, status: 'incomplete' });
+      expect(WHOLE.startsWith(String(left?.['content']))).toBe(true);
+    });
+
+    it('or stopped there, for good', async () => {
+      standin.settings.tokenDelayMs = 100;
+      const killed = await start();
+      const first = await ask(killed, {}, 'stopped');
+      await first.pieces(5);
+      await killed.stop('SIGKILL');
+      await first.ended();
+      const before = standin.requests.length;
+      const stop = () => callServer(survivor, { path: `/v1/messages/${first.message}/stop`, json: {} });
+      expect((await stop()).body).toMatchObject({ stopped: true });
+      const rest = await resume(survivor, first);
+      const again = await ask(survivor, {}, 'stopped');
+      await Promise.all([rest.ended(), again.ended()]);
+      expect(rest.raw()).toContain('"finish_reason":"cancelled"');
+      expect(again.message).toBe(first.message);
+      expect(standin.requests).toHaveLength(before);
+      const [, answer] = await messagesWith(first.message);
+      expect(answer).toMatchObject({ id: first.message, status: 'incomplete' });
+      expect(WHOLE.startsWith(String(answer?.['content']))).toBe(true);
+      expect((await stop()).body).toMatchObject({ stopped: false });
+    });
 
     it('whose process was only frozen, once', async () => {
       standin.settings.tokenDelayMs = 100;

@@ -99,6 +99,8 @@ export interface ToldAnswer {
   readonly passages: string | null;
   /** The texts of its events, in order. */
   readonly pieces: readonly string[];
+  /** The question, and what the first so many pieces used, are in the ledger already; absent: nothing is. */
+  readonly booked?: number;
 }
 
 /** Where an answer comes from: made for this request, or made for an equal one, or for one that means the same. */

@@ -61,8 +61,10 @@ export async function relayAnswer(
       if (stream.isLive) logFailure(parts.logger, error, request);
       if (events.signal.aborted) return;
       const wire = toWireError(error, request.id);
-      const resume = stream.canResume(error) ? { resume: { message: stream.about.id, after: nextNumber() - 1 } } : {};
-      await sendLast(events, encoder.failed(nextNumber(), { error: { ...wire.error, ...resume } }, stream.used()));
+      const after = stream.canResume(error) ? nextNumber() - 1 : null;
+      const resume = after === null ? {} : { resume: { message: stream.about.id, after } };
+      const last = encoder.failed(after ?? nextNumber(), { error: { ...wire.error, ...resume } }, stream.used());
+      await sendLast(events, last);
     }
   } finally {
     events.close();

@@ -43,17 +43,23 @@ export function createRedisStreamBuffer(
       await memory.finish(id, ending);
       await writer.finish(id, ending);
     },
+    async handOver(id, ending) {
+      await memory.finish(id, ending);
+      const isLeft = await writer.handOver(id, ending);
+      if (isLeft) leaving(id, () => {})();
+      return isLeft;
+    },
     find: async (name) => (replaced.has(name.id) ? null : await memory.find(name)) ?? (await reader.find(name)),
     seesOthers: () => options.redis.state() === 'up',
     async takeUp(name, onReplaced) {
       const won = await takeUpStream(options.redis, name, { ...options, makesIt: makes(name.id) });
       if (won === null) return null;
-      const { about, order, told } = won;
+      const { about, order, told, booked } = won;
       replaced.delete(about.id);
       await memory.open(about, { order: () => order, onReplaced });
       if (told.length > 0) await memory.append(about.id, { first: 1, items: told });
       writer.adopt(won, leaving(about.id, onReplaced));
-      return { about, order, told };
+      return { about, order, told, booked };
     },
     beat: () => writer.beat(),
   };

@@ -67,6 +67,7 @@ export function createRedisStreamReader(options: RedisStreamReaderOptions): Redi
       let maker = first;
       let cursor = '0-0';
       let next = 1;
+      let isLeft = false;
       let missedSince: number | null = null;
       for (;;) {
         signal?.throwIfAborted();
@@ -83,8 +84,10 @@ export function createRedisStreamReader(options: RedisStreamReaderOptions): Redi
           } else if (entry?.type === 'maker' || entry?.type === 'about') {
             if (entry.maker !== maker) missedSince = null;
             maker = entry.maker;
-          }
+            isLeft = false;
+          } else if (entry?.type === 'left') isLeft = true;
         }
+        if (isLeft && (looked?.found.length ?? 0) < ENTRIES_AT_ONCE) throw broken();
         if (looked?.isAlive === true) missedSince = null;
         else missedSince ??= clock.now();
         // What has come already needs no maker.

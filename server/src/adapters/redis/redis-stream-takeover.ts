@@ -18,14 +18,16 @@ export interface WonStream {
   readonly about: StreamAbout;
   readonly order: AnswerOrder | null;
   readonly told: readonly AnswerEvent[];
+  /** See `TakenUp`. */
+  readonly booked: number | null;
   readonly place: StreamPlace;
 }
 
-/** Only when nothing was added to what was read, and its maker gives no sign of life, or is who asks. */
+/** Only when nothing was added to what was read, and its maker has left it, gives no sign of life, or is who asks. */
 const TAKE_UP = createScript(`
 local last = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1]
 if not last or last[1] ~= ARGV[1] then return 0 end
-if ARGV[6] ~= 'own' and redis.call('EXISTS', KEYS[2]) == 1 then return 0 end
+if ARGV[6] ~= 'free' and redis.call('EXISTS', KEYS[2]) == 1 then return 0 end
 redis.call('XADD', KEYS[1], ARGV[2], ARGV[3], ARGV[4])
 redis.call('PEXPIRE', KEYS[1], ARGV[5])
 return 1`);
@@ -59,16 +61,19 @@ export async function takeUpStream(
         keys: [key, makerKey(settings, left.maker)],
         args: [
           ...[last, entryIdAt(place), ...writeEntry({ type: 'maker', maker }), Math.max(keepMs, SILENT_MS)],
-          isOwn ? 'own' : '',
+          isOwn || left.isHandedOver ? 'free' : '',
         ],
       })) === 1,
     () => false,
   );
-  return hasWon ? { about: left.about, order: left.order, told: left.told, place } : null;
+  const { about, order, told, booked } = left;
+  return hasWon ? { about, order, told, booked, place } : null;
 }
 
 interface Left extends Omit<WonStream, 'place'> {
   readonly maker: string;
+  /** By its last maker. */
+  readonly isHandedOver: boolean;
 }
 
 /** Null: it has ended, or lacks something. */
@@ -78,15 +83,22 @@ function readLeft([first, ...rest]: readonly (StreamEntry | null)[]): Left | nul
   let { maker } = first;
   let order: AnswerOrder | null = null;
   const told: AnswerEvent[] = [];
+  let booked: number | null = null;
+  let isHandedOver = false;
   for (const entry of rest) {
     if (entry === null || entry.type === 'ending') return null;
-    if (entry.type === 'maker') maker = entry.maker;
-    else if (entry.type === 'order') order = entry.order;
+    if (entry.type === 'maker') {
+      maker = entry.maker;
+      isHandedOver = false;
+    } else if (entry.type === 'left') {
+      booked = told.length;
+      isHandedOver = true;
+    } else if (entry.type === 'order') order = entry.order;
     else if (entry.type === 'batch') {
       const { first: number, items } = entry.batch;
       if (number > told.length + 1) return null;
       told.push(...items.slice(told.length + 1 - number));
     }
   }
-  return { about, maker, order, told };
+  return { about, maker, order, told, booked, isHandedOver };
 }

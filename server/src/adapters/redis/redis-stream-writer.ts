@@ -46,6 +46,8 @@ export interface RedisStreamWriter {
   /** Resolves once it is written, or cannot be written now. */
   append(id: string, batch: Batch<AnswerEvent>): Promise<void>;
   finish(id: string, ending: StreamEnding): Promise<void>;
+  /** False: nobody could go on with it, and it ends like this; or Redis is away. */
+  handOver(id: string, ending: StreamEnding): Promise<boolean>;
   /** To be called now and then: streams that say nothing for a while are kept. */
   beat(): void;
 }
@@ -66,13 +68,15 @@ for i = 5, #ARGV do redis.call('XADD', KEYS[1], ARGV[2], ARGV[3], ARGV[i]) end
 redis.call('PEXPIRE', KEYS[1], ARGV[4])
 return 1`);
 
+type LastEntry = Extract<StreamEntry, { readonly type: 'ending' | 'left' }>;
+
 interface Replica {
   readonly about: StreamAbout;
   readonly order: AnswerOrder | null;
   readonly onReplaced: () => void;
   place: StreamPlace;
   pending: StreamEntry[];
-  ending: (StreamEntry & { readonly type: 'ending' }) | null;
+  ending: LastEntry | null;
   bytes: number;
   /** Redis lacks some of it, or it is not known what it has: all is written again. */
   isTorn: boolean;
@@ -200,7 +204,7 @@ export function createRedisStreamWriter(options: RedisStreamWriterOptions): Redi
     const replica = replicas.get(id);
     if (replica?.ending === undefined || replica.ending === null || replica.pending.length > 0) return;
     replicas.delete(id);
-    if (keepMs < SILENT_MS) {
+    if (keepMs < SILENT_MS && replica.ending.type === 'ending') {
       const expire = (client: Redis) => client.pexpire(keyOf(replica), Math.max(1, keepMs));
       void redis.ask<unknown>('stream_keep', expire, () => null);
     }
@@ -230,6 +234,14 @@ export function createRedisStreamWriter(options: RedisStreamWriterOptions): Redi
       (client) => client.del(keyOf(replica)),
       () => null,
     );
+  }
+
+  function end(id: string, entryOf: (replica: Replica) => LastEntry): Promise<void> {
+    return change(id, (replica) => {
+      replica.ending = entryOf(replica);
+      if (redis.state() === 'up') replica.pending.push(replica.ending);
+      else replica.isTorn = true;
+    });
   }
 
   async function change(id: string, act: (replica: Replica) => void): Promise<void> {
@@ -263,12 +275,16 @@ export function createRedisStreamWriter(options: RedisStreamWriterOptions): Redi
         else if (redis.state() === 'up') replica.pending.push(entry);
         else replica.isTorn = true;
       }),
-    finish: (id, ending) =>
-      change(id, (replica) => {
-        replica.ending = { type: 'ending', ending, endedAt: clock.now() };
-        if (redis.state() === 'up') replica.pending.push(replica.ending);
-        else replica.isTorn = true;
-      }),
+    finish: (id, ending) => end(id, () => ({ type: 'ending', ending, endedAt: clock.now() })),
+    async handOver(id, ending) {
+      let isLeft = false;
+      await end(id, ({ order }) => {
+        isLeft = order !== null;
+        const endedAt = clock.now();
+        return isLeft ? { type: 'left', endedAt } : { type: 'ending', ending, endedAt };
+      });
+      return isLeft && !replicas.has(id);
+    },
     beat() {
       for (const [id, { ending }] of replicas) {
         if (ending !== null && ending.endedAt + keepMs < clock.now()) replicas.delete(id);

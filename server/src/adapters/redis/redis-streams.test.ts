@@ -78,6 +78,8 @@ interface Process {
   /** Answers that it has begun to make. */
   readonly made: { count: number };
   readonly requests: readonly AnswerRequest[];
+  /** Why answers that it was asked for had ended before they began. */
+  readonly aborted: readonly unknown[];
 }
 
 describeWithRedis('answers of another process', () => {
@@ -102,11 +104,16 @@ describeWithRedis('answers of another process', () => {
     const said: (string | null)[] = [];
     const made = { count: 0 };
     const requests: AnswerRequest[] = [];
+    const aborted: unknown[] = [];
     let wake = (): void => {};
     const answerer: Answerer = {
       async *answer(request, signal, reportUsage) {
-        made.count += 1;
         requests.push(request);
+        if (signal?.aborted) {
+          aborted.push((signal.reason as AppError).code);
+          throw signal.reason;
+        }
+        made.count += 1;
         yield START;
         for (;;) {
           const text = said.shift();
@@ -133,7 +140,7 @@ describeWithRedis('answers of another process', () => {
       said.push(text);
       wake();
     };
-    return { redis, streams, say, made, requests };
+    return { redis, streams, say, made, requests, aborted };
   }
 
   /** Begins an answer that somebody reads, and resolves to its id. */
@@ -495,8 +502,178 @@ describeWithRedis('answers of another process', () => {
       client.disconnect();
     });
 
+    it('are stopped where they were told to, stored, and made anew by nobody', async () => {
+      const first = await maker.streams.begin(asked());
+      const reading = readText(first.stream.read());
+      maker.say('one ');
+      await until(async () => (await other.streams.find(first.stream.about)) !== null);
+      const viewer = await follow(first.stream.about.id);
+      await until(() => viewer.seen.text === 'one ');
+      await maker.redis.stop();
+      expect(await other.streams.stop(first.stream.about)).toBe(true);
+      expect(await untilOver(viewer.ended)).toEqual(['one  answer_stopped']);
+      const { continues, messageId } = other.requests[0] ?? {};
+      expect([continues?.pieces, messageId, other.aborted]).toEqual([
+        ['one '],
+        first.stream.about.id,
+        ['answer_stopped'],
+      ]);
+      const again = await other.streams.begin(asked());
+      expect([again.isReplay, await readText(again.stream.read())]).toEqual([true, 'one  answer_stopped']);
+      expect(await other.streams.stop(first.stream.about)).toBe(false);
+      maker.say(null);
+      await reading;
+    });
+
     function processesOf(entries: [string, string[]][]): string[] {
       return entries.map(([, fields]) => `test:@/process/${JSON.parse(fields[1] ?? '{}').maker}`);
+    }
+  });
+
+  describe('whose process stops', () => {
+    it('are gone on with at once where they are read, with the numbers that they have', async () => {
+      const { id, ended } = await begin();
+      maker.say('one ');
+      const viewer = await follow(id);
+      await until(() => viewer.seen.text === 'one ');
+      await maker.streams.drain(0);
+      expect(await ended).toBe('one  server_draining');
+      other.say('two');
+      other.say(null);
+      expect(await viewer.ended).toBe('one two');
+      const told = { conversationId: null, servedBy: 'openai/x', passages: null, pieces: ['one '], booked: 1 };
+      expect(other.requests.map(({ continues, messageId }) => ({ continues, messageId }))).toEqual([
+        { continues: told, messageId: id },
+      ]);
+      expect(await readText((await other.streams.find(nameOf(id)))?.read())).toBe('one two');
+    });
+
+    it('are gone on with later, by one of many, and once more when that stops, too', async () => {
+      const third = await openProcess();
+      const { id, ended } = await begin();
+      maker.say('one ');
+      await canRead(other, id, 'one ');
+      await maker.streams.drain(0);
+      await Promise.all([ended, maker.redis.stop()]);
+      const viewers = await Promise.all([follow(id), follow(id)]);
+      other.say('two ');
+      await until(() => viewers.every(({ seen }) => seen.text === 'one two '));
+      const follower = await follow(id, third);
+      await until(() => follower.seen.text === 'one two ');
+      await other.streams.drain(0);
+      third.say('three');
+      third.say(null);
+      expect(await Promise.all(viewers.map((viewer) => viewer.ended))).toEqual(
+        Array(2).fill('one two  server_draining'),
+      );
+      expect(await follower.ended).toBe('one two three');
+      expect(third.requests[0]?.continues).toMatchObject({ pieces: ['one ', 'two '], booked: 2 });
+      expect([other.made.count, third.made.count]).toEqual([1, 1]);
+      await third.redis.stop();
+    });
+
+    it('count as written down as far as those told them who could', async () => {
+      const third = await openProcess();
+      const { id, ended } = await begin();
+      maker.say('one ');
+      const viewer = await follow(id);
+      await until(() => viewer.seen.text === 'one ');
+      await maker.streams.drain(0);
+      other.say('two ');
+      await until(() => viewer.seen.text === 'one two ');
+      await other.redis.stop();
+      await canRead(third, id, 'one two ');
+      expect(await third.streams.stop(nameOf(id))).toBe(true);
+      expect(third.requests[0]?.continues).toMatchObject({ pieces: ['one ', 'two '], booked: 1 });
+      await ended;
+      other.say(null);
+      await third.redis.stop();
+    });
+
+    it('followed by it can be resumed elsewhere', async () => {
+      const { id, ended } = await begin();
+      maker.say('one ');
+      const stream = await other.streams.find(nameOf(id));
+      const seen = { text: '' };
+      const left = readText(stream?.read(), (text) => {
+        seen.text = text;
+      });
+      await until(() => seen.text === 'one ');
+      await other.streams.drain(0);
+      expect(await left).toBe('one  server_draining');
+      expect(stream?.canResume(new AppError('server_draining', ''))).toBe(true);
+      maker.say('two');
+      maker.say(null);
+      expect(await ended).toBe('one two');
+    });
+
+    it('are taken up by no process that stops itself', async () => {
+      const { id, ended } = await begin();
+      maker.say('one ');
+      await canRead(other, id, 'one ');
+      await Promise.all([maker.streams.drain(0), other.streams.drain(0)]);
+      const stream = await other.streams.find(nameOf(id));
+      expect(await readText(stream?.read())).toContain('server_draining');
+      expect(stream?.canResume(new AppError('server_draining', ''))).toBe(true);
+      expect(other.made.count).toBe(0);
+      await ended;
+    });
+
+    it('end there when nobody else can make them', async () => {
+      const content = 'x'.repeat(70_000);
+      const { stream } = await maker.streams.begin({
+        answer: { bot, messages: [{ role: 'user', content }] } as never,
+        model: 'guide',
+      });
+      const ended = readText(stream.read());
+      maker.say('one ');
+      await canRead(other, stream.about.id, 'one ');
+      await maker.streams.drain(0);
+      expect(await ended).toBe('one  server_draining');
+      const found = await other.streams.find(stream.about);
+      expect(await readText(found?.read())).toBe('one  server_draining');
+      expect(found?.canResume(new AppError('server_draining', ''))).toBe(false);
+    });
+
+    it('keep the key that they were asked for under, and the name of their chat', async () => {
+      const { stream } = await maker.streams.begin({ ...asked(), chatKey: 'chat' });
+      const ended = readText(stream.read());
+      maker.say('one ');
+      await canRead(other, stream.about.id, 'one ');
+      await maker.streams.drain(0);
+      await ended;
+      const live = await other.streams.ofChat(bot, 'chat');
+      const again = await other.streams.begin(asked());
+      expect([again.isReplay, again.stream.about.id, live?.about.id]).toEqual([true, stream.about.id, stream.about.id]);
+      const texts = [readText(again.stream.read()), readText(live?.read())];
+      other.say('two');
+      other.say(null);
+      expect(await Promise.all(texts)).toEqual(['one two', 'one two']);
+      await until(async () => (await other.streams.ofChat(bot, 'chat')) === null);
+      const kept = await other.streams.begin(asked());
+      expect([kept.isReplay, await readText(kept.stream.read())]).toEqual([true, 'one two']);
+      expect(other.made.count).toBe(1);
+    });
+
+    it('are stopped without being made', async () => {
+      const { id, ended } = await begin();
+      maker.say('one ');
+      await canRead(other, id, 'one ');
+      await maker.streams.drain(0);
+      await ended;
+      expect(await other.streams.stop(nameOf(id))).toBe(true);
+      expect(await readText((await other.streams.find(nameOf(id)))?.read())).toBe('one  answer_stopped');
+      expect(other.aborted).toEqual(['answer_stopped']);
+    });
+
+    /** Resolves once so much of a stream can be read there. */
+    async function canRead({ redis }: Process, id: string, wanted: string): Promise<void> {
+      await until(async () => (await redis.streams.find(nameOf(id))) !== null);
+      let text = '';
+      for await (const { items } of (await redis.streams.find(nameOf(id)))?.read() ?? []) {
+        for (const item of items) if (item.type === 'text-delta') text += item.text;
+        if (text === wanted) return;
+      }
     }
   });
 

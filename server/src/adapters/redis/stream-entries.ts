@@ -4,13 +4,14 @@ import { type RedisSettings, sharedKey, tenantKey } from './redis-settings.ts';
 
 /**
  * What the entries of a stream in Redis hold: first whose it is and what it takes to make it anew, then what it says, and who
- * goes on with it from there on, last how it ended.
+ * goes on with it from there on, or that its maker has left it to others, last how it ended.
  */
 export type StreamEntry =
   | { readonly type: 'about'; readonly about: StreamAbout; readonly maker: string }
   | { readonly type: 'order'; readonly order: AnswerOrder }
   | { readonly type: 'maker'; readonly maker: string }
   | { readonly type: 'batch'; readonly batch: Batch<AnswerEvent> }
+  | { readonly type: 'left'; readonly endedAt: number }
   | { readonly type: 'ending'; readonly ending: StreamEnding; readonly endedAt: number };
 
 /** Least time in milliseconds that a stream is kept for when nothing more comes, its process being dead. */

@@ -14,7 +14,8 @@ export interface Recollection {
 }
 
 export interface ConversationMemory {
-  recall(repositories: MemoryRepositories, conversation: Conversation): Promise<Recollection>;
+  /** `before`: an answer of which some may be stored; that, and what follows it, is left out. */
+  recall(repositories: MemoryRepositories, conversation: Conversation, before?: string): Promise<Recollection>;
   /** The same of turns that a client sent along, oldest first. */
   recallSent(history: readonly ChatMessage[]): Recollection;
   /** Whether texts fit into the window by far, so that they need not be counted. */
@@ -48,10 +49,12 @@ const MOST_PAGES = 4;
 export function createConversationMemory(options: ConversationMemoryOptions): ConversationMemory {
   const { counter, clock, windowTokens = DEFAULT_WINDOW_TOKENS } = options;
   const size = { maxTokens: windowTokens, counter };
-  const read = async (repositories: MemoryRepositories, stored: Conversation) => {
+  const read = async (repositories: MemoryRepositories, stored: Conversation, before?: string) => {
     const removedAt = await repositories.bots.contentRemovedAt(stored.botId);
     const conversation = currentSummary(stored, removedAt);
-    const turns = toTurns(await unsummarized(repositories, conversation));
+    const messages = await unsummarized(repositories, conversation);
+    const end = messages.findIndex(({ id }) => id === before);
+    const turns = toTurns(end < 0 ? messages : messages.slice(0, end));
     const { window, older } = splitWindow(turns, size);
     const forget = (some: readonly Turn[]): Promise<readonly Turn[]> =>
       forgetDeleted(some, { chunks: repositories.chunks, botId: stored.botId, removedAt });
@@ -59,8 +62,8 @@ export function createConversationMemory(options: ConversationMemoryOptions): Co
   };
 
   return {
-    async recall(repositories, conversation) {
-      const { summary, window, forget } = await read(repositories, conversation);
+    async recall(repositories, conversation, before) {
+      const { summary, window, forget } = await read(repositories, conversation, before);
       return { messages: toChatMessages(await forget(window)), summary };
     },
     recallSent(history) {

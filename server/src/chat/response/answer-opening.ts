@@ -40,7 +40,7 @@ export async function openAnswer(
   usage.inConversation(conversation?.id ?? null);
   const isContinued = conversation !== null && request.conversation !== true;
   const memory = isContinued
-    ? await options.memory.recall(tenant, conversation)
+    ? await options.memory.recall(tenant, conversation, request.messageId)
     : options.memory.recallSent(asked.history);
   const history = isContinued ? memory.messages : asked.history;
   return { request, asked, tenant, conversation, memory, history, model, usage };

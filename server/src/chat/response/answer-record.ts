@@ -31,7 +31,12 @@ export interface AnswerRecord {
   /** As the client saw it, with what was told before. */
   text: string;
   /** What another process told and used of it: see `continues` of a request. */
-  before: { readonly characters: number; readonly usage: TokenUsage };
+  before: {
+    readonly characters: number;
+    readonly usage: TokenUsage;
+    /** What of it is not in the ledger; null: nothing. */
+    readonly unbooked: TokenUsage | null;
+  };
   /** Of an answer that rests on passages: see `start`. */
   readonly passages: string | null;
   /** Names and arguments of the calls of tools, for counting. */
@@ -49,7 +54,7 @@ export function beginRecord({ plan, model, lexicalOnly }: Preparation): Omit<Ans
     degraded: lexicalOnly ? ['lexical_search'] : [],
     isKept: false,
     text: '',
-    before: { characters: 0, usage: { inputTokens: 0, outputTokens: 0 } },
+    before: { characters: 0, usage: { inputTokens: 0, outputTokens: 0 }, unbooked: null },
     passages: plan.type === 'ask' && plan.passages.length > 0 ? markOf(plan.passages) : null,
     toolCallText: '',
     usage: null,

@@ -60,6 +60,8 @@ export function createAnswerUsage(parts: AnswerUsageParts, request: AnswerReques
   let conversationId: string | null = null;
   let promptVersion: string | null = null;
   let state: 'open' | 'cached' | 'settled' = 'open';
+  /** Who handed the answer over has counted the request. */
+  const requests = request.continues?.booked === undefined ? 1 : 0;
   const calls: ModelCallReport[] = [];
 
   const write = (
@@ -126,9 +128,9 @@ export function createAnswerUsage(parts: AnswerUsageParts, request: AnswerReques
       const isOpen = state === 'open';
       state = 'settled';
       for (const [position, report] of calls.entries()) {
-        writeCall(report, { kind: 'chat', requests: isOpen && position === calls.length - 1 ? 1 : 0 });
+        writeCall(report, { kind: 'chat', requests: isOpen && position === calls.length - 1 ? requests : 0 });
       }
-      if (calls.length === 0 && isOpen) write({ ...NO_CALL, ...end });
+      if (calls.length === 0 && isOpen && requests > 0) write({ ...NO_CALL, ...end });
     },
   };
 }

@@ -595,6 +595,43 @@ describe('an answer that another process began', () => {
     expect(end.usage.outputTokens).toBe(usage.reduce((sum, { outputTokens }) => sum + outputTokens, 0));
   });
 
+  it('costs only what is not in the ledger yet, when it was handed over', async () => {
+    const { goOn, continues, usage } = await leftBehind(2, { replies: ['per pay period [1].', 'per pay period [1].'] });
+    const counted = () => usage.splice(0).map(({ requests, outcome, usageSource }) => [requests, outcome, usageSource]);
+    await goOn({ continues: { ...continues, booked: 2 } });
+    expect(counted()).toEqual([[0, 'ok', 'provider']]);
+    await goOn({ continues: { ...continues, booked: 1 } });
+    expect(counted()).toEqual([
+      [0, 'failed', 'counted'],
+      [0, 'ok', 'provider'],
+    ]);
+  });
+
+  it('remembers nothing of itself', async () => {
+    const { goOn, continues, model, messages } = await leftBehind(2, { replies: ['per pay period [1].'] });
+    const [question] = messages;
+    const { conversationId } = continues;
+    if (question === undefined || conversationId === null) throw new Error('nothing was stored');
+    messages.push({ ...question, id: 'msg_told', role: 'assistant', content: 'Four hours', status: 'incomplete' });
+    await goOn({ conversation: conversationId });
+    expect(model.calls[1]?.request.messages.filter(({ content }) => content.startsWith('Four hours'))).toHaveLength(1);
+    expect(model.calls[1]?.request.messages.filter(({ content }) => content === question.content).length).toBeLessThan(
+      2,
+    );
+  });
+
+  it('is stored as it was told when it is stopped before anything more is said', async () => {
+    const { answerer, continues, told, model, messages, usage } = await leftBehind(2);
+    const stopped = AbortSignal.abort(new AppError('answer_stopped', 'The answer was stopped.'));
+    const request = ask({ conversation: true, messageId: 'msg_told', continues });
+    await expect(readAll(answerer.answer(request, stopped))).rejects.toMatchObject({ code: 'answer_stopped' });
+    expect(messages.at(-1)).toMatchObject({
+      ...{ id: 'msg_told', content: told.join(''), status: 'incomplete', servedBy: continues.servedBy },
+      stream: { finishReason: 'cancelled' },
+    });
+    expect([model.calls.length, usage.length]).toEqual([1, 0]);
+  });
+
   it('has nothing twice when the model repeats it, and no false refusal', async () => {
     const whole = 'Four hours per pay period [1].';
     const { goOn, told } = await leftBehind(3, { replies: [whole] });

@@ -83,7 +83,8 @@ function cancellable(parts: Parts, request: AnswerRequest, client: Client): Asyn
 async function beginAnswer(parts: Parts, request: AnswerRequest, client: Client): Promise<Delivery> {
   const { signal } = client;
   const opening = await openAnswer(parts, request);
-  signal.throwIfAborted();
+  // What was told before is stored, however early this ends.
+  if (request.continues === undefined) signal.throwIfAborted();
   const make: MakeAnswer = (within, stale) => makeAnswer(parts, opening, { ...client, signal: within, stale });
   const source =
     parts.cache === null || request.continues !== undefined

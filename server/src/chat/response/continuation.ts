@@ -32,12 +32,15 @@ export function continued(
   if (plan === null) return { preparation, record: { text: told } };
   const { messages, maxOutputTokens } = plan.request;
   const usage = { inputTokens: countPrompt(messages, counter), outputTokens: counter.count(told) };
+  const { pieces, booked = 0 } = preparation.request.continues ?? { pieces: [] };
+  const rest = pieces.slice(booked).join('');
+  const unbooked = rest === '' ? null : { ...usage, outputTokens: counter.count(rest) };
   const request = {
     ...plan.request,
     ...(maxOutputTokens === undefined ? {} : { maxOutputTokens: Math.max(1, maxOutputTokens - usage.outputTokens) }),
     messages: [...messages, { role: 'assistant' as const, content: told }, { role: 'user' as const, content: GO_ON }],
   };
-  const before = { characters: told.length, usage };
+  const before = { characters: told.length, usage, unbooked };
   return { preparation: { ...preparation, plan: { ...plan, request } }, record: { text: told, before } };
 }
 
@@ -50,12 +53,12 @@ export function requireSameGround({ request }: Preparation, { passages }: Answer
   });
 }
 
-/** Takes down the call whose process is gone, estimated, beside those of this process. */
+/** Takes down the call whose process is gone, estimated, beside those of this process. Who handed it over did so itself. */
 export function reportCallBefore({ request, usage }: Preparation, { before, startedAt }: AnswerRecord): void {
-  if (request.continues === undefined || before.characters === 0) return;
+  if (request.continues === undefined || before.unbooked === null) return;
   usage.onCall({
     model: request.continues.servedBy,
-    usage: before.usage,
+    usage: before.unbooked,
     usageSource: 'counted',
     outcome: 'failed',
     errorCode: 'stream_interrupted',

@@ -58,7 +58,8 @@ export async function* deliver(
   const conversationId = opening.conversation?.id ?? null;
   const told = opening.request.continues?.pieces ?? [];
   const pieces = told.map(({ length }) => length);
-  const delivered: Delivered = { messageId, servedBy: null, text: told.join(''), pieces, stored: false };
+  const servedBy = opening.request.continues?.servedBy ?? null;
+  const delivered: Delivered = { messageId, servedBy, text: told.join(''), pieces, stored: false };
   try {
     for await (const event of events) {
       if (event.type === 'start') {

@@ -1,19 +1,14 @@
 import { type Cache, type CacheKey, cacheKey } from '../../cache/index.ts';
-import {
-  AppError,
-  type Clock,
-  createDeadline,
-  type IdMaker,
-  type Logger,
-  type Meter,
-  toAppError,
-} from '../../kernel/index.ts';
+import { AppError, type Clock, type IdMaker, type Logger, type Meter, toAppError } from '../../kernel/index.ts';
 import type { TokenUsage } from '../../llm/index.ts';
 import { type Broadcast, createBroadcast, createSingleFlight, type MessageBus } from '../../resilience/index.ts';
 import type { Bot, Store } from '../../store/index.ts';
 import type { AnswerEvent, Answerer, AnswerRequest } from '../ports.ts';
+import { weightOf } from './answer-weight.ts';
+import { atMost } from './at-most.ts';
 import { followStream } from './followed-stream.ts';
 import type { AnswerStream, KeptStream, StreamAbout, StreamBuffer, StreamClaim, StreamName, TakenUp } from './ports.ts';
+import { serverDraining } from './server-draining.ts';
 import { createStopCalls } from './stop-calls.ts';
 import { createStreamClaims } from './stream-claims.ts';
 import { createStreamRecorder, type Recorded } from './stream-recorder.ts';
@@ -73,11 +68,11 @@ export interface AnswerStreams {
   find(name: StreamName, reportUsage?: ReportUsage): Promise<AnswerStream | null>;
   /** The live answer of a chat with the bot; null: there is none. `reportUsage` and rejections as of `find`. */
   ofChat(bot: Bot, chatKey: string, reportUsage?: ReportUsage): Promise<AnswerStream | null>;
-  /** Stops a live answer with `answer_stopped`; resolves once what was said is stored. False: it is not live. */
+  /** Stops an answer with `answer_stopped`, also one whose process is gone; resolves once what was said is stored. False: it has ended. */
   stop(name: StreamName): Promise<boolean>;
   /** Counts something else that makes an answer; `abort` is called when the time to finish is over. Call what is returned at its end. */
   enter(abort: (reason: AppError) => void): () => void;
-  /** Waits until no answer is under way, at most so long; then ends the others with `server_draining`, and waits for that. */
+  /** Waits until no answer is under way, at most so long; then ends the others with `server_draining`, for other processes to go on with, and waits for that. */
   drain(limitMs: number): Promise<void>;
 }
 
@@ -98,14 +93,14 @@ interface Launch {
 /** In characters of text. An answer that is longer than what is kept can be read to its end, but no longer from its start. */
 const MAX_AHEAD = 64 * 1024;
 const KEEP = 4 * 1024 ** 2;
-/** An event beside its text. */
-const EVENT_WEIGHT = 16;
 const GRACE_MS = 30_000;
 const LOST_AFTER_MS = 180_000;
 /** Longer than answers take. */
 const CHAT_NAME_MS = 3_600_000;
 /** How long the storing of answers that were ended may take. */
 const SETTLE_MS = 5_000;
+/** How long who makes an answer may take to stop it: longer than a process that is gone seems to live. */
+const STOP_MS = 6_000;
 
 export function createAnswerStreams(options: AnswerStreamsOptions): AnswerStreams {
   const { answerer, buffer, clock, createId, logger, meter, graceMs = GRACE_MS } = options;
@@ -118,12 +113,17 @@ export function createAnswerStreams(options: AnswerStreamsOptions): AnswerStream
   });
   const others = new Set<(reason: AppError) => void>();
   const flights = createSingleFlight<Run | null>();
+  const takeUpOnce = async (name: StreamName, reportUsage?: ReportUsage): Promise<Run | null> =>
+    runOf(name) ?? flights.run(name.id, () => takeUp(name, reportUsage));
   const follow = (kept: KeptStream, reportUsage?: ReportUsage): AnswerStream =>
     followStream(kept, {
-      takeUp: async (name) => runOf(name) ?? flights.run(name.id, () => takeUp(name, reportUsage)),
+      takeUp: (name) => takeUpOnce(name, reportUsage),
       find: (name) => buffer.find(name).catch(nullIfUnavailable),
+      enter,
     });
   let onLeft: (() => void) | null = null;
+  /** Why nothing goes on here any more. */
+  let isDrained: AppError | null = null;
   const stopCalls = createStopCalls({
     buffer,
     bus: options.bus,
@@ -132,6 +132,11 @@ export function createAnswerStreams(options: AnswerStreamsOptions): AnswerStream
       if (run !== undefined) stopHere(run);
     },
   });
+
+  /** Whose maker gives no sign of life, or has handed it over, is taken up instead: `unheard`. */
+  async function stopElsewhere(name: StreamName): Promise<'ended' | 'none' | 'unheard'> {
+    return (await takeUpOnce(name)) === null ? stopCalls.call(name, STOP_MS) : 'unheard';
+  }
 
   function stopHere({ broadcast }: Run): void {
     if (!broadcast.isOver) broadcast.cancel(new AppError('answer_stopped', 'The answer was stopped.'));
@@ -165,6 +170,7 @@ export function createAnswerStreams(options: AnswerStreamsOptions): AnswerStream
 
   /** Goes on with the answer of a process that is gone. Null: it is not ours to go on with. */
   async function takeUp(name: StreamName, reportUsage?: ReportUsage): Promise<Run | null> {
+    if (isDrained !== null) throw isDrained;
     let run: Run | null = null;
     const taken = await buffer.takeUp(name, () => run?.broadcast.cancel(brokenOff()));
     if (taken === null) return null;
@@ -179,6 +185,7 @@ export function createAnswerStreams(options: AnswerStreamsOptions): AnswerStream
       claim,
       chatKey: order?.chatKey ?? null,
     });
+    if (isDrained !== null) run.broadcast.cancel(isDrained);
     return run;
   }
 
@@ -208,8 +215,8 @@ export function createAnswerStreams(options: AnswerStreamsOptions): AnswerStream
     });
     const chat = chatKey === null ? null : chatName({ tenantId: about.tenantId, id: about.botId }, chatKey);
     const settled = broadcast.settled.then(async () => {
-      await record.end(broadcast);
-      if (claim !== null) await settleClaim(claim, run);
+      const isHandedOver = await record.end(broadcast);
+      if (claim !== null && !isHandedOver) await settleClaim(claim, run);
       forget(run, chat);
     });
     const run: Run = {
@@ -243,6 +250,14 @@ export function createAnswerStreams(options: AnswerStreamsOptions): AnswerStream
     meter.gauge('chatsphere_answer_streams', {}, runs.size);
     if (chat !== null && chats.get(chat) === run) chats.delete(chat);
     left();
+  }
+
+  function enter(abort: (reason: AppError) => void): () => void {
+    if (isDrained !== null) abort(isDrained);
+    others.add(abort);
+    return () => {
+      if (others.delete(abort)) left();
+    };
   }
 
   function left(): void {
@@ -288,33 +303,24 @@ export function createAnswerStreams(options: AnswerStreamsOptions): AnswerStream
       return kept === null || kept.isOver ? null : follow(kept, reportUsage);
     },
     async stop(name) {
-      const run = runOf(name);
-      if (run === null) return stopCalls.call(name, SETTLE_MS);
+      const called = runOf(name) === null ? await stopElsewhere(name) : 'unheard';
+      if (called !== 'unheard') return called === 'ended';
+      const run = await takeUpOnce(name);
+      if (run === null) return true;
       if (run.broadcast.isOver) return false;
       stopHere(run);
       await atMost(SETTLE_MS, run.settled);
       return true;
     },
-    enter(abort) {
-      others.add(abort);
-      return () => {
-        if (others.delete(abort)) left();
-      };
-    },
+    enter,
     async drain(limitMs) {
-      if (runs.size + others.size === 0) return;
       const gone = new Promise<void>((resolve) => {
         onLeft = resolve;
+        left();
       });
       await atMost(limitMs, gone);
-      const reason = new AppError(
-        'server_draining',
-        'The server is stopping, and the answer broke off. Resume it, or ask again.',
-        {
-          retryable: true,
-          retryAfterMs: 5000,
-        },
-      );
+      const reason = serverDraining();
+      isDrained = reason;
       for (const { broadcast } of runs.values()) broadcast.cancel(reason);
       for (const abort of others) abort(reason);
       if (runs.size + others.size > 0) await atMost(SETTLE_MS, gone);
@@ -341,15 +347,4 @@ function nullIfUnavailable(error: unknown): null {
 /** What failed is better asked again; what was stopped was meant to be. */
 function isWorthReplaying({ broadcast: { failure } }: Run): boolean {
   return failure === null || toAppError(failure.error).code === 'answer_stopped';
-}
-
-function weightOf(event: AnswerEvent): number {
-  if (event.type === 'text-delta') return EVENT_WEIGHT + event.text.length;
-  return event.type === 'tool-call-delta' ? EVENT_WEIGHT + event.argumentsText.length : EVENT_WEIGHT;
-}
-
-async function atMost(milliseconds: number, promise: Promise<void>): Promise<void> {
-  using deadline = createDeadline(milliseconds);
-  const { signal } = deadline;
-  await Promise.race([promise, new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()))]);
 }

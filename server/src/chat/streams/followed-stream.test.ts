@@ -19,7 +19,7 @@ function breakingOff({ tells }: { readonly tells: number }) {
     throw brokenOff();
   }
   const kept: KeptStream = { about, isOver: false, read };
-  const stream = followStream(kept, { takeUp: async () => null, find: async () => kept });
+  const stream = followStream(kept, { takeUp: async () => null, find: async () => kept, enter: () => () => {} });
   return { stream, reads };
 }
 

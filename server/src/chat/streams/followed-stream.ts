@@ -8,6 +8,8 @@ export interface Successors {
   /** The stream as this process goes on with it, whose maker is gone; null: it cannot take it up. */
   takeUp(name: StreamName): Promise<AnswerStream | null>;
   find(name: StreamName): Promise<KeptStream | null>;
+  /** Counts who reads here: see `AnswerStreams`. */
+  enter(abort: (reason: AppError) => void): () => void;
 }
 
 /** So many readings that bring nothing new, each of a maker that is gone, are enough. */
@@ -22,7 +24,9 @@ export function followStream(kept: KeptStream, successors: Successors): AnswerSt
   let mayGoOn = false;
 
   async function* read({ signal, after = 0 }: ReadOptions = {}): AsyncGenerator<Batch<AnswerEvent>> {
-    const within = signal === undefined ? {} : { signal };
+    const stop = new AbortController();
+    const within = { signal: signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal]) };
+    const leave = successors.enter((reason) => stop.abort(reason));
     let given = 0;
     async function* fresh(batches: AsyncIterable<Batch<AnswerEvent>>): AsyncGenerator<Batch<AnswerEvent>> {
       for await (const { first, items } of batches) {
@@ -33,29 +37,46 @@ export function followStream(kept: KeptStream, successors: Successors): AnswerSt
         yield { first: next, items: rest };
       }
     }
-    let inVain = 0;
-    for (let current = kept; ; ) {
-      const before = given;
-      try {
-        yield* fresh(current.read(within));
-        return;
-      } catch (error) {
-        signal?.throwIfAborted();
-        if (current.isOver || !(error instanceof AppError)) throw error;
-        mayGoOn = error.code === 'server_draining';
-        if (error.code !== 'stream_interrupted') throw error;
-        // Whoever has more of it than was kept would get another text behind that.
-        if (after > given) throw brokenOff();
+    try {
+      let inVain = 0;
+      for (let current: Pick<KeptStream, 'isOver' | 'read'> = kept; ; ) {
+        const before = given;
+        let broken: AppError;
+        try {
+          yield* fresh(current.read(within));
+          return;
+        } catch (error) {
+          signal?.throwIfAborted();
+          mayGoOn = stop.signal.aborted;
+          if (mayGoOn || current.isOver || !(error instanceof AppError)) throw error;
+          mayGoOn = error.code === 'server_draining';
+          if (error.code !== 'stream_interrupted') throw error;
+          // Whoever has more of it than was kept would get another text behind that.
+          if (after > given) throw brokenOff();
+          broken = error;
+        }
+        mayGoOn = true;
         const ours = await successors.takeUp(kept.about);
         if (ours !== null) {
-          yield* fresh(ours.read(within));
+          yield* ourPart(ours);
           return;
         }
         const theirs = await successors.find(kept.about);
         inVain = given === before ? inVain + 1 : 0;
         mayGoOn = theirs === null || inVain >= MOST_IN_VAIN;
-        if (theirs === null || inVain >= MOST_IN_VAIN) throw error;
+        if (theirs === null || inVain >= MOST_IN_VAIN) throw broken;
         current = theirs;
+      }
+    } finally {
+      leave();
+    }
+
+    async function* ourPart(ours: AnswerStream): AsyncGenerator<Batch<AnswerEvent>> {
+      try {
+        yield* fresh(ours.read(within));
+      } catch (error) {
+        mayGoOn = stop.signal.aborted || (error instanceof AppError && ours.canResume(error));
+        throw error;
       }
     }
   }

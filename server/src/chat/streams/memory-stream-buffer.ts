@@ -50,6 +50,19 @@ export function createMemoryStreamBuffer(options: MemoryStreamBufferOptions): St
     }
   }
 
+  function finish(id: string, ending: StreamEnding): void {
+    const kept = live.get(id);
+    if (kept === undefined) return;
+    live.delete(id);
+    pack(kept);
+    kept.ending = ending;
+    kept.endedAt = clock.now();
+    ended.set(id, kept);
+    endedBytes += kept.bytes;
+    wake(kept);
+    tidy();
+  }
+
   return {
     async open(about) {
       tidy();
@@ -70,17 +83,10 @@ export function createMemoryStreamBuffer(options: MemoryStreamBufferOptions): St
       for (const item of items) kept.entries.push(item.type === 'text-delta' ? item.text : item);
       wake(kept);
     },
-    async finish(id, ending) {
-      const kept = live.get(id);
-      if (kept === undefined) return;
-      live.delete(id);
-      pack(kept);
-      kept.ending = ending;
-      kept.endedAt = clock.now();
-      ended.set(id, kept);
-      endedBytes += kept.bytes;
-      wake(kept);
-      tidy();
+    finish: async (id, ending) => finish(id, ending),
+    async handOver(id, ending) {
+      finish(id, ending);
+      return false;
     },
     async find({ tenantId, id }) {
       tidy();

@@ -47,6 +47,8 @@ export interface TakenUp {
   readonly order: AnswerOrder | null;
   /** The events that it has, from number 1 on. */
   readonly told: readonly AnswerEvent[];
+  /** Who told these first so many events has handed the stream over, and written down what they used; null: nobody has. */
+  readonly booked: number | null;
 }
 
 /** A stream is found by the tenant that it belongs to and the id of its message. */
@@ -87,28 +89,33 @@ export interface KeptStream {
   readonly isOver: boolean;
   /**
    * Every event from number 1 on, as it comes. Ends after a complete stream; rejects with the AppError that ended
-   * another, with the signal's reason when it aborts, and with `stream_interrupted` when the stream is dropped meanwhile or
-   * the process that makes it is gone.
+   * another, with the signal's reason when it aborts, and with `stream_interrupted` when the stream is dropped meanwhile, or
+   * the process that makes it is gone or has handed it over.
    */
   read(options?: { readonly signal?: AbortSignal }): AsyncIterable<Batch<AnswerEvent>>;
 }
 
 /**
  * Keeps what answers say while they are made and for a while after, within bounds. Writers call in order: `open`, `append`
- * with consecutive numbers from 1, `finish`. What is not finished within a time, or no longer fits, may be dropped.
+ * with consecutive numbers from 1, `finish` or `handOver`. What is not finished within a time, or no longer fits, may be dropped.
  */
 export interface StreamBuffer {
   open(about: StreamAbout, making: StreamMaking): Promise<void>;
   /** Without effect for a stream that was dropped. */
   append(id: string, batch: Batch<AnswerEvent>): Promise<void>;
   finish(id: string, ending: StreamEnding): Promise<void>;
+  /**
+   * In place of `finish`, by a maker that ends before its stream does: another process may take that up at once. False: none
+   * can, or it is not known; the stream has ended like this.
+   */
+  handOver(id: string, ending: StreamEnding): Promise<boolean>;
   /** Null: there never was one, or it is no longer kept. Rejects with `stream_unavailable` when that cannot be seen now. */
   find(name: StreamName): Promise<KeptStream | null>;
   /** False: what other processes keep cannot be seen now. */
   seesOthers(): boolean;
   /**
-   * Makes this process the maker of a stream whose maker is gone: it goes on with `append` and `finish`, without `open`. Of
-   * many who try one gets it. Null: it has ended, its maker lives, it is not kept, or another was quicker.
+   * Makes this process the maker of a stream whose maker is gone, or has handed it over: it goes on with `append` and
+   * `finish`, without `open`. Of many who try one gets it. Null: it has ended, its maker lives, it is not kept, or another was quicker.
    */
   takeUp(name: StreamName, onReplaced: () => void): Promise<TakenUp | null>;
 }

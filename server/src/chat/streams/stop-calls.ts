@@ -1,11 +1,14 @@
-import { createDeadline } from '../../kernel/index.ts';
+import { AppError, createDeadline } from '../../kernel/index.ts';
 import type { MessageBus } from '../../resilience/index.ts';
 import type { KeptStream, StreamBuffer, StreamName } from './ports.ts';
 
 /** Stops answers that other processes make. */
 export interface StopCalls {
-  /** Resolves once the answer has ended, after `limitMs` at the latest. False: there is none, or it had ended. */
-  call(name: StreamName, limitMs: number): Promise<boolean>;
+  /**
+   * Resolves once the answer has ended, after `limitMs` at the latest. `none`: there is none, or it had ended. `unheard`: who
+   * makes it does not answer.
+   */
+  call(name: StreamName, limitMs: number): Promise<'ended' | 'none' | 'unheard'>;
 }
 
 const TOPIC = 'answers.stop';
@@ -24,21 +27,21 @@ export function createStopCalls({
   return {
     async call(name, limitMs) {
       const kept = await buffer.find(name);
-      if (kept === null || kept.isOver) return false;
+      if (kept === null || kept.isOver) return 'none';
       using deadline = createDeadline(limitMs);
       const ending = readToEnd(kept, deadline.signal);
       bus.publish(TOPIC, name.id);
-      await ending;
-      return true;
+      return (await ending) ? 'ended' : 'unheard';
     },
   };
 }
 
-/** Never rejects: however it ends, it has ended. */
-async function readToEnd(kept: KeptStream, signal: AbortSignal): Promise<void> {
+/** False: it is not over in time, or nobody makes it any more. */
+async function readToEnd(kept: KeptStream, signal: AbortSignal): Promise<boolean> {
   try {
     for await (const _ of kept.read({ signal }));
-  } catch {
-    // Stopped, failed, or not over in time.
+    return true;
+  } catch (error) {
+    return !signal.aborted && !(error instanceof AppError && error.code === 'stream_interrupted');
   }
 }

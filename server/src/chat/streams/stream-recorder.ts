@@ -6,8 +6,11 @@ import type { StreamAbout, StreamBuffer, StreamEnding, StreamMaking } from './po
 /** Hands what is said to the buffer, in order. A buffer that fails costs the resuming and not the answer. */
 export interface StreamRecorder {
   batch(batch: Batch<AnswerEvent>): void;
-  /** An answer that was begun here and said nothing is not kept: its failure is the answer to the request. Never rejects. */
-  end(broadcast: Broadcast<AnswerEvent>): Promise<void>;
+  /**
+   * True: another process may go on with the answer, as this one stops. One that was begun here and said nothing is not kept:
+   * its failure is the answer to the request. Never rejects.
+   */
+  end(broadcast: Broadcast<AnswerEvent>): Promise<boolean>;
 }
 
 /** What a stream is written down as: begun with its first event, or taken up behind the events that it has. */
@@ -40,13 +43,20 @@ export function createStreamRecorder(
       if (items.length > 0) write(() => buffer.append(about.id, { first, items }));
     },
     async end({ failure, latest }) {
-      if (latest === 0 && recorded.type === 'begun') return;
-      write(() => buffer.finish(about.id, isComplete && failure === null ? { type: 'complete' } : toEnding(failure)));
+      if (latest === 0 && recorded.type === 'begun') return false;
+      const ending: StreamEnding = isComplete && failure === null ? { type: 'complete' } : toEnding(failure);
+      let isHandedOver = false;
+      write(async () => {
+        if (ending.type === 'failed' && ending.code === 'server_draining') {
+          isHandedOver = await buffer.handOver(about.id, ending);
+        } else await buffer.finish(about.id, ending);
+      });
       try {
         await written;
       } catch (error) {
         logger.warn({ message: about.id, error }, 'an answer could not be kept for resuming');
       }
+      return isHandedOver;
     },
   };
 }

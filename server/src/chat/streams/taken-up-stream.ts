@@ -18,22 +18,54 @@ export interface TakenUpParts {
 
 /**
  * The events of a stream that its maker has left: those that were told, then what makes the answer whole. Rejects with
- * `stream_interrupted` behind the told ones when nobody can go on with it, and as the answerer does.
+ * `stream_interrupted` behind the told ones when nobody can go on with it, and as the answerer does. When it is stopped the
+ * told ones are stored.
  */
 export async function* goOn(
   { answerer, store }: TakenUpParts,
-  { about, order, told }: TakenUp,
-  client: { readonly signal: AbortSignal; readonly reportUsage: Parameters<Answerer['answer']>[2] },
+  taken: TakenUp,
+  { signal, reportUsage }: { readonly signal: AbortSignal; readonly reportUsage: Parameters<Answerer['answer']>[2] },
 ): AsyncGenerator<AnswerEvent> {
-  yield* told;
-  if (told.at(-1)?.type === 'end') return;
-  const begun = told.length === 0 ? begunAnswerOf(order) : toldAnswerOf(told);
-  const bot = await store.forTenant(about.tenantId).bots.get(about.botId);
-  if (order === null || begun === null || bot === null) throw brokenOff();
-  const request = { ...order.answer, ...begun, bot, messageId: about.id };
-  for await (const event of answerer.answer(request, client.signal, client.reportUsage)) {
-    if (event.type !== 'start' || told.length === 0) yield event;
+  const { told } = taken;
+  let isMade = told.at(-1)?.type === 'end';
+  try {
+    yield* told;
+    if (isMade) return;
+    const request = await requestFor(store, taken);
+    if (request === null) throw brokenOff();
+    isMade = true;
+    for await (const event of answerer.answer(request, signal, reportUsage)) {
+      if (event.type !== 'start' || told.length === 0) yield event;
+    }
+  } finally {
+    if (!isMade && told.length > 0 && isStop(signal)) await storeTold();
   }
+
+  /** What was told is stored by an answer that is stopped before it says more. */
+  async function storeTold(): Promise<void> {
+    const request = await requestFor(store, taken);
+    if (request === null) return;
+    try {
+      for await (const _ of answerer.answer(request, signal, reportUsage));
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    }
+  }
+}
+
+function isStop({ aborted, reason }: AbortSignal): boolean {
+  return aborted && reason instanceof AppError && reason.code === 'answer_stopped';
+}
+
+/** Null: nobody can go on with it. */
+async function requestFor(
+  store: TakenUpParts['store'],
+  { about, order, told, booked }: TakenUp,
+): Promise<AnswerRequest | null> {
+  const begun = told.length === 0 ? begunAnswerOf(order) : toldAnswerOf(told, booked);
+  if (order === null || begun === null) return null;
+  const bot = await store.forTenant(about.tenantId).bots.get(about.botId);
+  return bot === null ? null : { ...order.answer, ...begun, bot, messageId: about.id };
 }
 
 type Begun = Pick<AnswerRequest, 'continues'>;
@@ -48,7 +80,7 @@ function begunAnswerOf(order: AnswerOrder | null): Begun {
 }
 
 /** Null: it calls tools, whose calls cannot be gone on with. */
-function toldAnswerOf(told: readonly AnswerEvent[]): Begun | null {
+function toldAnswerOf(told: readonly AnswerEvent[], booked: number | null): Begun | null {
   const [start, ...said] = told;
   if (start?.type !== 'start') return null;
   const pieces: string[] = [];
@@ -57,7 +89,8 @@ function toldAnswerOf(told: readonly AnswerEvent[]): Begun | null {
     pieces.push(event.text);
   }
   const { conversationId, servedBy, passages = null } = start;
-  return { continues: { conversationId, servedBy, passages, pieces } };
+  const ofMakers = booked === null ? {} : { booked: Math.max(0, booked - 1) };
+  return { continues: { conversationId, servedBy, passages, pieces, ...ofMakers } };
 }
 
 /** Nobody can go on with the answer. */

@@ -15,6 +15,6 @@ export interface AnswerEncoder {
   done(number: number): string;
   /** Somebody stopped the answer: a clean end, which does not say that the answer is whole. */
   stopped(number: number): string;
-  /** The answer broke off. `used`: by then; null: not known. */
+  /** The answer broke off. When it can be resumed `number` is that of the last event before. `used`: by then; null: not known. */
   failed(number: number, error: WireError, used: AnswerUsed | null): string;
 }
