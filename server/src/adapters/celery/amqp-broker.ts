@@ -14,6 +14,8 @@ const LAST_RETRY_MS = 5_000;
 const START_MS = 2_000;
 const PUBLISH_MS = 10_000;
 const HEARTBEAT_SECONDS = 20;
+/** How long answers wait for a process that lost its connection, or was killed. */
+const PRIVATE_KEPT_MS = 3_600_000;
 /** Messages that wait here for their time beside those that have a place. */
 const MOST_PARKED = 1_000;
 
@@ -160,7 +162,7 @@ export function createAmqpBroker({ url, logger }: AmqpBrokerOptions): CeleryBrok
           void to.model.close().catch(() => {});
         });
         if (options.isPrivate === true) {
-          await made.assertQueue(queue, { durable: false, autoDelete: true, exclusive: true });
+          await made.assertQueue(queue, { durable: true, expires: PRIVATE_KEPT_MS });
         }
         parked = 0;
         channel = made;
@@ -172,6 +174,7 @@ export function createAmqpBroker({ url, logger }: AmqpBrokerOptions): CeleryBrok
       async close() {
         const closing = channel;
         channel = null;
+        if (options.isPrivate === true) await closing?.deleteQueue(queue).catch(() => {});
         await closing?.close().catch(() => {});
       },
     };

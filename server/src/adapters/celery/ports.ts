@@ -27,7 +27,7 @@ export interface CeleryDelivery {
 export interface ConsumeOptions {
   /** Messages that may be with this consumer at once, parked ones not counted. */
   readonly places: number;
-  /** Of answers to this process alone: goes with it. */
+  /** Of answers to this process alone: stays while a connection is made again, an hour at most, and goes when it is taken from no more. */
   readonly isPrivate?: boolean;
   /** The most messages that are kept in the queue, when it is made here. */
   readonly keep?: number;

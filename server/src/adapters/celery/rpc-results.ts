@@ -12,7 +12,7 @@ const MOST_KEPT = 10_000;
 
 /** Celery's `rpc://`: a result is a message to the queue that its task names; each process has one for what it asks for. */
 export function createRpcResults({ broker }: RpcResultsOptions): CeleryResults {
-  const replyTo = randomUUID();
+  const replyTo = `chatsphere.results.${randomUUID()}`;
   const watchers = new Map<string, Set<(result: CeleryResult) => void>>();
   const kept = new Map<string, CeleryResult>();
   let close = async (): Promise<void> => {};
