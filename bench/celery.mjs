@@ -86,8 +86,10 @@ async function toPython(address) {
     await new Promise((resolve) => {
       let log = '';
       child.stderr.on('data', (part) => {
-        log = (log + part).slice(-5_000);
+        // The line may come with more lines of tasks than are kept.
+        log += part;
         if (log.includes(' ready.')) resolve();
+        log = log.slice(-100);
       });
     });
     return child;

@@ -93,8 +93,10 @@ export async function startPythonWorker(queue: string, address: PythonAddress): 
   let log = '';
   await new Promise<void>((resolve, reject) => {
     child.stderr?.on('data', (part: Buffer) => {
-      log = (log + part.toString()).slice(-10_000);
+      log += part.toString();
+      // The line may come with more lines of tasks than are kept.
       if (log.includes(' ready.')) resolve();
+      log = log.slice(-10_000);
     });
     child.once('exit', () => reject(new Error(`The worker in Python has ended:\n${log}`)));
   });

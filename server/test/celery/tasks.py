@@ -13,6 +13,10 @@ app.conf.update(
     broker_transport_options={"visibility_timeout": int(os.environ.get("VISIBILITY_TIMEOUT", "3600"))},
 )
 
+if os.environ["BROKER"].startswith("amqp"):
+    # The event loop of `-P solo` may sleep up to ten seconds before it sends an acknowledgement, without which no next task comes.
+    app.Worker.should_use_eventloop = lambda worker: False
+
 
 @app.task(name="py.add")
 def add(x, y, scale=1):
