@@ -11,30 +11,28 @@ const MOST_KEPT = 200;
 
 export function createPromptVersionRepository(scope: TenantScope): PromptVersionRepository {
   const versions = () => scope.select('prompt_versions').selectAll('prompt_versions');
+  async function ofBot(write: () => Promise<unknown>): Promise<void> {
+    try {
+      await write();
+    } catch (error) {
+      if (!scope.dialect.isMissingParent(error)) throw error;
+      throw new AppError('bot_not_found', 'There is no such bot.', { cause: error });
+    }
+  }
   return {
-    async keep({ id, botId, version, prompt, chosenAt }) {
-      const row = {
-        id,
-        bot_id: botId,
-        version,
-        prompt_json: writeJson(prompt),
-        created_at: chosenAt,
-        chosen_at: chosenAt,
-      };
-      try {
-        await scope
-          .insert('prompt_versions', [row])
+    async keep(kept) {
+      const { botId, chosenAt } = kept;
+      await ofBot(() =>
+        scope
+          .insert('prompt_versions', [toRow({ ...kept, createdAt: chosenAt })])
           .onConflict((conflict) =>
             conflict
               .columns(['tenant_id', 'bot_id', 'version'])
               .doUpdateSet({ chosen_at: chosenAt })
               .where('prompt_versions.chosen_at', '<', chosenAt),
           )
-          .execute();
-      } catch (error) {
-        if (!scope.dialect.isMissingParent(error)) throw error;
-        throw new AppError('bot_not_found', 'There is no such bot.', { cause: error });
-      }
+          .execute(),
+      );
       const old = await scope
         .select('prompt_versions')
         .select('id')
@@ -47,6 +45,16 @@ export function createPromptVersionRepository(scope: TenantScope): PromptVersion
       const ids = old.map((each) => each.id);
       if (ids.length > 0) await scope.delete('prompt_versions').where('id', 'in', ids).execute();
     },
+    async takeOver(botId, taken) {
+      if (taken.length === 0) return;
+      const rows = taken.slice(0, MOST_KEPT).map((each) => toRow({ ...each, botId }));
+      await ofBot(() =>
+        scope
+          .insert('prompt_versions', rows)
+          .onConflict((conflict) => conflict.columns(['tenant_id', 'bot_id', 'version']).doNothing())
+          .execute(),
+      );
+    },
     async get(botId, version) {
       const row = await versions().where('bot_id', '=', botId).where('version', '=', version).executeTakeFirst();
       return row === undefined ? null : toVersion(row);
@@ -58,6 +66,11 @@ export function createPromptVersionRepository(scope: TenantScope): PromptVersion
         toItem: toVersion,
       }),
   };
+}
+
+function toRow({ id, botId, version, prompt, createdAt, chosenAt }: PromptVersion) {
+  const prompt_json = writeJson(prompt);
+  return { id, bot_id: botId, version, prompt_json, created_at: createdAt, chosen_at: chosenAt };
 }
 
 function toVersion(row: Selectable<PromptVersionsTable>): PromptVersion {

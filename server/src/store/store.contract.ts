@@ -680,6 +680,23 @@ export function describeStoreContract(name: string, open: () => Promise<Store>):
         await tenant.bots.delete(bot.id);
         expect((await promptVersions.list(bot.id, { limit: 10, order: 'asc' })).items).toEqual([]);
       });
+
+      it('are taken over with their times, each once', async () => {
+        const bot = samples.bot();
+        await tenant.bots.create(bot);
+        const taken = ['custom@a', 'custom@b', 'custom@a'].map((version, at) => ({
+          ...samples.promptVersion(bot.id, version),
+          createdAt: at,
+          chosenAt: at + 10,
+        }));
+        await tenant.promptVersions.takeOver(bot.id, taken);
+        const { items } = await tenant.promptVersions.list(bot.id, { limit: 10, order: 'asc' });
+        expect(items).toEqual(taken.slice(0, 2));
+        const other = { ...samples.promptVersion('bot_none'), createdAt: 1 };
+        await expect(tenant.promptVersions.takeOver('bot_none', [other])).rejects.toMatchObject({
+          code: 'bot_not_found',
+        });
+      });
     });
 
     describe('idempotency keys', () => {

@@ -150,6 +150,8 @@ const ATTEMPTS: Attempts = {
   },
   promptVersions: {
     keep: (stranger, owner) => stranger.keep({ ...samples.promptVersion(owner.bot.id), chosenAt: LATER }),
+    takeOver: (stranger, owner) =>
+      stranger.takeOver(owner.bot.id, [{ ...samples.promptVersion(owner.bot.id), createdAt: LATER }]),
     get: (stranger, owner) => stranger.get(owner.bot.id, 'custom@1'),
     list: (stranger, owner) => stranger.list(owner.bot.id, PAGE),
   },

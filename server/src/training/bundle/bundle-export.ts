@@ -11,7 +11,7 @@ import {
   type Store,
   type TenantStore,
 } from '../../store/index.ts';
-import { BUNDLE_FORMAT, BUNDLE_VERSION, type BundleRecord, type ChunkItem } from './bundle-records.ts';
+import { BUNDLE_FORMAT, BUNDLE_VERSION, type BundleRecord, type ChunkItem, MOST_PROMPTS } from './bundle-records.ts';
 import { packVectors } from './bundle-vectors.ts';
 
 export interface BundleExporter {
@@ -68,6 +68,7 @@ export function createBundleExporter(options: BundleExporterOptions): BundleExpo
 
 async function* recordsOf(exporting: Exporting, files: boolean): AsyncGenerator<BundleRecord> {
   const { bot, space, clock, written } = exporting;
+  const prompts = await promptsOf(exporting);
   yield { record: 'bundle', format: BUNDLE_FORMAT, version: BUNDLE_VERSION, exported_at: clock.now() };
   yield {
     record: 'bot',
@@ -84,6 +85,7 @@ async function* recordsOf(exporting: Exporting, files: boolean): AsyncGenerator<
     metadata: bot.metadata as Extract<BundleRecord, { record: 'bot' }>['metadata'],
     chunking: (bot.chunking ?? null) as Extract<BundleRecord, { record: 'bot' }>['chunking'],
     prompt: bot.prompt ?? null,
+    prompts,
   };
   yield { record: 'embeddings', generation: indexParts(space.generation).space, dimensions: space.dimensions };
   if (files) yield* filesOf(exporting);
@@ -98,6 +100,14 @@ async function* recordsOf(exporting: Exporting, files: boolean): AsyncGenerator<
     yield toGoldenRecord(question, places);
   }
   yield { record: 'end', ...written };
+}
+
+async function promptsOf({ bot, tenant }: Exporting): Promise<Extract<BundleRecord, { record: 'bot' }>['prompts']> {
+  const prompts = [];
+  for await (const { prompt, createdAt, chosenAt } of everyItem((page) => tenant.promptVersions.list(bot.id, page))) {
+    prompts.push({ prompt, created_at: createdAt, chosen_at: chosenAt });
+  }
+  return prompts.slice(-MOST_PROMPTS);
 }
 
 /** Each file once, in the order of the first source that is made from it. */

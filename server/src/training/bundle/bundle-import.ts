@@ -15,6 +15,7 @@ import {
 import { createContentImport, type ImportCounts } from './content-import.ts';
 import { createFileImport } from './file-import.ts';
 import { readLines } from './line-reader.ts';
+import { promptVersionsOf } from './prompt-import.ts';
 import type { UnfinishedImports } from './unfinished-imports.ts';
 
 export interface BundleImporter {
@@ -66,6 +67,7 @@ export function createBundleImporter(options: BundleImporterOptions): BundleImpo
       const botRecord = await readHead(records);
       const bot = await createBot(botRecord, tenantId, { ...options, ...wishes });
       try {
+        await takeOverPrompts(bot, botRecord, options);
         const { counts, untrained } = await fillBot(bot, records, options);
         await queueTraining(bot, untrained, options);
         await options.unfinished.end(bot);
@@ -163,6 +165,11 @@ function withoutUndefined(retrieval: BotRecord['retrieval']): Bot['retrieval'] {
     ...(scoreThreshold === undefined ? {} : { scoreThreshold }),
     ...(hybrid === undefined ? {} : { hybrid }),
   };
+}
+
+async function takeOverPrompts(bot: Bot, record: BotRecord, { store, createId }: BundleImporterOptions): Promise<void> {
+  const versions = promptVersionsOf(record, bot.createdAt).map((version) => ({ ...version, id: createId('prm') }));
+  await store.forTenant(bot.tenantId).promptVersions.takeOver(bot.id, versions);
 }
 
 async function fillBot(

@@ -4,6 +4,8 @@ import { AppError } from '../../kernel/index.ts';
 /** The version of the format that this server writes, and the newest that it reads. */
 export const BUNDLE_VERSION = 1;
 export const BUNDLE_FORMAT = 'chatsphere-bundle';
+/** Versions of its prompt that a bot has, at most. */
+export const MOST_PROMPTS = 200;
 
 const hash = z.string().regex(/^[\da-f]{64}$/);
 const count = z.number().int().min(0);
@@ -46,6 +48,8 @@ const web = z
   .nullable()
   .default(null);
 
+const prompt = z.union([z.object({ template: z.string().max(100) }), z.object({ text: z.string().max(20_000) })]);
+
 const headRecord = z.object({
   record: z.literal('bundle'),
   format: z.literal(BUNDLE_FORMAT),
@@ -77,10 +81,12 @@ const botRecord = z.object({
   privacy: z.object({ pii: z.enum(['off', 'mask', 'vault']) }),
   metadata,
   chunking,
-  prompt: z
-    .union([z.object({ template: z.string().max(100) }), z.object({ text: z.string().max(20_000) })])
-    .nullable()
-    .default(null),
+  prompt: prompt.nullable().default(null),
+  /** Prompts that the bot has or had, as many as are kept of one. Here, not in records of their own: older servers pass over them so. */
+  prompts: z
+    .array(z.object({ prompt, created_at: time, chosen_at: time }))
+    .max(MOST_PROMPTS)
+    .default([]),
 });
 
 /** The vector space of all vectors in the bundle. */

@@ -261,6 +261,43 @@ describe('bundles', () => {
     ]);
   });
 
+  it('carries the versions of the prompt over, with their times', async () => {
+    const versions = [
+      { version: 'wrong@1', prompt: { text: '{{rules}} {{passages}} Once.' }, chosenAt: 20 },
+      { version: 'customer_service@1', prompt: { template: 'customer_service@1' }, chosenAt: 30 },
+      { version: 'gone@9', prompt: { template: 'gone@9' }, chosenAt: 40 },
+    ];
+    for (const each of versions) await tenant().promptVersions.keep({ ...each, id: createId('prm'), botId: bot.id });
+    await tenant().promptVersions.keep({ ...versions[0], id: createId('prm'), botId: bot.id, chosenAt: 50 } as never);
+    const { bot: made } = await importer().import(tenantId, Readable.from([await exported()]), {});
+    const { items } = await tenant().promptVersions.list(made.id, { limit: 10, order: 'asc' });
+    expect(items).toMatchObject([
+      { version: expect.stringMatching(/^custom@/), prompt: versions[0]?.prompt, createdAt: 20, chosenAt: 50 },
+      { version: 'customer_service@1', prompt: { template: 'customer_service@1' }, createdAt: 30, chosenAt: 30 },
+      { version: expect.stringMatching(/^custom@/), prompt: bot.prompt, chosenAt: made.createdAt },
+    ]);
+  });
+
+  it('still reads a bundle from a time without versions of prompts', async () => {
+    const old = (await exported()).replace(',"prompts":[]', '');
+    expect(old).not.toContain('"prompts"');
+    const { bot: made } = await importer().import(tenantId, Readable.from([old]), {});
+    const { items } = await tenant().promptVersions.list(made.id, { limit: 10, order: 'asc' });
+    expect(items.map(({ prompt }) => prompt)).toEqual([bot.prompt]);
+  });
+
+  it.each([
+    ['more versions of prompts than are kept', 201, 10],
+    ['a version of a prompt that is longer than one may be', 1, 20_001],
+  ])('refuses %s', async (_, count, length) => {
+    const version = { prompt: { text: 'x'.repeat(length) }, created_at: 1, chosen_at: 1 };
+    const many = `"prompts":${JSON.stringify(Array.from({ length: count }, () => version))}`;
+    const damaged = (await exported()).replace('"prompts":[]', many);
+    await expect(importer().import(tenantId, Readable.from([damaged]), {})).rejects.toMatchObject({
+      code: 'bundle_invalid',
+    });
+  });
+
   it('reads its own gzipped export however it is cut into pieces', async () => {
     const bytes = gzipSync(await exported());
     const pieces = Array.from({ length: Math.ceil(bytes.length / 37) }, (_, n) => bytes.subarray(n * 37, n * 37 + 37));
