@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { freePort } from '../../bench/lib/brokers.mjs';
 import { REPOSITORY, readExample } from './deploy-files.ts';
 
 const ANALYZE = '/usr/bin/systemd-analyze';
@@ -127,14 +128,6 @@ async function openStream(
     },
     by: String(response.headers['x-served-by']),
   };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise<void>((resolve) => server.close(() => resolve()));
-  return port;
 }
 
 const PROXIES = [

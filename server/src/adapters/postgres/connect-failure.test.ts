@@ -4,12 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from 'pg';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { freePort } from '../../../../bench/lib/brokers.mjs';
 import { silentLogger } from '../../kernel/index.ts';
 import { toConnectError } from './connect-failure.ts';
 import { inspectPostgres, openPostgresForFilling, openPostgresSnapshot } from './index.ts';
 import { describeWithPgBouncer, startPgBouncer, type TestPgBouncer } from './pgbouncer.contract.ts';
 import { PostgresFailure } from './postgres-failure.ts';
-import { describeWithPostgres, freePort, startTestPostgres, type TestPostgres } from './postgres-server.contract.ts';
+import { describeWithPostgres, startTestPostgres, type TestPostgres } from './postgres-server.contract.ts';
 
 const WRONG = 'w%40rong-password';
 

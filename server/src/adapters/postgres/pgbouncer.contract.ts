@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { describe } from 'vitest';
-import { freePort, postgresPrograms, type TestPostgres } from './postgres-server.contract.ts';
+import { freePort } from '../../../../bench/lib/brokers.mjs';
+import { postgresPrograms, type TestPostgres } from './postgres-server.contract.ts';
 
 /** A PgBouncer of its own for tests, which pools by transaction. */
 export interface TestPgBouncer {

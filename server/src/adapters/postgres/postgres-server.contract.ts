@@ -1,12 +1,12 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, chownSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { Client } from 'pg';
 import { describe } from 'vitest';
+import { freePort } from '../../../../bench/lib/brokers.mjs';
 
 /** A PostgreSQL of its own for tests: on a free port of this machine, in a folder that goes with it. */
 export interface TestPostgres {
@@ -169,14 +169,4 @@ function findPrograms(): string | null {
   const versions = readdirSync(VERSIONS).filter((version) => existsSync(join(VERSIONS, version, 'bin', 'initdb')));
   const newest = versions.toSorted((a, b) => Number(a) - Number(b)).at(-1);
   return newest === undefined ? null : join(VERSIONS, newest, 'bin');
-}
-
-/** One that nobody listens on. */
-export async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const { port } = probe.address() as { port: number };
-  probe.close();
-  await once(probe, 'close');
-  return port;
 }
