@@ -210,7 +210,9 @@ describe('the first start', () => {
       const ask = await runBuiltCli(['ask', 'What happens when I delete a source?', '--bot', 'demo', '--json'], {
         env,
       });
-      expect(ask.stderr).toBe('');
+      expect(ask.stderr).toBe(
+        `There was no installation in ${folder}: a new one was made there (--data-dir names another folder).\n`,
+      );
       expect(JSON.parse(ask.stdout)).toMatchObject({ grounded: true });
     } finally {
       await rm(folder, { recursive: true, force: true });

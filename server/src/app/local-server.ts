@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { createDeadline, systemClock } from '../kernel/index.ts';
 import type { RunningApplication } from './application.ts';
 import { type ApiClient, asList, asText, createApiClient, type Wire } from './cli/api-client.ts';
@@ -47,10 +48,11 @@ export function createLocalServers(options: LocalServerOptions): LocalServers {
       return running === null ? null : createApiClient({ ...running, fetch }).request('GET', '/v1/workers');
     },
     async startInProcess(dataFolder) {
+      const madeIn = await missingInstallation(dataFolder);
       const application = await start(dataFolder);
       await application.demoQueued;
       await demoTrained(clientOf(application));
-      return { url: application.url, key: application.localKey, stop: () => application.stop() };
+      return { url: application.url, key: application.localKey, madeIn, stop: () => application.stop() };
     },
     async tryApplication(dataFolder) {
       const application = await start(dataFolder);
@@ -64,6 +66,16 @@ export function createLocalServers(options: LocalServerOptions): LocalServers {
       }
     },
   };
+}
+
+/** The data folder when it holds no installation yet; null when it does, or a database elsewhere does. */
+async function missingInstallation(override: string | undefined): Promise<string | null> {
+  const [{ holdsData }, { configWith }] = await Promise.all([
+    import('../adapters/file-system/index.ts'),
+    import('./config.ts'),
+  ]);
+  const { dataFolder, database } = configWith(folderOverride(override));
+  return database !== null || (await holdsData(dataFolder)) ? null : resolve(dataFolder);
 }
 
 function clientOf({ url, localKey }: RunningApplication): ApiClient {

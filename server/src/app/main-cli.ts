@@ -56,5 +56,10 @@ process.exitCode = await runCli(process.argv.slice(2), {
     ...createTransferCommands({ version, documentation }),
   ],
   connect: (target) =>
-    openConnection(target, { fetch, findRunning: local.findRunning, startInProcess: local.startInProcess }),
+    openConnection(target, {
+      fetch,
+      findRunning: local.findRunning,
+      startInProcess: local.startInProcess,
+      tell: (note) => process.stderr.write(`${note}\n`),
+    }),
 });

@@ -10,6 +10,8 @@ export interface Connection {
 export interface InProcessServer {
   readonly url: string;
   readonly key: string;
+  /** The folder in which it made an installation, as there was none; null: there was. */
+  readonly madeIn: string | null;
   stop(): Promise<void>;
 }
 
@@ -18,6 +20,8 @@ export interface ConnectionOptions {
   /** The server that holds the data folder now, if any. */
   findRunning(dataFolder: string | undefined): Promise<{ readonly url: string; readonly key: string } | null>;
   startInProcess(dataFolder: string | undefined): Promise<InProcessServer>;
+  /** Tells a person, beside what the command prints. */
+  tell(note: string): void;
 }
 
 /** Finds what to talk to: the named server, else the one that holds the data folder, else one started for the command. */
@@ -45,6 +49,11 @@ export async function openConnection(
     };
   }
   const server = await options.startInProcess(target.dataFolder);
+  if (server.madeIn !== null) {
+    options.tell(
+      `There was no installation in ${server.madeIn}: a new one was made there (--data-dir names another folder).`,
+    );
+  }
   return {
     client: createApiClient({ url: server.url, key: target.key ?? server.key, fetch: options.fetch }),
     close: () => server.stop(),
