@@ -213,12 +213,21 @@ describe('backup and restore', { timeout: 120_000 }, () => {
     const before = await listed();
     const whole = await readFile(file);
     const damaged = join(root, 'damaged.backup');
-    const packed = fc.oneof(
+    const text = gunzipSync(whole);
+    // Some bits of compressed data say the same in another way.
+    const saysTheSame = (bytes: Uint8Array): boolean => {
+      try {
+        return gunzipSync(bytes).equals(text);
+      } catch {
+        return false;
+      }
+    };
+    const cutOrFlipped = fc.oneof(
       fc.nat(whole.length - 1).map((length) => whole.subarray(0, length)),
       // The bytes of the header behind the first three do not matter to what is in it.
       fc.tuple(fc.integer({ min: 10, max: whole.length - 1 }), fc.nat(7)).map(([at, bit]) => flipped(whole, at, bit)),
     );
-    const text = gunzipSync(whole);
+    const packed = cutOrFlipped.filter((bytes) => !saysTheSame(bytes));
     const unpacked = fc.oneof(
       fc.nat(text.length - 1).map((length) => gzipSync(text.subarray(0, length))),
       fc.tuple(fc.nat(text.length - 1), fc.nat(7)).map(([at, bit]) => gzipSync(flipped(text, at, bit))),
