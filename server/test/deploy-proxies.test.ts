@@ -250,29 +250,33 @@ describe.each(PROXIES)(
       },
     );
 
-    it.skipIf(isSkipped || name === 'HAProxy')(
-      'lose nothing when the other one leaves while the first question to one that came back is being answered',
-      async () => {
-        await both();
-        await one.stop();
-        const found = await Promise.all(Array.from({ length: 12 }, () => ask(port, 'GET', '/v1/models')));
-        expect(new Set(found.map(({ by }) => by))).toEqual(new Set(['two']));
-        await one.again();
-        // nginx holds a server for lost until a request to it has ended, and lets one through in some seconds.
-        const streams: Awaited<ReturnType<typeof openStream>>[] = [];
-        await vi.waitFor(async () => {
-          streams.push(await openStream(port));
-          expect(streams.at(-1)?.by).toBe('one');
-        }, QUICK);
-        two.refuse();
-        const changes = await Promise.all(Array.from({ length: 12 }, () => ask(port, 'POST', '/v1/bots/shop/sources')));
-        expect(new Set(changes.map(({ status, by }) => `${status} ${by}`))).toEqual(new Set(['200 one']));
-        for (const stream of streams) stream.leave();
-        await vi.waitFor(() => expect(two.streams.size).toBe(0), QUICK);
-        await two.again();
-      },
-    );
-
+    // HAProxy asks by itself whether a server is back.
+    if (name !== 'HAProxy') {
+      it.skipIf(isSkipped)(
+        'lose nothing when the other one leaves while the first question to one that came back is being answered',
+        async () => {
+          await both();
+          await one.stop();
+          const found = await Promise.all(Array.from({ length: 12 }, () => ask(port, 'GET', '/v1/models')));
+          expect(new Set(found.map(({ by }) => by))).toEqual(new Set(['two']));
+          await one.again();
+          // nginx holds a server for lost until a request to it has ended, and lets one through in some seconds.
+          const streams: Awaited<ReturnType<typeof openStream>>[] = [];
+          await vi.waitFor(async () => {
+            streams.push(await openStream(port));
+            expect(streams.at(-1)?.by).toBe('one');
+          }, QUICK);
+          two.refuse();
+          const changes = await Promise.all(
+            Array.from({ length: 12 }, () => ask(port, 'POST', '/v1/bots/shop/sources')),
+          );
+          expect(new Set(changes.map(({ status, by }) => `${status} ${by}`))).toEqual(new Set(['200 one']));
+          for (const stream of streams) stream.leave();
+          await vi.waitFor(() => expect(two.streams.size).toBe(0), QUICK);
+          await two.again();
+        },
+      );
+    }
     it.skipIf(isSkipped)('tell the client what a server says with 503, and keep it in service', async () => {
       await both();
       Object.assign(one, { behaviour: 'refuse' });

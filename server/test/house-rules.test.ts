@@ -74,6 +74,7 @@ describe('house rules', () => {
       'server/test',
       'server/package.json',
       'server/tsconfig.json',
+      'bench/lib',
     ]) {
       await mkdir(dirname(join(copy, name)), { recursive: true });
       await cp(join(root, name), join(copy, name), { recursive: true });
