@@ -207,8 +207,8 @@ async function ask(own, other) {
     const body = { model: isChanging ? 'killed' : STEADY.slug, stream: true, messages };
     try {
       const { ended } = readResumed({ url: own.url(), resumeUrl: other.url(), key: BENCH_KEY, body });
-      const killed = { wasKilled: own.deaths !== deaths, otherWasKilled: other.deaths !== otherDeaths };
-      record(await ended, { asked, own, ...killed });
+      const result = await ended;
+      record(result, { asked, own, wasKilled: own.deaths !== deaths, otherWasKilled: other.deaths !== otherDeaths });
     } catch (error) {
       if (own.deaths === deaths) report('failed_elsewhere', `a question to ${own.name}: ${error.message}`);
       await sleep(20);
